@@ -1,0 +1,58 @@
+# One page of verbs. Each needs Python 3.11 or later, make and git, and nothing activated.
+SHELL := /bin/bash
+PYTHON ?= python3
+PRESET ?= earth
+CORES ?= 4
+UV := uv==0.13.8
+READY := .venv/.installed
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export UV_NO_PROGRESS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint preset dvc.yaml schema verify clean
+
+help: ## list these verbs
+	@awk -F ':.*## ' '/^[a-z.]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+install: $(READY) ## the environment in .venv, every package pinned
+
+$(READY): requirements.lock requirements-data.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Reprise needs Python 3.11 or later; name one: make PYTHON=python3.11 install" if sys.version_info < (3, 11) else 0)'
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
+	.venv/bin/uv pip install --quiet --python .venv --compile-bytecode -r requirements.lock
+	.venv/bin/uv pip install --quiet --python .venv --no-deps -r requirements-data.txt
+	.venv/bin/uv pip install --quiet --python .venv --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
+	snakemake --cores $(CORES) --quiet rules
+	@tail -n +1 -q results/tables/{finetune,classify,faces,segment,street}.md
+	@echo "The report with all tables and figures: results/report.html"
+
+test: $(READY) ## the whole test suite
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+
+lint: $(READY) ## style, types, the rules of the workflow, derived files up to date
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow/rules
+	python -m reprise.pipeline.lint
+	python -m reprise.pipeline.schema --check
+	python -m reprise.pipeline.dvcyaml --check
+
+preset: $(READY) ## write params.yaml: PRESET=earth or smoke; FORCE=1 drops your own changes
+	python -m reprise.pipeline.preset $(PRESET) $(if $(FORCE),--force)
+
+dvc.yaml: $(READY) ## derive the stages of dvc.yaml from the Snakefile
+	python -m reprise.pipeline.dvcyaml
+
+schema: $(READY) ## derive workflow/schemas/params.schema.json from the code
+	python -m reprise.pipeline.schema
+
+verify: $(READY) ## rebuild the preset smoke twice in temporary clones, compare every file
+	python -m reprise.pipeline.verify
+
+clean: ## drop results and logs (not the environment, not what Git or DVC's cache keeps)
+	git clean -fdXq results logs

@@ -1,0 +1,36 @@
+"""Random numbers with an address: a draw is a function of where it is used, and of nothing else.
+
+No generator is carried along, so the order of work, the batch size, the number of loader workers
+and a resumed run cannot change a draw.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def uniform(
+    seed: int, epoch: int, samples: NDArray[np.int64], view: int, draws: int
+) -> NDArray[np.float64]:
+    """Uniform numbers in [0, 1), (len(samples), draws) float64.
+
+    The key is (seed, epoch, sample, view). Each number is the top 53 bits of SplitMix64's mixing
+    function (Steele, Lea and Flood 2014), folded over the key and the number of the draw.
+    """
+    keys = _mix(np.full(len(samples), seed % 2**64, np.uint64))
+    for part in (epoch, samples, view):
+        keys = _mix(keys ^ np.asarray(part).astype(np.uint64))
+    each = _mix(keys[:, None] ^ np.arange(draws, dtype=np.uint64)[None, :])
+    return (each >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """A permutation of range(count), keyed by (seed, epoch)."""
+    return np.argsort(uniform(seed, epoch, np.arange(count), -1, 1)[:, 0], kind="stable")
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is meant
+        values = values + np.uint64(0x9E3779B97F4A7C15)
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return values ^ (values >> np.uint64(31))

@@ -1,0 +1,95 @@
+"""One confusion matrix over a whole set, and the metrics that are read off it.
+
+All counts are integers, so a sum over any batches in any order gives the same matrix, and the
+metrics below are those of the whole set, never means over batches or images.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.int64]
+Absent = Literal["skip", "zero", "nan"]
+
+
+class MeanIoU(NamedTuple):
+    """A mean IoU (0..1) and how many of the declared classes it is the mean of."""
+
+    value: float
+    counted: int
+    declared: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f}, mIoU over {self.counted} of {self.declared} classes"
+
+
+def confusion(
+    truth: NDArray[np.integer],
+    prediction: NDArray[np.integer],
+    classes: int,
+    ignore: int | None = None,
+) -> Matrix:
+    """Count pairs of classes.
+
+    Args:
+        truth: class ids, any shape, 0..classes-1 or `ignore`.
+        prediction: class ids 0..classes-1, the same shape.
+        classes: number of ids.
+        ignore: where the truth is this id, the pixel does not count.
+
+    Returns:
+        (classes, classes) int64; row = truth, column = prediction.
+
+    Raises:
+        ValueError: shapes differ, or an id is outside 0..classes-1.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth is {truth.shape}, prediction is {prediction.shape}")
+    counted = np.ones(truth.shape, bool) if ignore is None else truth != ignore
+    t = truth[counted].astype(np.int64)
+    p = prediction[counted].astype(np.int64)
+    for name, ids in (("truth", t), ("prediction", p)):
+        if ids.size and (ids.min() < 0 or ids.max() >= classes):
+            worst = ids.min() if ids.min() < 0 else ids.max()
+            raise ValueError(f"{name} holds id {worst}; the classes are 0 to {classes - 1}")
+    return np.bincount(t * classes + p, minlength=classes**2).reshape(classes, classes)
+
+
+def iou(matrix: Matrix) -> NDArray[np.float64]:
+    """Intersection over union of each class, (classes,) in 0..1; NaN for a class absent from both.
+
+    n_ii / (t_i + sum_j n_ji - n_ii), as in Long et al. 2015 (arXiv 1411.4038), section 5.
+    """
+    both = np.diag(matrix).astype(np.float64)
+    union = matrix.sum(axis=0) + matrix.sum(axis=1) - both
+    found: NDArray[np.float64] = np.full(len(both), np.nan)
+    np.divide(both, union, out=found, where=union > 0)
+    return found
+
+
+def mean_iou(
+    matrix: Matrix, declared: Sequence[int] | None = None, absent: Absent = "skip"
+) -> MeanIoU:
+    """Mean of the IoU over the declared classes.
+
+    Args:
+        matrix: from `confusion`.
+        declared: ids to average; all of them when None. An ignored id is left out here.
+        absent: a declared class that is neither in the truth nor predicted is left out ("skip"),
+            counts 0 ("zero"), or makes the mean NaN ("nan", the course's own script).
+    """
+    chosen = iou(matrix) if declared is None else iou(matrix)[list(declared)]
+    known = int((~np.isnan(chosen)).sum())
+    if absent == "zero":
+        return MeanIoU(float(np.nan_to_num(chosen).mean()), len(chosen), len(chosen))
+    if known == 0 or (absent == "nan" and known < len(chosen)):
+        return MeanIoU(float("nan"), known, len(chosen))
+    return MeanIoU(float(np.nanmean(chosen)), known, len(chosen))
+
+
+def pixel_accuracy(matrix: Matrix) -> float:
+    """Share of the counted pixels (or images) on the diagonal, 0..1; NaN when nothing counted."""
+    total = int(matrix.sum())
+    return int(np.trace(matrix)) / total if total else float("nan")

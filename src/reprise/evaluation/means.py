@@ -1,0 +1,64 @@
+"""Jobs summed up over their seeds."""
+
+import numpy as np
+import pandas as pd
+
+from reprise.evaluation.confusion import iou
+from reprise.evaluation.intervals import wilson
+from reprise.evaluation.scores import MaskScore
+
+
+def mean_accuracy(jobs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Sum up the seeds of each run (or run and setting), in the order of the jobs.
+
+    `accuracy` is the mean over seeds; every seed answers the same images, so it is also
+    correct/n with both summed over the seeds. `accuracy_sd` (ddof 1) is NaN for one seed.
+    The interval is Wilson's at the number of images, not at n: the same images seen by more
+    seeds are no new images.
+    """
+    columns = [*keys, "accuracy", "accuracy_sd", "accuracy_low", "accuracy_high"]
+    columns += ["correct", "n", "images", "select_accuracy", "seeds"]
+    rows = []
+    for key, group in jobs.groupby(keys, sort=False) if len(jobs) else ():
+        images, seeds = int(group["n"].iloc[0]), len(group)
+        correct = int(group["correct"].sum())
+        low, high = wilson(correct / seeds, images)
+        measured = [correct / (images * seeds), group["accuracy"].std(ddof=1), low, high]
+        tail = [correct, images * seeds, images, float(group["select_accuracy"].mean()), seeds]
+        rows.append([*key, *measured, *tail])
+    return pd.DataFrame(rows, columns=columns)
+
+
+def mean_masks(jobs: pd.DataFrame, images: int) -> pd.DataFrame:
+    """Sum up the seeds of each segmentation run, in the order of the jobs."""
+    columns = ["run", "miou", "miou_sd", "counted", "declared", "pixel_accuracy"]
+    columns += ["pixels", "images", "select_miou", "seeds"]
+    rows = []
+    for run, group in jobs.groupby("run", sort=False) if len(jobs) else ():
+        first = group.iloc[0]
+        rows.append(
+            [run, group["miou"].mean(), group["miou"].std(ddof=1)]
+            # seeds may differ in the classes that they predict; the least is what all agree on
+            + [int(group["counted"].min()), int(first["declared"]), group["pixel_accuracy"].mean()]
+            + [int(first["pixels"]), images, group["select_miou"].mean(), len(group)]
+        )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def class_ious(part: str, scores: list[MaskScore]) -> pd.DataFrame:
+    """IoU of each declared class (mean over seeds) with its pixels and share in the truth.
+
+    Columns part, run, class, iou (NaN for a class that is absent), pixels, share (0..1).
+    """
+    rows = []
+    for run in dict.fromkeys(score.run for score in scores):
+        seeds = [score for score in scores if score.run == run]
+        labels = seeds[0].labels
+        each = np.array([iou(score.report) for score in seeds])
+        pixels = seeds[0].report.sum(axis=1)
+        for i in labels.declared:
+            known = each[~np.isnan(each[:, i]), i]
+            value = float(known.mean()) if len(known) else float("nan")
+            share_ = int(pixels[i]) / int(pixels.sum())
+            rows.append([part, run, labels.names[i], value, int(pixels[i]), share_])
+    return pd.DataFrame(rows, columns=["part", "run", "class", "iou", "pixels", "share"])

@@ -1,0 +1,111 @@
+"""Every training history: the loss, and the score on the select role that is watched."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from reprise.evaluation.histories import chosen, read_history
+from reprise.figures import style
+from reprise.params import Params
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One row of the figure: the jobs of a part and the column that their epoch is chosen by."""
+
+    part: str
+    score: str
+    label: str
+    jobs: list[tuple[str, Path]]  # (legend entry, history.csv); seeds share an entry
+
+
+def panels(results: Path, params: Params) -> list[Panel]:
+    """What the figure shows, in the order of the stages."""
+    pretrain, finetune = params.pretrain, params.finetune
+    pre = [
+        (f"{run} {method}", results / "pretrain" / run / method / "history.csv")
+        for run in pretrain.runs
+        for method in pretrain.methods
+    ]
+    fine = [
+        (
+            f"{run} {setting}",
+            results / "finetune" / run / setting / str(seed) / "history.csv",
+        )
+        for run in finetune.runs
+        for setting in finetune.settings.all
+        for seed in finetune.seeds
+    ]
+    rows = [
+        Panel("pretrain", "knn_accuracy", "kNN accuracy", pre),
+        Panel("finetune", "select_accuracy", "select accuracy", fine),
+    ]
+    for part, score, label in (
+        ("classify", "select_accuracy", "select accuracy"),
+        ("faces", "select_accuracy", "select accuracy"),
+        ("segment", "select_miou", "select mIoU"),
+        ("street", "select_miou", "select mIoU"),
+    ):
+        block = params.stages[part]
+        jobs = [
+            (run, results / part / run / str(seed) / "history.csv")
+            for run in block.runs
+            for seed in getattr(block, "seeds", [])
+        ]
+        rows.append(Panel(part, score, label, jobs))
+    return [row for row in rows if row.jobs]
+
+
+def curves(results: Path, params: Params) -> Figure:
+    """Draw all histories; a ring marks the epoch whose weights were kept."""
+    rows = panels(results, params)
+    if not rows:
+        return style.notice("No run in params.yaml.")
+    figure = style.new_figure(9.5, 2.35 * len(rows) + 0.5)
+    grid = figure.subplots(len(rows), 2, squeeze=False, gridspec_kw={"wspace": 0.08})
+    for (left, right), panel in zip(grid, rows, strict=True):
+        _draw(left, right, panel)
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
+    figure.suptitle("Training histories; a ring marks the epoch that was kept", fontsize=10)
+    return figure
+
+
+def _draw(left: Axes, right: Axes, panel: Panel) -> None:
+    names = list(dict.fromkeys(name for name, _ in panel.jobs))
+    scores: list[float] = []
+    width = 1.6 if len(names) == len(panel.jobs) else 1.0  # several seeds a run
+    for name, path in panel.jobs:
+        history = read_history(path, ["train_loss", panel.score])
+        look: dict[str, Any] = {"color": style.color(names.index(name)), "alpha": 0.85, "lw": width}
+        first = path == next(job for entry, job in panel.jobs if entry == name)
+        label = name if first else None
+        kept = chosen(history, path)
+        _line(left, history, "train_loss", kept, look, None)
+        _line(right, history, panel.score, kept, look, label)
+        scores += history[panel.score].tolist()
+    left.set_title(panel.part, loc="left")
+    left.set_ylabel("training loss")
+    right.set_ylabel(panel.label)
+    style.unit_axis(right, scores)
+    right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _line(
+    axes: Axes,
+    history: pd.DataFrame,
+    column: str,
+    kept: int,
+    look: dict[str, Any],
+    label: str | None,
+) -> None:
+    axes.plot(history["epoch"], history[column], label=label, **look)
+    row = history.iloc[kept]
+    axes.plot([row["epoch"]], [row[column]], "o", ms=6, mfc="white", mec=look["color"], mew=1.4)

@@ -1,0 +1,149 @@
+"""The pieces of an HTML page: everything that comes from a file is escaped here."""
+
+import base64
+import re
+from html import escape
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d2327; --soft: #5b656d; --line: #d8dde1;
+  --paper: #ffffff; --card: #f5f7f8; --accent: #005b96; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e8eb; --soft: #a3adb5; --line: #3a434a; --paper: #14181b; --card: #1d2327;
+    --accent: #7cc0f0; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 62rem; color: var(--ink);
+  background: var(--paper); font: 1rem/1.55 system-ui, "DejaVu Sans", sans-serif;
+  overflow-wrap: break-word; }
+h1 { font-size: 1.8rem; line-height: 1.2; margin: 0 0 .5rem; }
+h2 { font-size: 1.3rem; margin: 2.5rem 0 .5rem; padding-top: .8rem;
+  border-top: 1px solid var(--line); }
+h3 { font-size: 1.05rem; margin: 1.5rem 0 .4rem; }
+a { color: var(--accent); }
+nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: 0; list-style: none; }
+p, li { max-width: 46rem; }
+.said { border-left: 4px solid var(--accent); padding: .3rem 0 .3rem .8rem; }
+.note { color: var(--soft); font-size: .9rem; }
+.scroll { overflow-x: auto; margin: .8rem 0; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
+  vertical-align: top; }
+thead th { border-bottom: 2px solid var(--soft); }
+tr > :first-child { text-align: left; }
+table.words th, table.words td { text-align: left; }
+figure { margin: 1.2rem 0; }
+figure img { display: block; max-width: 100%; height: auto; background: #fff; padding: .5rem;
+  border: 1px solid var(--line); border-radius: 6px; }
+figcaption { color: var(--soft); font-size: .9rem; margin-top: .4rem; max-width: 46rem; }
+details { margin: .5rem 0; }
+summary { cursor: pointer; }
+pre { overflow-x: auto; padding: .7rem .9rem; background: var(--card); border-radius: 6px;
+  font: .85rem/1.45 ui-monospace, "DejaVu Sans Mono", monospace; }
+@media print { .scroll, pre { overflow: visible; } pre { white-space: pre-wrap; } }
+"""
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    """A paragraph, of class `kind` where given."""
+    return f"<p{_class(kind)}>{escape(text)}</p>\n"
+
+
+def bullets(items: list[str]) -> str:
+    """A list."""
+    return "<ul>\n" + "".join(f"<li>{escape(item)}</li>\n" for item in items) + "</ul>\n"
+
+
+def table(headings: list[str], rows: list[list[str]], name: str, kind: str = "") -> str:
+    """A table that scrolls sideways on a narrow screen; the first cell of a row is its heading."""
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
+    body = ""
+    for first, *rest in rows:
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+        body += f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>\n'
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(name)}">\n'
+        f"<table{_class(kind)}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n"
+        "</table>\n</div>\n"
+    )
+
+
+def figure(data: bytes, alt: str, caption: str) -> str:
+    """A picture inside the page: PNG bytes, what they show for who cannot see it, and a caption."""
+    source = "data:image/png;base64," + base64.b64encode(data).decode()
+    width, height = png_size(data)
+    return (
+        f'<figure>\n<img src="{source}" alt="{escape(alt)}" width="{width}" height="{height}">\n'
+        f"<figcaption>{escape(caption)}</figcaption>\n</figure>\n"
+    )
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    """Width and height, from the first chunk (PNG specification, 11.2.2)."""
+    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+
+
+def code(text: str) -> str:
+    """Lines as they are."""
+    return f"<pre><code>{escape(text.rstrip())}</code></pre>\n"
+
+
+def details(summary: str, content: str) -> str:
+    """Content (HTML) that opens on a click."""
+    return f"<details>\n<summary>{escape(summary)}</summary>\n{content}</details>\n"
+
+
+def section(anchor: str, title: str, *content: str) -> str:
+    """A section with a heading; content is HTML."""
+    return (
+        f'<section id="{escape(anchor)}">\n<h2>{escape(title)}</h2>\n' + "".join(content)
+    ) + "</section>\n"
+
+
+def markdown(text: str, name: str) -> str:
+    """A text of tables/*.md as HTML: headings of level 3, tables, paragraphs; nothing else."""
+    made = []
+    heading = name
+    for block in text.strip().split("\n\n"):
+        if block.startswith("### "):
+            heading = block.removeprefix("### ")
+            made.append(f"<h3>{escape(heading)}</h3>\n")
+        elif block.startswith("| "):
+            first, _, *rest = [cells(line) for line in block.split("\n")]
+            made.append(table(first, rest, heading))
+        else:
+            made.append(paragraph(block, "note"))
+    return "".join(made)
+
+
+def cells(line: str) -> list[str]:
+    r"""Cells of one line of a markdown table; `\|` and `\\` are what they escape."""
+    inner = re.split(r"(?<!\\)((?:\\\\)*)\|", line.strip())
+    # the split keeps the backslash pairs before each bar: they belong to the cell before it
+    joined = [a + b for a, b in zip(inner[::2], [*inner[1::2], ""], strict=True)]
+    return [re.sub(r"\\(.)", r"\1", cell.strip()) for cell in joined[1:-1]]
+
+
+def page(title: str, sections: list[tuple[str, str, str]], lead: str) -> str:
+    """The whole page.
+
+    Args:
+        title: plain text.
+        sections: (anchor, heading, HTML).
+        lead: HTML below the title.
+    """
+    links = "".join(
+        f'<li><a href="#{escape(anchor)}">{escape(heading)}</a></li>\n'
+        for anchor, heading, _ in sections
+    )
+    body = "".join(section(anchor, heading, html) for anchor, heading, html in sections)
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n"
+        f"<h1>{escape(title)}</h1>\n{lead}</header>\n"
+        f'<nav aria-label="Contents">\n<ul>\n{links}</ul>\n</nav>\n<main>\n{body}</main>\n'
+        "</body>\n</html>\n"
+    )
+
+
+def _class(kind: str) -> str:
+    return f' class="{escape(kind)}"' if kind else ""

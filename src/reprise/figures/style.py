@@ -1,0 +1,90 @@
+"""One look for every figure, and PNG files that are the same bytes each time."""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Okabe and Ito 2008, "Color Universal Design": eight colours that colour-blind readers tell apart;
+# black first is for text, yellow is too pale for lines on white, so both are left out here.
+CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
+INK = "#222222"
+
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # ships with Matplotlib: the same letters everywhere
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9.0,
+    "axes.edgecolor": "#888888",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": False,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.parse_math": False,  # a `$` in a class name is a dollar sign
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "reprise",
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in the house style, whatever the user's own matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches, on the Agg canvas and apart from pyplot."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Figure, dpi: int) -> bytes:
+    """The figure as PNG; nothing in it tells the version, the host or the time."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def notice(message: str) -> Figure:
+    """A figure that only says why there is nothing to show."""
+    figure = new_figure(6.0, 1.2)
+    figure.text(0.5, 0.5, message, ha="center", va="center")
+    return figure
+
+
+def color(position: int) -> str:
+    """Colour of the n-th line or bar."""
+    return CYCLE[position % len(CYCLE)]
+
+
+def mark(position: int) -> tuple[str, str]:
+    """Colour and marker of the n-th class; the pair repeats only after 7 x 8 classes."""
+    return color(position), MARKERS[position // len(CYCLE) % len(MARKERS)]
+
+
+def unit_axis(axes: Axes, values: Sequence[float]) -> None:
+    """Limit the y axis to what a share can be, from 0 to a little above the largest value."""
+    top = max([value for value in values if value == value], default=1.0)
+    axes.set_ylim(0, min(1.05, 1.12 * top) if top > 0 else 1.0)

@@ -1,0 +1,1 @@
+"""Networks. None of them calls a hub: weights come from files."""

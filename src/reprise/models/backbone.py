@@ -1,0 +1,113 @@
+"""Backbones: images in, one feature vector an image out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+import timm
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+from reprise.data.packages import LITE0, package_file
+from reprise.errors import RepriseError
+
+Stem = Literal["imagenet", "small"]
+_RESNETS: Mapping[str, tuple[type[BasicBlock | Bottleneck], list[int]]] = {
+    "resnet10": (BasicBlock, [1, 1, 1, 1]),
+    "resnet18": (BasicBlock, [2, 2, 2, 2]),
+    "resnet50": (Bottleneck, [3, 4, 6, 3]),
+}
+
+
+class Backbone(nn.Module):
+    """A network without its last layer; `width` is the length of its feature vector.
+
+    forward: (n, 3, H, W) float -> (n, width) float.
+    Once frozen it stays so: no gradient, and `train()` cannot put its batch norm back to training.
+    """
+
+    def __init__(self, net: nn.Module, width: int) -> None:
+        super().__init__()
+        self.net = net
+        self.width = width
+        self.frozen = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.net(images)
+        return features
+
+    def freeze(self) -> Self:
+        """Keep every parameter and every batch norm buffer as it is from now on."""
+        self.frozen = True
+        self.requires_grad_(False)
+        return self.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training mode, unless frozen."""
+        return super().train(mode and not self.frozen)
+
+
+def resnet(name: str, stem: Stem) -> Backbone:
+    """A randomly initialised ResNet (He et al. 2016) as in torchvision, without its last layer.
+
+    resnet10 is the ResNet-18 with one block a stage. The stem 'small' is one 3 x 3 convolution
+    with stride 2 and no pooling, for images of about 32 pixels.
+    """
+    block, layers = _RESNETS[name]
+    net = ResNet(block, layers)
+    width = net.fc.in_features
+    net.fc = nn.Identity()
+    if stem == "small":
+        net.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
+        nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+        net.maxpool = nn.Identity()
+    return Backbone(net, width)
+
+
+def lite0(weights: Literal["none", "imagenet"]) -> Backbone:
+    """EfficientNet-Lite0, random or with the ImageNet weights of its data package."""
+    net = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0)
+    if weights == "imagenet":
+        net.load_state_dict(lite0_weights(net))
+    width: int = net.num_features  # type: ignore[assignment]
+    return Backbone(net, width)
+
+
+def lite0_weights(net: nn.Module) -> dict[str, Tensor]:
+    """The ImageNet weights under the names of timm's Lite0 `net`.
+
+    The package holds them under the names of another implementation of the same network, in the
+    same order. Raises RepriseError when the shapes do not agree.
+    """
+    path = package_file(*LITE0)
+    stored = list(torch.load(path, weights_only=True, map_location="cpu").values())
+    wanted = net.state_dict()
+    named = dict(zip(wanted, stored, strict=False))  # stored ends with the classifier
+    if any(wanted[name].shape != tensor.shape for name, tensor in named.items()):
+        raise RepriseError(f"{path}: is not an EfficientNet-Lite0; reinstall the data packages")
+    return named
+
+
+def load_backbone(backbone: Backbone, path: Path) -> None:
+    """Load a backbone.safetensors strictly.
+
+    Raises RepriseError when the file is missing, damaged, or of another architecture.
+    """
+    try:
+        state = load_file(path)
+    except FileNotFoundError:
+        raise RepriseError(f"{path}: not found; run the pretraining that makes it") from None
+    except Exception as error:
+        raise RepriseError(f"{path}: is not a safetensors file ({error}); rebuild it") from None
+    wanted = backbone.net.state_dict()
+    for name in [*wanted, *state]:
+        if name not in state or name not in wanted or wanted[name].shape != state[name].shape:
+            have = tuple(state[name].shape) if name in state else "nothing"
+            want = tuple(wanted[name].shape) if name in wanted else "nothing"
+            raise RepriseError(
+                f"{path}: does not fit the backbone: '{name}' is {have} in the file and {want} in "
+                "the model; use the same `backbone` and `stem` for pretraining and fine-tuning"
+            )
+    backbone.net.load_state_dict(state)

@@ -1,0 +1,1 @@
+"""The two engines: what a job depends on, dvc.yaml from the Snakefile, presets, verification."""

@@ -1,0 +1,1 @@
+"""The training engine: one loop, and what each kind of training puts into it."""

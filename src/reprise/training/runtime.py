@@ -1,0 +1,72 @@
+"""Where numbers are computed, and the switches that make them repeat."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+from reprise.errors import RepriseError  # noqa: E402
+from reprise.params import Runtime  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device and whether matrix products there are rounded to bfloat16."""
+
+    device: torch.device
+    bfloat16: bool
+
+    def place(self, model: nn.Module) -> None:
+        """Move a model to the device, its weights with channels last: convolutions like that."""
+        model.to(self.device).to(memory_format=torch.channels_last)
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Mixed precision for forward passes, where it is switched on."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            yield
+
+
+def set_up(runtime: Runtime, depthwise: bool = False) -> Device:
+    """Choose the device and make torch deterministic.
+
+    With precision 'auto', bfloat16 is used on CUDA and on processors that multiply it natively;
+    for a `depthwise` network on a processor float32, where it is the faster of the two.
+    Raises RepriseError when CUDA is asked for and absent.
+    """
+    torch.set_num_threads(runtime.threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise RepriseError("params.yaml: runtime.device is cuda, but no GPU is visible; use auto")
+    cuda = runtime.device != "cpu" and torch.cuda.is_available()
+    fast = cuda or (native_bfloat16() and not depthwise)
+    bfloat16 = runtime.precision == "bfloat16" or (runtime.precision == "auto" and fast)
+    return Device(torch.device("cuda" if cuda else "cpu"), bfloat16)
+
+
+def native_bfloat16() -> bool:
+    """Whether this processor has instructions for products of bfloat16."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients, and back to the mode before, whatever happens."""
+    before = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(before)

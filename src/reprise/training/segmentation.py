@@ -1,0 +1,109 @@
+"""Training of a segmentation network, with the epoch chosen by select mIoU."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reprise.data.inputs import Inputs, Rows, moved_labels
+from reprise.data.store import PreparedSet
+from reprise.evaluation.confusion import confusion, mean_iou, pixel_accuracy
+from reprise.params import Training
+from reprise.training.classification import forward
+from reprise.training.loop import History, Row, report, train_epochs
+from reprise.training.runtime import Device, evaluating
+
+Masks = dict[str, NDArray[np.uint8]]  # label maps (H, W) by file name without its ending
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training job leaves: all that is written to its folder."""
+
+    state: dict[str, Tensor]
+    history: list[Row]
+    predictions: Masks
+    masks: Masks
+    shown_epochs: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Label maps (n, H, W) uint8 of a set, how many classes they have, and the id to ignore."""
+
+    maps: NDArray[np.uint8]
+    classes: int
+    ignore: int
+
+
+def truth_of(data: PreparedSet, merge: int | None) -> Truth:
+    """The set's label maps; with `merge` mapped to its merged classes, in memory alone."""
+    ignore = 255 if data.info["ignore"] is None else int(data.info["ignore"])
+    maps = np.array(data.labels)
+    if merge is None:
+        return Truth(maps, len(data.classes), ignore)
+    merged = data.info["merged"][str(merge)]
+    table = np.full(256, ignore, np.uint8)
+    table[: len(merged["map"])] = merged["map"]
+    return Truth(table[maps], len(merged["classes"]), ignore)
+
+
+def train_segmenter(
+    model: nn.Module, data: PreparedSet, truth: Truth, inputs: Inputs, recipe: Training,
+    device: Device, where: str, images: dict[str, int],
+) -> Outcome:  # fmt: skip
+    """Train; keep the masks of `images` (id to row) at the first, middle and last epoch."""
+    device.place(model)
+    labels = torch.from_numpy(truth.maps).to(device.device)
+    size = truth.maps.shape[1:]
+    select = data.rows("select")
+    shown = {"early": 1, "middle": (recipe.epochs + 1) // 2, "final": recipe.epochs}
+
+    def network(batch: Tensor) -> Tensor:
+        logits: Tensor = model(batch).float()
+        if logits.shape[-2:] != size:
+            logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
+        return logits
+
+    def loss_of(rows: Rows, epoch: int) -> Tensor:
+        with device.autocast():
+            logits = network(inputs.train(rows, epoch))
+        wanted = moved_labels(labels[rows], rows, recipe.augment, inputs.seed, epoch)
+        return F.cross_entropy(logits, wanted, ignore_index=truth.ignore)
+
+    def answers(rows: Rows) -> NDArray[np.uint8]:
+        return _answers(model, network, inputs, rows, device)
+
+    history, masks = History(), Masks()
+    for row in train_epochs(model, recipe, data.rows("train"), inputs.seed, where, loss_of):
+        matrix = confusion(truth.maps[select], answers(select), truth.classes, truth.ignore)
+        row["select_miou"] = mean_iou(matrix).value
+        row["select_pixel_accuracy"] = pixel_accuracy(matrix)
+        for moment in [name for name, epoch in shown.items() if epoch == row["epoch"]]:
+            found = answers(np.array(list(images.values())))
+            masks |= {f"{name}_{moment}": mask for name, mask in zip(images, found, strict=True)}
+        history.rows.append(row)
+        history.choose(model, row["select_miou"])
+        report(where, row)
+    model.load_state_dict(history.best_state)
+    rows = np.concatenate([select, data.rows("report")])
+    names = data.index["id"].iloc[rows]
+    predictions = dict(zip(names, answers(rows), strict=True))
+    return Outcome(history.best_state, history.rows, predictions, masks, shown)
+
+
+def _answers(
+    model: nn.Module,
+    network: Callable[[Tensor], Tensor],
+    inputs: Inputs,
+    rows: Rows,
+    device: Device,
+) -> NDArray[np.uint8]:
+    """Predicted label maps of `rows`, (n, H, W)."""
+    with evaluating(model):
+        maps = forward(lambda x: network(x).argmax(dim=1), inputs.plain, rows, device)
+    return maps.cpu().numpy().astype(np.uint8)

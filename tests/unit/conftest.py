@@ -1,0 +1,44 @@
+"""Fixtures that several unit tests share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from fake_results import fake_params, fake_results
+
+from reprise.evaluation.embedding import embed
+from reprise.evaluation.evaluate import evaluate
+from reprise.figures.draw import FIGURES, draw
+from reprise.files import write_bytes, write_csv, write_json, write_text
+from reprise.params import Params
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    """A small configuration that has every part."""
+    return fake_params()
+
+
+@pytest.fixture(scope="session")
+def whole_results(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Path:
+    """A results folder with every output but report.html; not to be changed."""
+    results = tmp_path_factory.mktemp("fake") / "results"
+    fake_results(results, params)
+    for source, job in (("classify", "cnn/0"), ("finetune", "tiny/C/0")):
+        for method in params.embed.methods:
+            points = embed(results / source / job / "features.safetensors", method, params.embed)
+            write_csv(results / "embed" / source / f"{method}.csv", points)
+    metrics, tables = evaluate(results, params)
+    write_json(results / "metrics.json", metrics)
+    for name, table in tables.items():
+        write_csv(results / "tables" / f"{name}.csv", table.frame)
+        write_text(results / "tables" / f"{name}.md", table.text)
+    for name in FIGURES:
+        write_bytes(results / "figures" / f"{name}.png", draw(name, results, params))
+    return results
+
+
+@pytest.fixture
+def results(tmp_path: Path, whole_results: Path) -> Path:
+    """A copy of the results folder that a test may spoil."""
+    return Path(shutil.copytree(whole_results, tmp_path / "results"))

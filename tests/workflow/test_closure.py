@@ -1,0 +1,61 @@
+"""The import closure: what a script depends on, and what it does not."""
+
+from pathlib import Path
+
+import pytest
+
+from reprise.pipeline.closure import closure
+
+ROOT = Path(__file__).parents[2]
+TRAINING = ["pretrain", "finetune", "classify", "segment"]
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """A small package and a script that imports it in every way."""
+    files = {
+        "src/pack/__init__.py": "",
+        "src/pack/direct.py": "import pack.sub.deep\n",
+        "src/pack/member.py": "value = 1\n",
+        "src/pack/unused.py": "",
+        "src/pack/late.py": "",
+        "src/pack/sub/__init__.py": "from pack.cycle import x\n",
+        "src/pack/sub/deep.py": "import numpy\n",
+        "src/pack/cycle.py": "from pack import direct\nx = 1\n",
+        "script.py": (
+            "import json\nfrom pack.direct import anything\nfrom pack import member\n"
+            "def f():\n    from pack.late import g\n"
+        ),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return Path("script.py")
+
+
+def test_closure_holds_what_is_imported_and_nothing_else(script):
+    assert closure(script) == [
+        "src/pack/__init__.py",
+        "src/pack/cycle.py",
+        "src/pack/direct.py",
+        "src/pack/late.py",
+        "src/pack/member.py",
+        "src/pack/sub/__init__.py",
+        "src/pack/sub/deep.py",
+    ]
+
+
+@pytest.mark.parametrize("stage", TRAINING)
+def test_training_does_not_depend_on_evaluation_or_figures(stage, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    files = closure(Path("workflow/scripts") / f"{stage}.py")
+    assert "src/reprise/training/__init__.py" in files
+    assert not [file for file in files if "/evaluation/" in file or "/figures/" in file]
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "plot", "report", "embed"])
+def test_what_stands_right_of_the_predictions_does_not_depend_on_training(stage, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    files = closure(Path("workflow/scripts") / f"{stage}.py")
+    assert not [file for file in files if "/training/" in file or "/models/" in file]

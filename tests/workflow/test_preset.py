@@ -1,0 +1,72 @@
+"""Presets: an overlay keeps the comments of the whole file and cannot invent keys."""
+
+from pathlib import Path
+
+import pytest
+
+from reprise.errors import RepriseError
+from reprise.params import load_params
+from reprise.pipeline.preset import changed_by_hand, names, render
+
+PRESETS = Path(__file__).parents[2] / "presets"
+
+
+@pytest.fixture
+def presets(tmp_path):
+    folder = tmp_path / "presets"
+    folder.mkdir()
+    for path in PRESETS.glob("*.yaml"):
+        (folder / path.name).write_text(path.read_text())
+    return folder
+
+
+@pytest.mark.parametrize("name", names(PRESETS))
+def test_every_preset_is_a_whole_valid_file(name, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(render(name, PRESETS))
+    assert load_params(path).plot.dpi > 0
+
+
+def test_earth_is_written_as_it_stands():
+    assert render("earth", PRESETS) == (PRESETS / "earth.yaml").read_text()
+
+
+def test_an_overlay_keeps_comments_and_changes_its_values_alone(presets):
+    (presets / "more.yaml").write_text("finetune: {seeds: [7]}\nplot: {dpi: 50}\n")
+    whole, more = (render(name, presets).splitlines() for name in ("earth", "more"))
+    assert len(whole) == len(more)
+    changed = [new for old, new in zip(whole, more, strict=True) if old != new]
+    assert [line.strip() for line in changed[1:]] == ["seeds: [7]", "dpi: 50"]
+    assert "PRESET=more" in changed[0]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ("plot: {dpy: 50}", "unknown key 'plot.dpy'; did you mean 'dpi'?"),
+        ("plott: {dpi: 50}", "unknown key 'plott'; did you mean 'plot'?"),
+        ("plot: 50", "'plot' must be a mapping"),
+        ("plot: {dpi: [1]}", "plot.dpi"),
+        ("plot: {dpi: 50", "not valid YAML"),
+    ],
+)
+def test_a_wrong_overlay_is_refused(presets, overlay, message):
+    (presets / "wrong.yaml").write_text(overlay + "\n")
+    with pytest.raises(RepriseError) as error:
+        render("wrong", presets)
+    assert message in str(error.value)
+    assert "wrong.yaml" in str(error.value)
+
+
+def test_an_unknown_preset_names_the_nearest():
+    with pytest.raises(RepriseError, match="did you mean 'smoke'"):
+        render("smok", PRESETS)
+
+
+def test_changes_by_hand_are_seen(tmp_path):
+    path = tmp_path / "params.yaml"
+    assert not changed_by_hand(path, PRESETS)
+    path.write_text(render("smoke", PRESETS))
+    assert not changed_by_hand(path, PRESETS)
+    path.write_text(render("smoke", PRESETS) + "# mine\n")
+    assert changed_by_hand(path, PRESETS)

@@ -1,0 +1,20 @@
+rule embed:
+    input:
+        script="workflow/scripts/embed.py",
+        code=closure("embed"),
+        features=embedded_features,
+    output:
+        points="results/embed/{source}/{method}.csv",
+    log:
+        "logs/embed/{source}/{method}.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        source="{source}",
+        method="{method}",
+        reads=values("embed.points", "embed.components", "embed.perplexity", "embed.seed"),
+    shell:
+        "PYTHONPATH=src python {input.script} --source {params.source} --method {params.method}"
+        " --features {input.features} --out {output.points} --log {log}"

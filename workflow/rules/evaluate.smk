@@ -1,0 +1,26 @@
+rule evaluate:
+    input:
+        script="workflow/scripts/evaluate.py",
+        code=closure("evaluate"),
+        sets=[prepared(part, "labels.npy", "index.csv", "dataset.json") for part in PARTS],
+        pretrain=of_jobs("pretrain", "history.csv"),
+        finetune=of_jobs("finetune", "predictions.csv"),
+        classify=of_jobs("classify", "predictions.csv"),
+        faces=of_jobs("faces", "predictions.csv"),
+        segment=of_jobs("segment", "predictions"),
+        street=of_jobs("street", "predictions"),
+    output:
+        metrics="results/metrics.json",
+        csv=expand("results/tables/{table}.csv", table=TABLES),
+        md=expand("results/tables/{table}.md", table=TABLES),
+    log:
+        "logs/evaluate.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        results=subpath(output.metrics, parent=True),
+        reads=values(*PARTS),
+    shell:
+        "PYTHONPATH=src python {input.script} --results {params.results} --log {log}"

@@ -1,0 +1,81 @@
+# What each figure is drawn from, and the values that it reads.
+FIGURES = {
+    "curves": [path for part in PARTS for path in of_jobs(part, "history.csv")],
+    "finetune": ["results/tables/finetune.csv", "results/tables/seeds.csv"],
+    "iou": ["results/tables/iou.csv"],
+    "masks_segment": masks("segment") + prepared("segment"),
+    "masks_street": masks("street") + prepared("street"),
+}
+FIGURE_READS = {
+    "curves": PARTS,
+    "masks_segment": ["segment"],
+    "masks_street": ["street"],
+}
+
+
+rule plot:
+    input:
+        script="workflow/scripts/plot.py",
+        code=closure("plot"),
+        drawn=lambda wildcards: FIGURES[wildcards.figure],
+    output:
+        figure="results/figures/{figure}.png",
+    log:
+        "logs/plot/{figure}.log",
+    wildcard_constraints:
+        figure="|".join(FIGURES),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        figure="{figure}",
+        reads=lambda w: values("plot", *FIGURE_READS.get(w.figure, []))(w),
+    shell:
+        "PYTHONPATH=src python {input.script} --figure {params.figure} --out {output.figure}"
+        " --log {log}"
+
+
+# the points of one source by one method
+use rule plot as plot_points with:
+    input:
+        script="workflow/scripts/plot.py",
+        code=closure("plot"),
+        points="results/embed/{source}/{method}.csv",
+        about=lambda wildcards: prepared(wildcards.source, "index.csv", "dataset.json"),
+    output:
+        figure="results/figures/{method}_{source}.png",
+    log:
+        "logs/plot/{method}_{source}.log",
+    params:
+        figure="{method}_{source}",
+        reads=values("plot", "embed.{source}", "{source}.data"),
+
+
+rule report:
+    input:
+        script="workflow/scripts/report.py",
+        code=closure("report"),
+        metrics="results/metrics.json",
+        tables=expand("results/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
+        figures=expand("results/figures/{figure}.png", figure=FIGURES),
+        points=expand(
+            "results/figures/{method}_{source}.png",
+            method=config["embed"]["methods"],
+            source=SOURCES,
+        ),
+        about=[prepared(part, "index.csv", "dataset.json") for part in PARTS],
+    output:
+        page="results/report.html",
+    log:
+        "logs/report.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        results=subpath(input.metrics, parent=True),
+        reads=values("prepare", *PARTS, "embed"),
+    shell:
+        "PYTHONPATH=src python {input.script} --results {params.results} --out {output.page}"
+        " --log {log}"

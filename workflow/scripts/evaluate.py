@@ -1,0 +1,28 @@
+"""All predictions to metrics.json and the tables."""
+
+import argparse
+from pathlib import Path
+
+from reprise.cli import run
+from reprise.evaluation.evaluate import evaluate
+from reprise.files import write_csv, write_json, write_text
+from reprise.params import load_params
+
+
+def main() -> None:
+    """Score every job and sum up."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", default=Path("results"), type=Path, help="folder of all jobs")
+    parser.add_argument("--params", default=Path("params.yaml"), type=Path)
+    given = parser.parse_args()
+
+    params = load_params(given.params)
+    metrics, tables = evaluate(given.results, params)
+    for name, table in tables.items():
+        write_csv(given.results / "tables" / f"{name}.csv", table.frame)
+        write_text(given.results / "tables" / f"{name}.md", table.text)
+    write_json(given.results / "metrics.json", metrics)
+
+
+if __name__ == "__main__":
+    run(main)
