@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from reprise.errors import RepriseError
 
@@ -386,10 +387,11 @@ def parse(values: Any, source: str = "params.yaml") -> Params:
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check a params.yaml. Raises RepriseError (see `parse`)."""
     try:
-        values = yaml.safe_load(path.read_text())
+        # YAML 1.2, as DVC writes it: `2e-05` is a number there, and text for a YAML 1.1 reader
+        values = YAML(typ="safe", pure=True).load(path.read_text())
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; `make preset PRESET=earth` writes one") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise RepriseError(f"{path}: not valid YAML: {error}") from None
     return parse(values, str(path))
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-import timm
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -68,6 +67,8 @@ def resnet(name: str, stem: Stem) -> Backbone:
 
 def lite0(weights: Literal["none", "imagenet"]) -> Backbone:
     """EfficientNet-Lite0, random or with the ImageNet weights of its data package."""
+    import timm  # takes seconds, and most jobs need none of it
+
     net = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0)
     if weights == "imagenet":
         net.load_state_dict(lite0_weights(net))

@@ -1,0 +1,87 @@
+"""Networks: the published architectures, every pixel covered, frozen means frozen."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+from safetensors.torch import save_file
+from torchvision.models import resnet18, resnet50
+
+from reprise.data.packages import LITE0, package_file
+from reprise.errors import RepriseError
+from reprise.models.backbone import lite0, load_backbone, resnet
+from reprise.models.classifier import lite0_classifier, small_cnn, with_head
+from reprise.models.segmentation import segmenter
+
+
+def parameters(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def test_resnets_are_torchvisions_without_the_last_layer() -> None:
+    for name, theirs in (("resnet18", resnet18()), ("resnet50", resnet50())):
+        assert parameters(resnet(name, "imagenet")) == parameters(theirs) - parameters(theirs.fc)
+
+
+def test_lite0_answers_as_the_network_its_weights_were_published_with() -> None:
+    theirs = EfficientNet.from_name("efficientnet-lite0")
+    theirs.load_state_dict(torch.load(package_file(*LITE0), weights_only=True))
+    images = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    ours = lite0("imagenet").eval()
+    with torch.no_grad():
+        expected = theirs.eval().extract_features(images).mean(dim=(2, 3))
+        assert torch.allclose(ours(images), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fcn32s", "fcn8s", "fcn8s_noskip", "deeplabv3"])
+def test_segmentation_covers_every_pixel(name: str) -> None:
+    torch.manual_seed(0)
+    model = segmenter(name, 5, 0.0625).eval()
+    for parameter in model.parameters():  # zero-initialised score layers answer 0 everywhere
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    with torch.no_grad():
+        logits = model(torch.randn(2, 3, 64, 96))
+    assert logits.shape == (2, 5, 64, 96)
+    assert (logits != 0).any(dim=1).all()
+
+
+def test_fcn8s_without_skips_differs_by_the_two_additions_only() -> None:
+    skips, none = segmenter("fcn8s", 3, 0.125), segmenter("fcn8s_noskip", 3, 0.125)
+    assert parameters(skips) == parameters(none)
+    none.load_state_dict(skips.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    assert not torch.allclose(skips.eval()(images), none.eval()(images))
+
+
+def test_classifiers_give_one_logit_a_class() -> None:
+    assert small_cnn(32, 7)(torch.randn(2, 3, 32, 32)).shape == (2, 7)
+    assert lite0_classifier("none", 7)(torch.randn(2, 3, 64, 64)).shape == (2, 7)
+    head = with_head(resnet("resnet10", "small"), 32, 7)
+    assert head(torch.randn(2, 3, 32, 32)).shape == (2, 7)
+
+
+def test_train_cannot_thaw_a_frozen_backbone() -> None:
+    model = with_head(resnet("resnet10", "small"), 32, 4)
+    model.backbone.freeze()
+    before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
+    model.train()
+    assert model.training and not any(part.training for part in model.backbone.modules())
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
+    model(torch.randn(8, 3, 32, 32)).sum().backward()
+    optimizer.step()
+    after = model.backbone.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_backbone_of_another_architecture_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "backbone.safetensors"
+    save_file(resnet("resnet10", "imagenet").net.state_dict(), path)
+    with pytest.raises(RepriseError, match=r"backbone.safetensors: does not fit.*conv1.weight"):
+        load_backbone(resnet("resnet10", "small"), path)
+    path.write_bytes(b"not a tensor")
+    with pytest.raises(RepriseError, match="is not a safetensors file"):
+        load_backbone(resnet("resnet10", "small"), path)
+    with pytest.raises(RepriseError, match="not found; run the pretraining"):
+        load_backbone(resnet("resnet10", "small"), tmp_path / "none.safetensors")

@@ -1,0 +1,180 @@
+"""Training: repeatable, frozen where it says so, and clear about bad input."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from reprise.data.inputs import Inputs
+from reprise.data.store import Prepared, PreparedSet, open_set, write_set
+from reprise.errors import RepriseError
+from reprise.models.backbone import resnet
+from reprise.models.classifier import Classifier, with_head
+from reprise.models.segmentation import segmenter
+from reprise.params import Augment, FinetuneCommon, Runtime, SegmentRecipe
+from reprise.training.classification import FrozenFeatures, Outcome, forward, train_classifier
+from reprise.training.knn import knn_accuracy
+from reprise.training.outputs import write_classifier
+from reprise.training.runtime import evaluating, set_up
+from reprise.training.schedules import learning_rate
+from reprise.training.segmentation import train_segmenter, truth_of
+
+CPU = set_up(Runtime(device="cpu", precision="float32", threads=1))
+RECIPE = FinetuneCommon(
+    backbone="resnet10", stem="small", hidden=8, features=[1, 2], epochs=2, batch_size=4,
+    learning_rate=0.01, augment=Augment(dihedral=True),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedSet:
+    """Thirty images, dark ones of class 0 and bright ones of class 1."""
+    folder = tmp_path_factory.mktemp("data")
+    labels = np.arange(30) % 2
+    noise = np.random.default_rng(0).integers(0, 90, (30, 16, 16, 3))
+    write_set(
+        folder,
+        "toy",
+        Prepared(
+            images=(noise + 150 * labels[:, None, None, None]).astype(np.uint8),
+            labels=labels.astype(np.uint8),
+            roles=np.repeat(["train", "select", "report"], [14, 8, 8]),
+            columns={}, task="classification",
+            classes=[{"id": 0, "name": "dark"}, {"id": 1, "name": "bright"}],
+            source="a test", licence="none", note="",
+        ),
+    )  # fmt: skip
+    return open_set(folder, "classification")
+
+
+def model() -> Classifier:
+    torch.manual_seed(0)
+    return with_head(resnet("resnet10", "small"), 8, 2)
+
+
+def trained(data: PreparedSet, recipe: FinetuneCommon = RECIPE, frozen: bool = False) -> Outcome:
+    net = model()
+    if frozen:
+        net.backbone.freeze()
+    inputs = Inputs(data, recipe.augment, 0, CPU.device)
+    return train_classifier(net, data, inputs, recipe, CPU, "toy", ("train", [1, 2]))
+
+
+def test_two_trainings_write_the_same_bytes(data: PreparedSet, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_classifier(tmp_path / name, trained(data))
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == ["features.safetensors", "history.csv", "model.safetensors", "predictions.csv"]
+    for name in files:
+        one, two = (tmp_path / run / name for run in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes(), name
+
+
+def test_the_epoch_is_chosen_on_select_and_both_roles_are_predicted(data: PreparedSet) -> None:
+    outcome = trained(data)
+    scores = [row["select_accuracy"] for row in outcome.history]
+    chosen = [row["selected"] for row in outcome.history]
+    assert chosen.index(1) == scores.index(max(scores)) and sum(chosen) == 1
+    assert outcome.predictions["role"].value_counts().to_dict() == {"select": 8, "report": 8}
+
+
+def test_features_change_with_the_epochs(data: PreparedSet) -> None:
+    features = trained(data).features
+    assert features["epoch_0001"].shape == (14, 8)
+    assert not torch.allclose(features["epoch_0001"], features["epoch_0002"])
+
+
+def test_a_frozen_backbone_keeps_every_parameter_and_buffer(data: PreparedSet) -> None:
+    before = model().state_dict()
+    after = trained(data, frozen=True).state
+    names = [name for name in before if name.startswith("backbone.")]
+    assert len(names) > 20
+    assert all(torch.equal(before[name], after[name]) for name in names)
+    assert not torch.equal(before["last.weight"], after["last.weight"])
+
+
+def test_features_computed_once_are_those_of_each_epoch(data: PreparedSet) -> None:
+    net = model()
+    net.backbone.freeze()
+    inputs = Inputs(data, RECIPE.augment, 5, CPU.device)
+    rows = np.arange(30)
+    once = FrozenFeatures(inputs, net.backbone, rows, CPU)
+    for epoch in (1, 2, 3):
+        each = forward(net.backbone, lambda r, e=epoch: inputs.train(r, e), rows, CPU)
+        assert torch.allclose(once.train(rows, epoch), each, atol=1e-5)
+    assert not torch.allclose(once.train(rows, 1), once.train(rows, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"batch_size": 1}, "toy.batch_size is 1; batch norm needs at least 2"),
+        ({"batch_size": 15}, "toy.batch_size is 15, more than the 14 training images"),
+        ({"learning_rate": 1e30, "optimizer": "sgd"}, "toy: the loss is .* in epoch"),
+    ],
+)
+def test_training_that_cannot_work_ends_in_one_line(
+    data: PreparedSet, change: dict[str, float], said: str
+) -> None:
+    with pytest.raises(RepriseError, match=said):
+        trained(data, RECIPE.model_copy(update=change))
+
+
+def test_evaluation_mode_is_left_again(data: PreparedSet) -> None:
+    net = nn.Sequential(nn.BatchNorm1d(2)).train()
+    with pytest.raises(ValueError, match="inside"), evaluating(net):
+        assert not net[0].training
+        raise ValueError("inside")
+    assert net[0].training
+
+
+def test_learning_rate_warms_up_and_falls_to_zero() -> None:
+    recipe = RECIPE.model_copy(update={"epochs": 10, "warmup": 2})
+    rates = [learning_rate(recipe, step, 5) for step in range(51)]
+    assert rates[0] == pytest.approx(0.001) and rates[9] == rates[10] == pytest.approx(0.01)
+    assert rates[30] == pytest.approx(0.005) and rates[50] == pytest.approx(0)
+
+
+def test_knn_counts_votes_of_the_nearest() -> None:
+    known = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0], [0.2, 1.0]])
+    labels = torch.tensor([0, 0, 1, 1, 1])
+    asked = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
+    assert knn_accuracy(known, labels, asked, torch.tensor([0, 1]), 2) == 1.0
+    assert knn_accuracy(known, labels, asked, torch.tensor([0, 1]), 5) == 0.5
+
+
+def test_a_segmenter_learns_masks_merges_them_and_shows_three_epochs(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.kron(rng.integers(0, 3, (20, 2, 2)), np.ones((1, 16, 16))).astype(np.uint8)
+    write_set(
+        tmp_path,
+        "toy",
+        Prepared(
+            images=np.repeat(labels[..., None] * 80, 3, axis=-1).astype(np.uint8),
+            labels=labels,
+            roles=np.repeat(["train", "select", "report"], [12, 4, 4]),
+            columns={}, task="segmentation", ignore=3,
+            classes=[{"id": i, "name": str(i), "color": [i, i, i]} for i in range(3)],
+            merged={"3": {"classes": [{"id": 0}, {"id": 1}], "map": [0, 1, 1]}},
+            source="a test", licence="none", note="",
+        ),
+    )  # fmt: skip
+    data = open_set(tmp_path, "segmentation")
+    truth = truth_of(data, 3)
+    assert truth.classes == 2 and np.array_equal(truth.maps, (labels > 0).astype(np.uint8))
+    assert truth_of(data, None).maps.tolist() == labels.tolist()
+    recipe = SegmentRecipe(
+        model="fcn8s", width=0.125, image_size=32, epochs=5, batch_size=4, learning_rate=0.01,
+        augment=Augment(dihedral=True), merge=3,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    outcome = train_segmenter(
+        segmenter("fcn8s", 2, 0.125), data, truth, Inputs(data, recipe.augment, 0, CPU.device),
+        recipe, CPU, "toy", {"0016": 16},
+    )  # fmt: skip
+    assert outcome.shown_epochs == {"early": 1, "middle": 3, "final": 5}
+    assert sorted(outcome.masks) == ["0016_early", "0016_final", "0016_middle"]
+    assert sorted(outcome.predictions) == [f"{row:04d}" for row in range(12, 20)]
+    assert outcome.history[-1]["train_loss"] < outcome.history[0]["train_loss"]
