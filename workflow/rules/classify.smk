@@ -10,6 +10,8 @@ rule classify:
         predictions="results/classify/{run}/{seed}/predictions.csv",
     log:
         "logs/classify/{run}/{seed}.log",
+    # long jobs first, so that none is left alone at the end
+    priority: 5
     threads: config["runtime"]["threads"]
     resources:
         mem_mb=2000,

@@ -10,6 +10,8 @@ rule segment:
         masks=directory("results/segment/{run}/{seed}/masks"),
     log:
         "logs/segment/{run}/{seed}.log",
+    # long jobs first, so that none is left alone at the end
+    priority: 5
     threads: config["runtime"]["threads"]
     resources:
         mem_mb=2000,
