@@ -27,6 +27,7 @@ $(READY): requirements.lock requirements-data.txt pyproject.toml
 
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
 	snakemake --cores $(CORES) --quiet rules
+	dvc commit --force --quiet # so that `dvc repro` knows these files, and has them in its cache
 	@tail -n +1 -q results/tables/{finetune,classify,faces,segment,street}.md
 	@echo "The report with all tables and figures: results/report.html"
 
