@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 PRESET ?= earth
+PEERS := .venv-peers/.installed
 CORES ?= 4
 UV := uv==0.13.8
 READY := .venv/.installed
@@ -9,10 +10,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint preset dvc.yaml schema verify clean
+.PHONY: help install run test test-all test-peers lint preset dvc.yaml schema verify bench bench-gpu clean
 
 help: ## list these verbs
-	@awk -F ':.*## ' '/^[a-z.]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 install: $(READY) ## the environment in .venv, every package pinned
 
@@ -25,6 +26,11 @@ $(READY): requirements.lock requirements-data.txt pyproject.toml
 	.venv/bin/uv pip install --quiet --python .venv --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(PEERS): $(READY) requirements-peers.txt
+	test -x .venv-peers/bin/python || uv venv --quiet --python .venv/bin/python .venv-peers
+	uv pip install --quiet --python .venv-peers -r requirements-peers.txt
+	@touch $@
+
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
 	snakemake --cores $(CORES) --quiet rules
 	dvc commit --force --quiet # so that `dvc repro` knows these files, and has them in its cache
@@ -33,6 +39,12 @@ run: $(READY) ## everything in params.yaml: from prepared images to the tables a
 
 test: $(READY) ## the whole test suite
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+
+test-all: $(READY) ## the same with the long form of the tests, and those that need a GPU
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m ""
+
+test-peers: $(PEERS) ## our BYOL against byol-pytorch and lightly, in an environment of their own
+	PYTHONPATH=src .venv-peers/bin/python -m pytest -q tests/peers
 
 lint: $(READY) ## style, types, the rules of the workflow, derived files up to date
 	ruff check .

@@ -48,6 +48,12 @@ def folder_aside(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def drop_parts(folder: Path, name: str = "") -> None:
+    """Delete what a killed process left half-written in `folder`, of the file `name` or of any."""
+    for part in folder.glob(f".{name}*.part"):
+        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` aside and rename."""
     with aside(path) as part:

@@ -114,18 +114,41 @@ class Augment(Block):
     grey: Share = 0.0  # probability
 
 
+Schedule = Literal["constant", "cosine", "cosine_restarts", "step", "exponential", "polynomial"]
+
+
 class Training(Block):
     """What every training job shares."""
 
     epochs: Positive
     batch_size: Positive
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: Rate
-    momentum: Share = 0.9
+    momentum: Share = 0.9  # of sgd
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "cosine"] = "cosine"
+    schedule: Schedule = "cosine"  # see training/schedules.py
+    schedule_by: Literal["step", "epoch"] = "step"  # how often the learning rate changes
     warmup: Count = 0  # epochs
+    period: Count = 0  # epochs; of step and cosine_restarts
+    multiply: Positive = 1  # each period of cosine_restarts is so many times as long
+    gamma: Share = 0.1  # of step and exponential
+    power: Rate = 0.9  # of polynomial
+    phases: list[Positive] = []  # epochs; each phase has a new optimizer and the whole schedule
     augment: Augment = Augment()
+
+    @model_validator(mode="after")
+    def _schedule(self) -> Self:
+        if self.schedule in ("step", "cosine_restarts") and not self.period:
+            raise PydanticCustomError(
+                "schedule", "{text}", {"text": f"schedule {self.schedule} needs period, in epochs"}
+            )
+        if self.phases and sum(self.phases) != self.epochs:
+            raise PydanticCustomError(
+                "schedule",
+                "{text}",
+                {"text": f"phases make {sum(self.phases)} epochs, and epochs is {self.epochs}"},
+            )
+        return self
 
 
 Backbone = Literal["resnet10", "resnet18", "resnet50"]
@@ -150,6 +173,9 @@ class ByolPretraining(Pretraining):
     tau: Share = 0.99
     hidden: Positive = 4096
     projection: Positive = 256
+    use_momentum: bool = True  # false: no target network, as SimSiam
+    ema_buffers: bool = False  # the target's batch norm statistics follow too
+    allow_collapse: bool = False  # go on when all projections are one
 
 
 class PretrainRecipe(Block):
@@ -355,6 +381,9 @@ class Params(Block):
         return self
 
 
+OWN = ("unknown_key", "unknown_name", "twice", "schedule")  # messages that say it all
+
+
 def _known(key: str, name: str, choices: Sequence[str], where: str) -> None:
     if name in choices:
         return
@@ -378,7 +407,7 @@ def parse(values: Any, source: str = "params.yaml") -> Params:
         tags = {"tiles", "maps", "faces"} if first["loc"][:1] == ("prepare",) else set()
         key = ".".join(str(part) for part in first["loc"] if part not in tags)
         given = ""
-        if first["type"] not in ("missing", "unknown_key", "unknown_name", "twice"):
+        if first["type"] not in ("missing", *OWN):
             given = f" (got {first['input']!r})"
         message = f"{key}: {first['msg']}" if key else first["msg"]
         raise RepriseError(f"{source}: {message}{given}") from None

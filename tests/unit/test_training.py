@@ -1,5 +1,7 @@
 """Training: repeatable, frozen where it says so, and clear about bad input."""
 
+import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,11 @@ from reprise.models.backbone import resnet
 from reprise.models.classifier import Classifier, with_head
 from reprise.models.segmentation import segmenter
 from reprise.params import Augment, FinetuneCommon, Runtime, SegmentRecipe
+from reprise.training.checkpoint import Checkpoint
 from reprise.training.classification import FrozenFeatures, Outcome, forward, train_classifier
 from reprise.training.knn import knn_accuracy
 from reprise.training.outputs import write_classifier
 from reprise.training.runtime import evaluating, set_up
-from reprise.training.schedules import learning_rate
 from reprise.training.segmentation import train_segmenter, truth_of
 
 CPU = set_up(Runtime(device="cpu", precision="float32", threads=1))
@@ -54,12 +56,17 @@ def model() -> Classifier:
     return with_head(resnet("resnet10", "small"), 8, 2)
 
 
+def no_checkpoint() -> Checkpoint:
+    return Checkpoint(Path("never-written"), {}, seconds=math.inf)
+
+
 def trained(data: PreparedSet, recipe: FinetuneCommon = RECIPE, frozen: bool = False) -> Outcome:
     net = model()
     if frozen:
         net.backbone.freeze()
     inputs = Inputs(data, recipe.augment, 0, CPU.device)
-    return train_classifier(net, data, inputs, recipe, CPU, "toy", ("train", [1, 2]))
+    kept = ("train", [1, 2])
+    return train_classifier(net, data, inputs, recipe, CPU, "toy", kept, no_checkpoint())
 
 
 def test_two_trainings_write_the_same_bytes(data: PreparedSet, tmp_path: Path) -> None:
@@ -99,12 +106,15 @@ def test_features_computed_once_are_those_of_each_epoch(data: PreparedSet) -> No
     net = model()
     net.backbone.freeze()
     inputs = Inputs(data, RECIPE.augment, 5, CPU.device)
-    rows = np.arange(30)
+    rows = data.rows("train")
     once = FrozenFeatures(inputs, net.backbone, rows, CPU)
     for epoch in (1, 2, 3):
         each = forward(net.backbone, lambda r, e=epoch: inputs.train(r, e), rows, CPU)
         assert torch.allclose(once.train(rows, epoch), each, atol=1e-5)
     assert not torch.allclose(once.train(rows, 1), once.train(rows, 2))
+    select = data.rows("select")
+    plain = forward(net.backbone, inputs.plain, select, CPU)
+    assert torch.allclose(once.plain(select), plain, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -122,19 +132,21 @@ def test_training_that_cannot_work_ends_in_one_line(
         trained(data, RECIPE.model_copy(update=change))
 
 
+def test_a_class_without_a_training_image_is_named(data: PreparedSet) -> None:
+    index = data.index.assign(role=np.where(data.labels == 1, "select", data.index["role"]))
+    index.loc[2, "role"] = "report"
+    with pytest.raises(
+        RepriseError, match=r"index.csv: class 'bright' has no image of the role tr"
+    ):
+        trained(dataclasses.replace(data, index=index))
+
+
 def test_evaluation_mode_is_left_again(data: PreparedSet) -> None:
     net = nn.Sequential(nn.BatchNorm1d(2)).train()
     with pytest.raises(ValueError, match="inside"), evaluating(net):
         assert not net[0].training
         raise ValueError("inside")
     assert net[0].training
-
-
-def test_learning_rate_warms_up_and_falls_to_zero() -> None:
-    recipe = RECIPE.model_copy(update={"epochs": 10, "warmup": 2})
-    rates = [learning_rate(recipe, step, 5) for step in range(51)]
-    assert rates[0] == pytest.approx(0.001) and rates[9] == rates[10] == pytest.approx(0.01)
-    assert rates[30] == pytest.approx(0.005) and rates[50] == pytest.approx(0)
 
 
 def test_knn_counts_votes_of_the_nearest() -> None:
@@ -172,7 +184,7 @@ def test_a_segmenter_learns_masks_merges_them_and_shows_three_epochs(tmp_path: P
     torch.manual_seed(0)
     outcome = train_segmenter(
         segmenter("fcn8s", 2, 0.125), data, truth, Inputs(data, recipe.augment, 0, CPU.device),
-        recipe, CPU, "toy", {"0016": 16},
+        recipe, CPU, "toy", {"0016": 16}, no_checkpoint(),
     )  # fmt: skip
     assert outcome.shown_epochs == {"early": 1, "middle": 3, "final": 5}
     assert sorted(outcome.masks) == ["0016_early", "0016_final", "0016_middle"]

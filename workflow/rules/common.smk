@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from reprise.errors import RepriseError
 from reprise.params import load_params
+from reprise.pipeline.alive import drop_stale_locks
 from reprise.pipeline.closure import closure as imported
 
 PARTS = ["pretrain", "finetune", "classify", "faces", "segment", "street"]
@@ -22,6 +23,9 @@ def refuse(error):
     print("reprise:", " ".join(str(error).split()), file=sys.stderr)
     sys.exit(1)
 
+
+# after a kill the same command goes on, without a call of --unlock before it
+ALIVE = drop_stale_locks()
 
 # before Snakemake reads it: the checks name the key and what to do
 try:

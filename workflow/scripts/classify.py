@@ -11,6 +11,7 @@ from reprise.data.store import open_set
 from reprise.errors import RepriseError
 from reprise.models.classifier import lite0_classifier, small_cnn
 from reprise.params import load_params
+from reprise.training.checkpoint import for_job
 from reprise.training.classification import train_classifier
 from reprise.training.outputs import write_classifier
 from reprise.training.runtime import set_up
@@ -43,8 +44,10 @@ def main() -> None:
     normalise = IMAGENET_LITE if recipe.weights == "imagenet" else None
     inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size, normalise)
     kept = ("report", recipe.features)
-    outcome = train_classifier(model, data, inputs, recipe, device, where, kept)
+    checkpoint = for_job(args.out, [args.seed, recipe.model_dump()], args.data, [], device)
+    outcome = train_classifier(model, data, inputs, recipe, device, where, kept, checkpoint)
     write_classifier(args.out, outcome)
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

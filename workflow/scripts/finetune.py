@@ -12,6 +12,7 @@ from reprise.errors import RepriseError
 from reprise.models.backbone import load_backbone, resnet
 from reprise.models.classifier import with_head
 from reprise.params import load_params
+from reprise.training.checkpoint import for_job
 from reprise.training.classification import train_classifier
 from reprise.training.outputs import write_classifier
 from reprise.training.runtime import set_up
@@ -39,12 +40,17 @@ def main() -> None:
     model = with_head(backbone, recipe.hidden, len(data.classes))
     if args.backbone is not None:
         load_backbone(backbone, args.backbone)
-    if params.finetune.recipes[args.run].setting(args.setting).frozen:
+    frozen = params.finetune.recipes[args.run].setting(args.setting).frozen
+    if frozen:
         backbone.freeze()
     inputs = Inputs(data, recipe.augment, args.seed, device.device)
     kept = ("train", recipe.features)
-    outcome = train_classifier(model, data, inputs, recipe, device, where, kept)
+    files = [args.backbone] if args.backbone else []
+    values = [args.seed, frozen, recipe.model_dump()]
+    checkpoint = for_job(args.out, values, args.data, files, device)
+    outcome = train_classifier(model, data, inputs, recipe, device, where, kept, checkpoint)
     write_classifier(args.out, outcome)
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from reprise.data.store import open_set
 from reprise.errors import RepriseError
 from reprise.models.backbone import resnet
 from reprise.params import ByolPretraining, load_params
+from reprise.training.checkpoint import for_job
 from reprise.training.outputs import write_history, write_tensors
 from reprise.training.pretraining import pretrain_byol, pretrain_supervised
 from reprise.training.runtime import set_up
@@ -35,12 +36,16 @@ def main() -> None:
     torch.manual_seed(recipe.seed)
     backbone = resnet(recipe.backbone, recipe.stem)
     inputs = Inputs(data, recipe.augment, recipe.seed, device.device)
+    checkpoint = for_job(args.out, [args.method, recipe.model_dump()], args.data, [], device)
     if isinstance(recipe, ByolPretraining):
-        state, history = pretrain_byol(backbone, data, inputs, recipe, device, where)
+        state, history = pretrain_byol(backbone, data, inputs, recipe, device, where, checkpoint)
     else:
-        state, history = pretrain_supervised(backbone, data, inputs, recipe, device, where)
+        state, history = pretrain_supervised(
+            backbone, data, inputs, recipe, device, where, checkpoint
+        )
     write_tensors(args.out / "backbone.safetensors", state)
     write_history(args.out / "history.csv", history)
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

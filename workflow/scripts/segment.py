@@ -11,6 +11,7 @@ from reprise.data.store import PreparedSet, open_set
 from reprise.errors import RepriseError
 from reprise.models.segmentation import segmenter
 from reprise.params import load_params
+from reprise.training.checkpoint import for_job
 from reprise.training.outputs import write_segmenter
 from reprise.training.runtime import set_up
 from reprise.training.segmentation import train_segmenter, truth_of
@@ -38,8 +39,11 @@ def main() -> None:
     torch.manual_seed(args.seed)
     model = segmenter(recipe.model, truth.classes, recipe.width)
     inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size)
-    outcome = train_segmenter(model, data, truth, inputs, recipe, device, where, images)
+    values = [args.seed, stage.images, recipe.model_dump()]
+    checkpoint = for_job(args.out, values, args.data, [], device)
+    outcome = train_segmenter(model, data, truth, inputs, recipe, device, where, images, checkpoint)
     write_segmenter(args.out, outcome)
+    checkpoint.remove()
 
 
 def rows_of(data: PreparedSet, images: list[str], where: str) -> dict[str, int]:

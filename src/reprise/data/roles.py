@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from reprise.errors import RepriseError
 
@@ -20,6 +19,8 @@ def split(
     groups, classes: (n,) ids; select, report: shares, met to the nearest twentieth.
     Raises RepriseError when there are fewer groups than parts.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # a second that training need not pay
+
     parts = min(PARTS, len(np.unique(groups)))
     if parts < len(ROLES):
         raise RepriseError(f"{parts} groups cannot fill three roles; make the blocks smaller")
@@ -27,9 +28,8 @@ def split(
     roles = np.full(len(groups), "train", dtype="<U6")
     taken = (max(1, round(report * parts)), max(1, round(select * parts)))
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # a class rarer than the parts is balanced as far as it goes
+        # a class that is rarer than the parts is balanced as far as it goes
+        warnings.simplefilter("ignore")
         for part, (_, rows) in enumerate(folds.split(groups, classes, groups)):
             if part < taken[0]:
                 roles[rows] = "report"

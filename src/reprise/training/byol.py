@@ -1,10 +1,12 @@
-"""Bootstrap Your Own Latent (Grill et al. 2020, arXiv 2006.07733).
+"""Bootstrap Your Own Latent (Grill et al. 2020, arXiv 2006.07733), and SimSiam as a mode of it.
 
 Numbers in comments are those of the paper and of the authors' code (byol/ in their repository).
 """
 
 import copy
+import math
 from collections.abc import Iterator
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,10 @@ from torch.nn import functional as F
 
 from reprise.models.backbone import Backbone
 from reprise.training import schedules
+
+# `collapsed`: what a network that learns stays well above, and one that is lost falls well below
+LEAST_SPREAD = 0.1
+LEAST_RANK = 1.5
 
 
 def mlp(width: int, hidden: int, out: int) -> nn.Sequential:
@@ -24,37 +30,108 @@ def mlp(width: int, hidden: int, out: int) -> nn.Sequential:
     )
 
 
+def simsiam_mlp(width: int, hidden: int, out: int) -> nn.Sequential:
+    """SimSiam's projector: three linear layers without bias, each with batch norm.
+
+    ReLU after the first two; the last norm has no scale and no shift of its own (Chen and He 2021,
+    arXiv 2011.10566, section 3, and their simsiam/builder.py).
+    """
+    return nn.Sequential(
+        nn.Linear(width, hidden, bias=False),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden, bias=False),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, out, bias=False),
+        nn.BatchNorm1d(out, affine=False),
+    )
+
+
 class Byol(nn.Module):
     """Online network with predictor, and a target network that follows its parameters.
 
-    forward: two views (n, 3, H, W) -> loss (a mean over n). The target has no gradient; its batch
-    norm works on its own batches, one view at a time, and its running statistics are its own.
+    forward: two views (n, 3, H, W) -> loss (a mean over n, in 0..8). Each view goes through the
+    networks by itself, so that batch norm sees one view at a time.
+
+    The target has no gradient. In training its batch norm normalises each batch with the
+    statistics of that batch and keeps running statistics of its own, as in the authors' code.
+
+    ema_buffers: the target's running statistics follow the online network's as its parameters do,
+    by the same tau, and counters are copied; nothing else changes them. The target normalises with
+    them, in training too (it stays in evaluation mode): EMAN (Cai et al. 2021, arXiv 2101.08482).
+    Statistics that followed but were not used would change no result.
+
+    use_momentum=False: no target network. Both views are compared with the online network's own
+    projections, without a gradient, and the projector is SimSiam's; the predictor stays BYOL's. So
+    does byol-pytorch with the option of that name, in a second forward pass; its projections are
+    those of the first, so they are computed once here, and running statistics are updated once for
+    each view and step where they are updated twice there. `target` is None, tau has no effect.
     """
 
-    def __init__(self, backbone: Backbone, hidden: int, projection: int, tau: float) -> None:
+    target: nn.Sequential | None
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        hidden: int,
+        projection: int,
+        tau: float,
+        *,
+        use_momentum: bool = True,
+        ema_buffers: bool = False,
+    ) -> None:
         super().__init__()
-        self.online = nn.Sequential(backbone, mlp(backbone.width, hidden, projection))
+        projector = (mlp if use_momentum else simsiam_mlp)(backbone.width, hidden, projection)
+        self.online = nn.Sequential(backbone, projector)
         self.predictor = mlp(projection, hidden, projection)
-        self.target = copy.deepcopy(self.online).requires_grad_(False)
+        self.target = None
+        if use_momentum:
+            self.target = copy.deepcopy(self.online).requires_grad_(False)
+        self.ema_buffers = ema_buffers
         self.base_tau = tau
         self.tau = tau
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training mode, all but a target that normalises with its own statistics."""
+        super().train(mode)
+        if self.target is not None and self.ema_buffers:
+            self.target.eval()
+        return self
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        online = [self.predictor(self.online(view)) for view in (first, second)]
+        projections = [self.online(view) for view in (first, second)]
+        predictions = [self.predictor(projection) for projection in projections]
         with torch.no_grad():
-            target = [self.target(view) for view in (first, second)]
-        losses = regression_loss(online[0], target[1]) + regression_loss(online[1], target[0])
+            targets = (
+                [projection.detach() for projection in projections]
+                if self.target is None
+                else [self.target(view) for view in (first, second)]
+            )
+        losses = regression_loss(predictions[0], targets[1])
+        losses = losses + regression_loss(predictions[1], targets[0])
         return losses.mean()
 
     @torch.no_grad()
     def update_target(self, step: int, steps: int) -> None:
-        """Move the target's parameters towards the online ones; call it after each step.
+        """Move the target towards the online network; call it after each step of the optimizer.
 
-        `step` counts the steps that are done. Buffers stay the target's own.
+        `step` counts the steps that are done, of `steps` in all: the first update has the base tau.
+        Does nothing where there is no target network.
         """
+        if self.target is None:
+            return
         self.tau = schedules.tau(self.base_tau, step - 1, steps)
         target: list[Tensor] = list(self.target.parameters())
         online: list[Tensor] = list(self.online.parameters())
+        if self.ema_buffers:
+            for mine, other in zip(self.target.buffers(), self.online.buffers(), strict=True):
+                if mine.is_floating_point():
+                    target.append(mine)
+                    online.append(other)
+                else:
+                    mine.copy_(other)
         torch._foreach_lerp_(target, online, 1 - self.tau)
 
     def trained(self) -> Iterator[nn.Parameter]:
@@ -64,8 +141,12 @@ class Byol(nn.Module):
 
 
 def regression_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """2 - 2 cos(prediction, target) for each pair, (n,) float32 in 0..4 (equation 2)."""
-    return 2 - 2 * F.cosine_similarity(prediction.float(), target.float(), dim=1)
+    """2 - 2 cos(prediction, target) for each pair (n, d), (n,) in 0..4 (equation 2).
+
+    Computed in float32 at least, so that bfloat16 does not round the cosine.
+    """
+    dtype = torch.promote_types(prediction.dtype, torch.float32)
+    return 2 - 2 * F.cosine_similarity(prediction.to(dtype), target.to(dtype), dim=1)
 
 
 def spread(projections: Tensor) -> tuple[float, float]:
@@ -80,3 +161,8 @@ def spread(projections: Tensor) -> tuple[float, float]:
     shares = shares / shares.sum().clamp(min=1e-12)
     entropy = -(shares * shares.clamp(min=1e-12).log()).sum()
     return float(unit.std(dim=0).mean()), float(entropy.exp())
+
+
+def collapsed(std: float, rank: float, width: int) -> bool:
+    """TODO"""
+    return std * math.sqrt(width) < LEAST_SPREAD or rank < LEAST_RANK

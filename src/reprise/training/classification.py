@@ -14,9 +14,11 @@ from torch.nn import functional as F
 from reprise.data.inputs import Inputs, Rows
 from reprise.data.randomness import uniform
 from reprise.data.store import PreparedSet
+from reprise.errors import RepriseError
 from reprise.models.classifier import Classifier
 from reprise.params import Augment, Training
-from reprise.training.loop import History, Row, report, train_epochs
+from reprise.training.checkpoint import Checkpoint
+from reprise.training.loop import Job, Progress, Row, Tensors, train
 from reprise.training.runtime import Device, evaluating
 
 BATCH = 256  # of evaluation
@@ -44,19 +46,22 @@ class FrozenFeatures:
     """Features of a frozen backbone, computed once for each image and each of its finite views.
 
     Gives the same as augmenting and running the backbone at each epoch, since a frozen backbone
-    in evaluation mode maps an image to the same features every time.
+    in evaluation mode maps an image to the same features every time. Only the images of `train`
+    have views; every other one has its plain features.
     """
 
-    def __init__(self, inputs: Inputs, backbone: nn.Module, rows: Rows, device: Device) -> None:
+    def __init__(self, inputs: Inputs, backbone: nn.Module, train: Rows, device: Device) -> None:
         self.seed = inputs.seed
         self.views = finite_views(inputs.recipe)
         self.place = np.full(len(inputs.images), -1)
-        self.place[rows] = np.arange(len(rows))
-        parts = [
-            forward(backbone, partial(inputs.turned, code=code), rows, device)
-            for code in range(self.views)
+        self.place[train] = np.arange(len(train))
+        everything = np.arange(len(inputs.images))
+        self.unchanged = forward(backbone, inputs.plain, everything, device)
+        others = [
+            forward(backbone, partial(inputs.turned, code=code), train, device)
+            for code in range(1, self.views)
         ]
-        self.features = torch.stack(parts)  # (views, rows, width)
+        self.features = torch.stack([self.unchanged[train], *others])  # (views, rows, width)
 
     def train(self, rows: Rows, epoch: int, view: int = 0) -> Tensor:
         """Features of the view that augmentation draws for (seed, epoch, row), (n, width)."""
@@ -65,7 +70,7 @@ class FrozenFeatures:
 
     def plain(self, rows: Rows) -> Tensor:
         """Features without augmentation, (n, width)."""
-        return self.features[0, self.place[rows]]
+        return self.unchanged[rows]
 
 
 def finite_views(recipe: Augment) -> int:
@@ -83,49 +88,60 @@ def train_classifier(
     device: Device,
     where: str,
     features_of: tuple[str, list[int]],
+    checkpoint: Checkpoint,
 ) -> Outcome:
     """Train, choose the epoch by select accuracy, predict the select and report roles.
 
     features_of: the role whose second-last layer is kept, and at which epochs.
+    Raises RepriseError for a class without a training image, and as `train` does.
     """
     device.place(model)
+    every_class_trains(data)
     labels = torch.from_numpy(np.array(data.labels)).long().to(device.device)
-    train, select, shown = data.rows("train"), data.rows("select"), data.rows(features_of[0])
+    train_rows, select, shown = data.rows("train"), data.rows("select"), data.rows(features_of[0])
     batches: Batches = inputs
     body: nn.Module = model.backbone
     if model.backbone.frozen and finite_views(recipe.augment):
-        everything = np.arange(len(data.images))
-        batches = FrozenFeatures(inputs, model.backbone, everything, device)
+        batches = FrozenFeatures(inputs, model.backbone, train_rows, device)
         body = nn.Identity()
-    correct: list[Tensor] = []
 
-    def loss_of(rows: Rows, epoch: int) -> Tensor:
+    def values_of(rows: Rows, epoch: int) -> Tensors:
         with device.autocast():
             logits = model.head(body(batches.train(rows, epoch))).float()
-        truth = labels[rows]
-        correct.append((logits.argmax(1) == truth).sum())
-        return F.cross_entropy(logits, truth)
+        truth = labels[device.move(rows)]
+        correct = (logits.argmax(1) == truth).sum()
+        return {"loss": F.cross_entropy(logits, truth), "correct": correct}
 
-    history, features = History(), dict[str, Tensor]()
-    for row in train_epochs(model, recipe, train, inputs.seed, where, loss_of):
-        seen = len(correct) * recipe.batch_size
-        row["train_accuracy"] = int(torch.stack(correct).sum()) / seen
-        correct.clear()
+    def measure(row: Row, progress: Progress) -> None:
+        seen = len(train_rows) // recipe.batch_size * recipe.batch_size
+        row["train_accuracy"] = float(progress.sums["correct"]) / seen
         with evaluating(model):
             logits = forward(lambda x: model.head(body(x)), batches.plain, select, device)
             row["select_loss"] = float(F.cross_entropy(logits, labels[select]))
             row["select_accuracy"] = float((logits.argmax(1) == labels[select]).float().mean())
             if row["epoch"] in features_of[1]:
                 found = forward(lambda x: model.second_last(body(x)), batches.plain, shown, device)
-                features[f"epoch_{row['epoch']:04d}"] = found.cpu()
-        history.rows.append(row)
-        history.choose(model, row["select_accuracy"])
-        report(where, row)
-    model.load_state_dict(history.best_state)
-    features |= {"label": labels[shown].cpu(), "row": torch.from_numpy(shown)}
+                progress.kept[f"epoch_{row['epoch']:04d}"] = found.cpu()
+        progress.choose(row, model, row["select_accuracy"])
+
+    job = Job(model, recipe, train_rows, inputs.seed, where, values_of, measure)
+    progress = train(job, checkpoint)
+    model.load_state_dict(progress.best_state)
+    kept = {"label": labels[shown].cpu(), "row": torch.from_numpy(shown)}
     with evaluating(model):
         predictions = _predict(lambda x: model.head(body(x)), batches, data, device)
-    return Outcome(history.best_state, history.rows, predictions, features)
+    return Outcome(progress.best_state, progress.rows, predictions, progress.kept | kept)
+
+
+def every_class_trains(data: PreparedSet) -> None:
+    """Raise RepriseError when a class has no image of the train role."""
+    seen = np.bincount(data.labels[data.rows("train")], minlength=len(data.classes))
+    for name, count in zip(data.classes, seen, strict=True):
+        if not count:
+            raise RepriseError(
+                f"{data.folder / 'index.csv'}: class '{name}' has no image of the role train; give "
+                "it some, or leave the class out"
+            )
 
 
 def _predict(

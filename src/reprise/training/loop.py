@@ -1,9 +1,9 @@
-"""The one training loop: batches in a keyed order, a schedule, and a row of history an epoch."""
+"""The one training loop: batches in a keyed order, a schedule, a row of history an epoch."""
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
@@ -14,29 +14,157 @@ from reprise.data.inputs import Rows
 from reprise.data.randomness import order, uniform
 from reprise.errors import RepriseError
 from reprise.params import Training
-from reprise.training.schedules import learning_rate
+from reprise.training.checkpoint import Checkpoint, State
+from reprise.training.schedules import learning_rate, phase_of
 
 Row = dict[str, float | int]
+Tensors = dict[str, Tensor]
 
 
 @dataclass
-class History:
-    """Rows of history.csv, and the model of the epoch that scored highest on the select role."""
+class Progress:
+    """What a training has gathered; with model and optimizer it is all that a checkpoint needs.
 
-    rows: list[Row] = field(default_factory=list)
+    Nothing random is in it: every draw is addressed by (seed, epoch or step, image, view).
+    """
+
+    step: int = 0
+    rows: list[Row] = field(default_factory=list)  # of history.csv
+    sums: Tensors = field(default_factory=dict)  # over the batches of the epoch under way
+    kept: Tensors = field(default_factory=dict)  # features or masks of the epochs that are shown
     best: float = -np.inf
-    best_state: dict[str, Tensor] = field(default_factory=dict)
+    best_state: Tensors = field(default_factory=dict)  # of the epoch that scored highest on select
 
-    def choose(self, model: nn.Module, score: float) -> None:
+    def choose(self, row: Row, model: nn.Module, score: float) -> None:
         """Keep the model when it is better than all before; the first of equals stays."""
+        row["selected"] = int(score > self.best)
         if score > self.best:
             self.best = score
             self.best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-            for row in self.rows:
-                row["selected"] = 0
-            self.rows[-1]["selected"] = 1
-        else:
-            self.rows[-1]["selected"] = 0
+            for before in self.rows:
+                before["selected"] = 0
+
+    def add(self, values: Tensors) -> None:
+        """Add the values of a batch to the sums, on their device and without waiting for it."""
+        for name, value in values.items():
+            value = value.detach().double()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    model: its parameters that require a gradient are trained. rows: of the train role.
+    where: the recipe's key in params.yaml, for messages.
+    values_of: from the rows of a batch and the epoch, its mean 'loss', and whatever else is to be
+    summed over an epoch. measure: called with the row of an epoch that is done and the progress;
+    it adds to both. after_step: called with the number of steps done and their total.
+    measure_first: measure before the first step too, as epoch 0.
+    """
+
+    model: nn.Module
+    recipe: Training
+    rows: Rows
+    seed: int
+    where: str
+    values_of: Callable[[Rows, int], Tensors]
+    measure: Callable[[Row, Progress], None]
+    after_step: Callable[[int, int], None] = lambda step, steps: None
+    measure_first: bool = False
+
+
+def train(job: Job, checkpoint: Checkpoint) -> Progress:
+    """Train from the start, or from the checkpoint of a run that was killed.
+
+    Raises:
+        RepriseError: batch size (see `steps_per_epoch`), or a loss that is not finite.
+    """
+    recipe, per_epoch = job.recipe, steps_per_epoch(job.rows, job.recipe, job.where)
+    steps = per_epoch * recipe.epochs
+    progress, optimizer = Progress(), make_optimizer(recipe, job.model)
+    if (state := checkpoint.load()) is not None:
+        restore(state, progress, job.model, optimizer)
+        logging.info("%s: going on from step %d of %d", job.where, progress.step, steps)
+    job.model.train()
+    if job.measure_first and not progress.rows:
+        end_epoch(job, progress, {"epoch": 0, "step": 0})
+    shuffled, shown = job.rows, tqdm(total=steps, initial=progress.step, disable=None, leave=False)
+    while progress.step < steps:
+        epoch, batch = progress.step // per_epoch + 1, progress.step % per_epoch
+        if batch == 0 or shuffled is job.rows:
+            shuffled = job.rows[order(job.seed, epoch, len(job.rows))]
+        if progress.step and progress.step == phase_of(recipe, progress.step, per_epoch)[0]:
+            optimizer = make_optimizer(recipe, job.model)
+        rate = learning_rate(recipe, progress.step, per_epoch)
+        start = batch * recipe.batch_size
+        progress.add(
+            step(
+                job,
+                optimizer,
+                shuffled[start : start + recipe.batch_size],
+                epoch,
+                rate,
+                progress.step,
+            )
+        )
+        progress.step += 1
+        job.after_step(progress.step, steps)
+        shown.update()
+        if batch + 1 == per_epoch:
+            row: Row = {"epoch": epoch, "step": progress.step, "learning_rate": rate}
+            row["train_loss"] = finite(progress.sums["loss"] / per_epoch, job.where, epoch)
+            end_epoch(job, progress, row)
+        if checkpoint.due():
+            checkpoint.save(snapshot(progress, job.model, optimizer))
+    shown.close()
+    return progress
+
+
+def step(
+    job: Job, optimizer: torch.optim.Optimizer, rows: Rows, epoch: int, rate: float, number: int
+) -> Tensors:
+    """One step of the optimizer; the values of its batch."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    torch.manual_seed(address(job.seed, number))  # dropout draws from torch's generator
+    values = job.values_of(rows, epoch)
+    optimizer.zero_grad(set_to_none=True)
+    values["loss"].backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return values
+
+
+def end_epoch(job: Job, progress: Progress, row: Row) -> None:
+    """Measure, log, and make the row a row of history."""
+    job.measure(row, progress)
+    progress.rows.append(row)
+    progress.sums = {}
+    words = [f"{key} {value:.4g}" for key, value in row.items() if key not in ("step", "selected")]
+    logging.info("%s: %s", job.where, ", ".join(words))
+    sys.stderr.flush()
+
+
+def snapshot(progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    """The whole state of a training, in what `torch.load` reads with weights_only."""
+    gathered = {part.name: getattr(progress, part.name) for part in fields(progress)}
+    return {
+        "progress": gathered,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+
+
+def restore(
+    state: State, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Put a `snapshot` back."""
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    for name, value in state["progress"].items():
+        setattr(progress, name, value)
+    device = next(model.parameters()).device
+    progress.sums = {name: value.to(device) for name, value in progress.sums.items()}
 
 
 def steps_per_epoch(rows: Rows, recipe: Training, where: str) -> int:
@@ -55,74 +183,30 @@ def steps_per_epoch(rows: Rows, recipe: Training, where: str) -> int:
 
 
 def make_optimizer(recipe: Training, model: nn.Module) -> torch.optim.Optimizer:
-    """AdamW or SGD over the parameters that train; no weight decay on biases and norms."""
+    """AdamW, Adam or SGD over the parameters that train; no weight decay on biases and norms."""
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    rate = recipe.learning_rate
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum)
-    return torch.optim.AdamW(groups, recipe.learning_rate)
+        return torch.optim.SGD(groups, rate, recipe.momentum, fused=True)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, rate, fused=True)
+    return torch.optim.AdamW(groups, rate, fused=True)
 
 
-def train_epochs(
-    model: nn.Module,
-    recipe: Training,
-    rows: Rows,
-    seed: int,
-    where: str,
-    loss_of: Callable[[Rows, int], Tensor],
-    after_step: Callable[[int, int], None] = lambda step, steps: None,
-) -> Iterable[Row]:
-    """Train; yield after each epoch its row: epoch, step, learning_rate, train_loss.
-
-    Args:
-        model: parameters that require a gradient are trained.
-        rows: the rows of the train role.
-        where: the recipe's key in params.yaml, for messages.
-        loss_of: the mean loss of a batch, from its rows and the epoch.
-        after_step: called with the number of steps done and their total.
-
-    Raises:
-        RepriseError: batch size (see `steps_per_epoch`), or a loss that is not finite.
-    """
-    per_epoch = steps_per_epoch(rows, recipe, where)
-    optimizer = make_optimizer(recipe, model)
-    step, steps = 0, per_epoch * recipe.epochs
-    for epoch in range(1, recipe.epochs + 1):
-        model.train()
-        shuffled = rows[order(seed, epoch, len(rows))]
-        losses = []
-        bar = range(per_epoch)
-        for batch in tqdm(bar, desc=f"epoch {epoch}/{recipe.epochs}", disable=None, leave=False):
-            rate = learning_rate(recipe, step, per_epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            torch.manual_seed(address(seed, step))  # dropout draws from torch's generator
-            start = batch * recipe.batch_size
-            loss = loss_of(shuffled[start : start + recipe.batch_size], epoch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            step += 1
-            after_step(step, steps)
-            losses.append(loss.detach())
-        mean = float(torch.stack(losses).mean())
-        if not np.isfinite(mean):
-            raise RepriseError(
-                f"{where}: the loss is {mean} in epoch {epoch}; lower learning_rate or raise warmup"
-            )
-        yield {"epoch": epoch, "step": step, "learning_rate": rate, "train_loss": mean}
+def finite(loss: Tensor, where: str, epoch: int) -> float:
+    """The loss as a number. Raises RepriseError when it is none."""
+    value = float(loss)
+    if not np.isfinite(value):
+        raise RepriseError(
+            f"{where}: the loss is {value} in epoch {epoch}; lower learning_rate or raise warmup"
+        )
+    return value
 
 
-def address(seed: int, step: int) -> int:
-    """A seed for torch's generator that depends on (seed, step) alone."""
-    return int(uniform(seed, step, np.zeros(1, np.int64), 1, 1)[0, 0] * 2**53)
-
-
-def report(where: str, row: Row) -> None:
-    """One line of log for an epoch."""
-    words = [f"{key} {value:.4g}" for key, value in row.items() if key not in ("step", "selected")]
-    logging.info("%s: %s", where, ", ".join(words))
-    sys.stderr.flush()
+def address(seed: int, number: int) -> int:
+    """A seed for torch's generator that depends on (seed, number of the step) alone."""
+    return int(uniform(seed, number, np.zeros(1, np.int64), 1, 1)[0, 0] * 2**53)

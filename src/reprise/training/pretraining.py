@@ -1,6 +1,5 @@
 """Pretraining a backbone: BYOL without labels, or supervised."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +9,14 @@ from torch.nn import functional as F
 
 from reprise.data.inputs import Inputs, Rows
 from reprise.data.store import PreparedSet
+from reprise.errors import RepriseError
 from reprise.models.backbone import Backbone
 from reprise.params import ByolPretraining, SupervisedPretraining
-from reprise.training.byol import Byol, spread
-from reprise.training.classification import forward
+from reprise.training.byol import Byol, collapsed, spread
+from reprise.training.checkpoint import Checkpoint
+from reprise.training.classification import every_class_trains, forward
 from reprise.training.knn import knn_accuracy
-from reprise.training.loop import History, Row, report, train_epochs
+from reprise.training.loop import Job, Progress, Row, Tensors, train
 from reprise.training.runtime import Device, evaluating
 
 
@@ -41,70 +42,74 @@ class Neighbours:
 
 def pretrain_byol(
     backbone: Backbone, data: PreparedSet, inputs: Inputs, recipe: ByolPretraining,
-    device: Device, where: str,
-) -> tuple[dict[str, Tensor], list[Row]]:  # fmt: skip
+    device: Device, where: str, checkpoint: Checkpoint,
+) -> tuple[Tensors, list[Row]]:  # fmt: skip
     """Train with BYOL; the backbone of the last epoch, and the history from epoch 0 on.
 
     The loss chooses no epoch: it is low for a collapsed network too.
+    Raises RepriseError when the network collapses, unless the recipe allows it.
     """
-    model = Byol(backbone, recipe.hidden, recipe.projection, recipe.tau)
+    model = Byol(
+        backbone, recipe.hidden, recipe.projection, recipe.tau,
+        use_momentum=recipe.use_momentum, ema_buffers=recipe.ema_buffers,
+    )  # fmt: skip
     device.place(model)
     neighbours = Neighbours(data, inputs, device, recipe.neighbours)
     select = data.rows("select")
 
-    def loss_of(rows: Rows, epoch: int) -> Tensor:
+    def values_of(rows: Rows, epoch: int) -> Tensors:
         with device.autocast():
             loss: Tensor = model(inputs.train(rows, epoch, 0), inputs.train(rows, epoch, 1))
-        return loss
+        return {"loss": loss}
 
-    def measured(row: Row) -> Row:
+    def measure(row: Row, progress: Progress) -> None:
+        row["tau"] = model.tau if row["epoch"] else recipe.tau
         with evaluating(model):
-            row["std"], row["effective_rank"] = spread(
-                forward(model.online, inputs.plain, select, device)
-            )
+            projections = forward(model.online, inputs.plain, select, device)
+        row["std"], row["effective_rank"] = spread(projections)
         row["knn_accuracy"] = neighbours(backbone)
-        report(where, row)
-        return row
+        fallen = collapsed(row["std"], row["effective_rank"], recipe.projection)
+        if row["epoch"] and fallen and not recipe.allow_collapse:
+            raise RepriseError(
+                f"{where}: collapsed in epoch {row['epoch']}: projections have std "
+                f"{row['std']:.2g} and effective rank {row['effective_rank']:.1f} of "
+                f"{recipe.projection}; lower learning_rate, or set allow_collapse: true"
+            )
 
-    rows = [measured({"epoch": 0, "step": 0, "tau": recipe.tau})]
-    epochs = train_epochs(
-        model, recipe, data.rows("train"), recipe.seed, where, loss_of, model.update_target
-    )
-    rows += [measured(row | {"tau": model.tau}) for row in epochs]
-    return backbone.net.state_dict(), rows
+    rows = data.rows("train")
+    job = Job(
+        model, recipe, rows, recipe.seed, where, values_of, measure,
+        after_step=model.update_target, measure_first=True,
+    )  # fmt: skip
+    history = train(job, checkpoint).rows
+    return backbone.net.state_dict(), history
 
 
 def pretrain_supervised(
     backbone: Backbone, data: PreparedSet, inputs: Inputs, recipe: SupervisedPretraining,
-    device: Device, where: str,
-) -> tuple[dict[str, Tensor], list[Row]]:  # fmt: skip
+    device: Device, where: str, checkpoint: Checkpoint,
+) -> tuple[Tensors, list[Row]]:  # fmt: skip
     """Train on the labels; the backbone of the epoch chosen on select, and the history."""
-    last = nn.Linear(backbone.width, len(data.classes))
-    model = nn.Sequential(backbone, last)
+    every_class_trains(data)
+    model = nn.Sequential(backbone, nn.Linear(backbone.width, len(data.classes)))
     device.place(model)
     labels = torch.from_numpy(np.array(data.labels)).long().to(device.device)
     neighbours = Neighbours(data, inputs, device, recipe.neighbours)
     select = data.rows("select")
 
-    def loss_of(rows: Rows, epoch: int) -> Tensor:
+    def values_of(rows: Rows, epoch: int) -> Tensors:
         with device.autocast():
             logits = model(inputs.train(rows, epoch)).float()
-        return F.cross_entropy(logits, labels[rows])
+        return {"loss": F.cross_entropy(logits, labels[device.move(rows)])}
 
-    def measured(row: Row) -> Row:
+    def measure(row: Row, progress: Progress) -> None:
         with evaluating(model):
             answers = forward(model, inputs.plain, select, device).argmax(dim=1)
         row["select_accuracy"] = float((answers == labels[select]).float().mean())
         row["knn_accuracy"] = neighbours(backbone)
-        return row
+        progress.choose(row, backbone.net, row["select_accuracy"])
 
-    def epochs() -> Iterator[Row]:
-        yield {"epoch": 0, "step": 0}
-        yield from train_epochs(model, recipe, data.rows("train"), recipe.seed, where, loss_of)
-
-    history = History()
-    for row in epochs():
-        history.rows.append(measured(row))
-        history.choose(backbone.net, history.rows[-1]["select_accuracy"])
-        report(where, row)
-    return history.best_state, history.rows
+    rows = data.rows("train")
+    job = Job(model, recipe, rows, recipe.seed, where, values_of, measure, measure_first=True)
+    progress = train(job, checkpoint)
+    return progress.best_state, progress.rows

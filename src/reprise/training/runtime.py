@@ -8,7 +8,9 @@ from pathlib import Path
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 from torch import nn  # noqa: E402
 
 from reprise.errors import RepriseError  # noqa: E402
@@ -25,6 +27,13 @@ class Device:
     def place(self, model: nn.Module) -> None:
         """Move a model to the device, its weights with channels last: convolutions like that."""
         model.to(self.device).to(memory_format=torch.channels_last)
+
+    def move(self, rows: NDArray[np.int64]) -> torch.Tensor:
+        """Row numbers on the device; on a GPU without waiting for it."""
+        moved = torch.from_numpy(rows)
+        if self.device.type == "cuda":
+            return moved.pin_memory().to(self.device, non_blocking=True)
+        return moved
 
     @contextmanager
     def autocast(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """Training of a segmentation network, with the epoch chosen by select mIoU."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,8 +14,9 @@ from reprise.data.inputs import Inputs, Rows, moved_labels
 from reprise.data.store import PreparedSet
 from reprise.evaluation.confusion import confusion, mean_iou, pixel_accuracy
 from reprise.params import Training
+from reprise.training.checkpoint import Checkpoint
 from reprise.training.classification import forward
-from reprise.training.loop import History, Row, report, train_epochs
+from reprise.training.loop import Job, Progress, Row, Tensors, train
 from reprise.training.runtime import Device, evaluating
 
 Masks = dict[str, NDArray[np.uint8]]  # label maps (H, W) by file name without its ending
@@ -54,10 +56,11 @@ def truth_of(data: PreparedSet, merge: int | None) -> Truth:
 
 def train_segmenter(
     model: nn.Module, data: PreparedSet, truth: Truth, inputs: Inputs, recipe: Training,
-    device: Device, where: str, images: dict[str, int],
+    device: Device, where: str, images: dict[str, int], checkpoint: Checkpoint,
 ) -> Outcome:  # fmt: skip
     """Train; keep the masks of `images` (id to row) at the first, middle and last epoch."""
     device.place(model)
+    warn_of_empty_classes(data, truth)
     labels = torch.from_numpy(truth.maps).to(device.device)
     size = truth.maps.shape[1:]
     select = data.rows("select")
@@ -69,31 +72,39 @@ def train_segmenter(
             logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
         return logits
 
-    def loss_of(rows: Rows, epoch: int) -> Tensor:
+    def values_of(rows: Rows, epoch: int) -> Tensors:
         with device.autocast():
             logits = network(inputs.train(rows, epoch))
         wanted = moved_labels(labels[rows], rows, recipe.augment, inputs.seed, epoch)
-        return F.cross_entropy(logits, wanted, ignore_index=truth.ignore)
+        return {"loss": F.cross_entropy(logits, wanted, ignore_index=truth.ignore)}
 
     def answers(rows: Rows) -> NDArray[np.uint8]:
         return _answers(model, network, inputs, rows, device)
 
-    history, masks = History(), Masks()
-    for row in train_epochs(model, recipe, data.rows("train"), inputs.seed, where, loss_of):
+    def measure(row: Row, progress: Progress) -> None:
         matrix = confusion(truth.maps[select], answers(select), truth.classes, truth.ignore)
         row["select_miou"] = mean_iou(matrix).value
         row["select_pixel_accuracy"] = pixel_accuracy(matrix)
         for moment in [name for name, epoch in shown.items() if epoch == row["epoch"]]:
-            found = answers(np.array(list(images.values())))
-            masks |= {f"{name}_{moment}": mask for name, mask in zip(images, found, strict=True)}
-        history.rows.append(row)
-        history.choose(model, row["select_miou"])
-        report(where, row)
-    model.load_state_dict(history.best_state)
+            for name, mask in zip(images, answers(np.array(list(images.values()))), strict=True):
+                progress.kept[f"{name}_{moment}"] = torch.from_numpy(mask)
+        progress.choose(row, model, row["select_miou"])
+
+    job = Job(model, recipe, data.rows("train"), inputs.seed, where, values_of, measure)
+    progress = train(job, checkpoint)
+    model.load_state_dict(progress.best_state)
     rows = np.concatenate([select, data.rows("report")])
     names = data.index["id"].iloc[rows]
     predictions = dict(zip(names, answers(rows), strict=True))
-    return Outcome(history.best_state, history.rows, predictions, masks, shown)
+    masks = {name: mask.numpy() for name, mask in progress.kept.items()}
+    return Outcome(progress.best_state, progress.rows, predictions, masks, shown)
+
+
+def warn_of_empty_classes(data: PreparedSet, truth: Truth) -> None:
+    """Say which classes no pixel of the train role has: they cannot be learnt."""
+    seen = np.bincount(truth.maps[data.rows("train")].ravel(), minlength=256)
+    for number in np.flatnonzero(seen[: truth.classes] == 0):
+        logging.warning("%s: class %d has no pixel of the role train", data.folder, number)
 
 
 def _answers(

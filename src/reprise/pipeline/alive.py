@@ -1,0 +1,23 @@
+"""Locks that a killed Snakemake left behind; standard library only."""
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+
+def drop_stale_locks(folder: Path = Path(".snakemake")) -> IO[bytes]:
+    """Delete Snakemake's locks when no Snakemake that is alive can own them.
+
+    Each run holds a shared lock of the operating system on one file, which ends with the process,
+    however it ends. Keep what is returned for as long as the run lasts.
+    """
+    folder.mkdir(exist_ok=True)
+    alive = (folder / "alive").open("ab")
+    try:
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for lock in (folder / "locks").glob("*"):
+            lock.unlink()
+    except BlockingIOError:
+        pass  # another one runs: its locks hold
+    fcntl.flock(alive, fcntl.LOCK_SH)
+    return alive

@@ -1,0 +1,125 @@
+"""A job whose engine is killed with it goes on, by the same command, to the same bytes."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from reprise.pipeline.verify import clone, digests, environment
+
+ROOT = Path(__file__).parents[2]
+JOBS = {
+    # folder below results, stage of DVC, seconds from the first checkpoint to about the end
+    "pretrain": ("pretrain/earth/byol", "pretrain@earth-byol", 1.0),
+    "full": ("finetune/earth/A/0", "finetune_scratch@earth-A-0", 1.0),
+    "frozen": ("finetune/earth/D/0", "finetune_supervised@earth-D-0", 0.05),
+    "segment": ("segment/fcn32s/0", "segment@fcn32s-0", 1.0),
+}
+SECONDS = 120  # that a killed job may take until its first checkpoint
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with the preset smoke, prepared and pretrained."""
+    made = clone(ROOT, tmp_path_factory.mktemp("kill") / "clone", "smoke")
+    needed = ["results/pretrain/earth/supervised/backbone.safetensors"]
+    needed += [f"results/prepare/{name}/dataset.json" for name in ("newworld", "landcover")]
+    call(made, ["snakemake", "--cores", "2", *needed])
+    return made
+
+
+def command(engine: str, job: str) -> list[str]:
+    out, stage, _ = JOBS[job]
+    if engine == "snakemake":
+        return ["snakemake", "--cores", "1", f"results/{out}/history.csv"]
+    return ["dvc", "repro", "--single-item", "--force", "--no-run-cache", stage]
+
+
+def call(folder: Path, words: list[str]) -> str:
+    made = subprocess.run(
+        words, cwd=folder, env=environment(folder), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stdout
+    return made.stdout
+
+
+def kill_once(folder: Path, engine: str, job: str, draw: random.Random) -> None:
+    """Start the engine; kill it and its job between the first checkpoint and about the end."""
+    out = folder / "results" / JOBS[job][0]
+    checkpoint = out.with_name(f".{out.name}.checkpoint")
+    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    every_step = environment(folder, REPRISE_CHECKPOINT_SECONDS="0")
+    with subprocess.Popen(
+        command(engine, job), cwd=folder, env=every_step,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        end = time.monotonic() + SECONDS
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
+            assert process.poll() is None, "the job ended before its first checkpoint"
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        time.sleep(draw.uniform(0, JOBS[job][2]))
+        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+            os.kill(one.pid, signal.SIGKILL)
+
+
+def goes_on(folder: Path, engine: str, job: str, kills: int) -> None:
+    out = folder / "results" / JOBS[job][0]
+    whole = run_again(folder, engine, job)
+    shutil.rmtree(out)
+    draw = random.Random(f"{engine} {job}")
+    for _ in range(kills):
+        kill_once(folder, engine, job, draw)
+    call(folder, command(engine, job))
+    assert digests(out) == whole
+    log = next((folder / "logs").glob(f"{JOBS[job][0]}.log"))
+    assert "going on from step" in log.read_text()
+    assert not list(out.parent.glob(".*.checkpoint"))
+
+
+def run_again(folder: Path, engine: str, job: str) -> dict[str, str]:
+    """Digests of a run that nothing disturbs."""
+    out = folder / "results" / JOBS[job][0]
+    shutil.rmtree(out, ignore_errors=True)
+    call(folder, command(engine, job))
+    return digests(out)
+
+
+@pytest.mark.parametrize(("engine", "job"), [("snakemake", "frozen"), ("dvc", "segment")])
+def test_a_killed_job_goes_on(engine: str, job: str, folder: Path) -> None:
+    goes_on(folder, engine, job, kills=1)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_killed_again_and_again_goes_on(engine: str, job: str, folder: Path) -> None:
+    goes_on(folder, engine, job, kills=3)
+
+
+def test_a_snakemake_that_is_alive_keeps_its_locks(folder: Path) -> None:
+    out = folder / "results" / JOBS["full"][0]
+    shutil.rmtree(out, ignore_errors=True)
+    running = ["snakemake", "--cores", "1", "results/finetune/earth/A/0/history.csv"]
+    with subprocess.Popen(
+        running, cwd=folder, env=environment(folder),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as first:  # fmt: skip
+        while not list((folder / ".snakemake" / "locks").glob("*")):
+            assert first.poll() is None
+            time.sleep(0.02)
+        second = subprocess.run(
+            running, cwd=folder, env=environment(folder), capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert second.returncode == 1 and "cannot be locked" in second.stdout + second.stderr
+        assert first.wait() == 0
