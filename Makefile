@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-peers lint preset dvc.yaml schema verify bench bench-gpu clean
+.PHONY: help install run test test-all test-peers lint preset dvc.yaml schema readme verify bench bench-gpu clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,7 @@ lint: $(READY) ## style, types, the rules of the workflow, derived files up to d
 	snakefmt --check Snakefile workflow/rules
 	python -m reprise.pipeline.lint
 	python -m reprise.pipeline.schema --check
+	python -m reprise.pipeline.readme --check
 	python -m reprise.pipeline.dvcyaml --check
 
 preset: $(READY) ## write params.yaml: PRESET=earth or smoke; FORCE=1 drops your own changes
@@ -63,6 +64,9 @@ dvc.yaml: $(READY) ## derive the stages of dvc.yaml from the Snakefile
 
 schema: $(READY) ## derive workflow/schemas/params.schema.json from the code
 	python -m reprise.pipeline.schema
+
+readme: $(READY) ## put the tables of the last run into README.md
+	python -m reprise.pipeline.readme
 
 verify: $(READY) ## rebuild the preset smoke twice in temporary clones, compare every file
 	python -m reprise.pipeline.verify

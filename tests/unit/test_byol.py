@@ -6,6 +6,7 @@ norm, loss, SGD and the moving average are written out below.
 
 import copy
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -23,6 +24,15 @@ MODES = {
     "ema_buffers": {"ema_buffers": True},
     "simsiam": {"use_momentum": False},
 }
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for each other cost more than these networks."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def toy(**options: bool) -> Byol:
@@ -66,9 +76,7 @@ class Reference:
             mean = x.sum(dim=0) / n
             var = ((x - mean) ** 2).sum(dim=0) / n
             self.values[f"{name}.running_mean"] = (0.9 * kept_mean + 0.1 * mean).detach()
-            self.values[f"{name}.running_var"] = (
-                0.9 * kept_var + 0.1 * var * n / (n - 1)
-            ).detach()
+            self.values[f"{name}.running_var"] = (0.9 * kept_var + 0.1 * var * n / (n - 1)).detach()
             self.values[f"{name}.num_batches_tracked"] = (
                 self.values[f"{name}.num_batches_tracked"] + 1
             )
@@ -349,9 +357,69 @@ def test_the_loss_of_bfloat16_networks_is_not_rounded_to_bfloat16() -> None:
     assert torch.allclose(losses.double(), expected, atol=1e-6)
 
 
-def test_spread_tells_a_collapsed_network_from_a_healthy_one() -> None:
+def test_spread_is_that_of_the_sphere_at_best_and_nothing_when_all_are_one() -> None:
     random = torch.randn(2000, 64, generator=torch.Generator().manual_seed(0))
     std, rank = spread(random)
     assert std == pytest.approx(1 / 8, rel=0.05) and rank > 60
-    std, _ = spread(torch.ones(100, 64))
-    assert std < 1e-6
+    assert not collapsed(std, rank, 64)
+    std, rank = spread(torch.ones(100, 64))
+    assert std < 1e-6 and rank == pytest.approx(1)
+    assert collapsed(std, rank, 64)
+
+
+def test_projections_in_one_spot_with_full_rank_have_collapsed() -> None:
+    generator = torch.Generator().manual_seed(0)
+    std, rank = spread(1 + 0.1 * torch.randn(500, 64, generator=generator))
+    assert rank > 50 and collapsed(std, rank, 64)
+
+
+def test_two_opposite_projections_have_collapsed_though_their_std_is_large() -> None:
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randn(500, 1, generator=generator).sign()
+    noise = torch.randn(500, 64, generator=generator)
+    std, rank = spread(signs * torch.ones(64) + 0.01 * noise)
+    assert std * 8 > 0.9 and collapsed(std, rank, 64)
+    assert not collapsed(*spread(noise[:, :2]), 2)
+    std, rank = spread(noise)  # every projection in a place of its own
+    assert not collapsed(std, rank, 64)
+
+
+def test_projections_that_are_no_numbers_have_collapsed() -> None:
+    for value in (math.nan, math.inf):
+        std, rank = spread(torch.tensor([[1.0, value], [1.0, 2.0]]))
+        assert math.isnan(std) and math.isnan(rank)
+        assert collapsed(std, rank, 2)
+
+
+def trained_spread(predictor: bool = True, tau: float = 0.9, **options: bool) -> Tensor:
+    """Std, effective rank and last loss after 100 steps on noisy blobs."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 32), nn.BatchNorm1d(32), nn.ReLU())
+    model = Byol(Backbone(net, 32), hidden=64, projection=16, tau=tau, **options)
+    if not predictor:
+        model.predictor = nn.Identity()  # type: ignore[assignment]
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.05, 0.9)
+    blobs = nn.functional.interpolate(torch.randn(256, 3, 2, 2), 4, mode="bilinear")
+    for step in range(100):
+        batch = blobs[torch.randperm(256)[:64]]
+        loss = model(*(batch + 0.3 * torch.randn(2, *batch.shape)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        model.update_target(step + 1, 100)
+    with torch.no_grad():
+        return torch.tensor([*spread(model.eval().online(blobs)), loss.item()])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_network_that_learns_is_not_taken_for_collapsed(mode: str) -> None:
+    std, rank, loss = trained_spread(**MODES[mode]).tolist()
+    assert loss < 1 and std * 4 > 0.8
+    assert not collapsed(std, rank, 16)
+
+
+def test_a_network_without_predictor_and_moving_average_collapses_and_is_found() -> None:
+    """With the lowest loss of all: the loss alone would have called it the best."""
+    std, rank, loss = trained_spread(predictor=False, tau=0.0).tolist()
+    assert loss < 0.05 < trained_spread()[2]
+    assert collapsed(std, rank, 16)

@@ -101,11 +101,15 @@ def prepare_maps(recipe: MapSet) -> Prepared:
     course = recipe.labels == "course"
     table = legend.COURSE_OF_IGBP if course else legend.STREET_OF_IGBP
     labels = np.array(table, np.uint8)[cut.of(land_cover)]
+    roles = cut.roles(_count(labels).argmax(axis=1), recipe)
+    if recipe.train is not None:
+        few = _few(cut, roles, recipe.train, recipe.seed)
+        cut, labels, roles = cut[few], labels[few], roles[few]
     merged = {} if course else {"3": _merged(legend.THREE, legend.THREE_OF_STREET)}
     return Prepared(
         images=cut.of(_picture()),
         labels=labels,
-        roles=cut.roles(_count(labels).argmax(axis=1), recipe),
+        roles=roles,
         columns=cut.places,
         task="segmentation",
         classes=_coloured(legend.COURSE if course else legend.STREET),
