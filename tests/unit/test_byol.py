@@ -384,6 +384,14 @@ def test_two_opposite_projections_have_collapsed_though_their_std_is_large() -> 
     assert not collapsed(std, rank, 64)
 
 
+def test_few_directions_have_collapsed_and_some_more_have_not() -> None:
+    for directions, expected in ((2, True), (3, True), (6, False), (60, False)):
+        generator = torch.Generator().manual_seed(0)
+        places = torch.randn(500, directions, generator=generator)
+        std, rank = spread(places @ torch.randn(directions, 128, generator=generator))
+        assert rank < directions and collapsed(std, rank, 128) == expected
+
+
 def test_projections_that_are_no_numbers_have_collapsed() -> None:
     for value in (math.nan, math.inf):
         std, rank = spread(torch.tensor([[1.0, value], [1.0, 2.0]]))

@@ -2,7 +2,20 @@
 
 import numpy as np
 
-from reprise.data.randomness import order, uniform
+from reprise.data.randomness import _mix, order, uniform
+
+
+def test_numbers_are_mixed_as_splitmix64_does() -> None:
+    # the first numbers of the public reference implementation for the seed 1234567
+    want = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
+    states = np.uint64(1234567) + np.arange(4, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    assert _mix(states).tolist() == want
+
+
+def test_what_is_drawn_today_is_drawn_tomorrow() -> None:
+    rows = np.array([0, 1, 4_000_000_000])
+    want = [0.36018357521055466, 0.23073523559503362, 0.08932597086689542]
+    assert uniform(7, 3, rows, 1, 1)[:, 0].tolist() == want
 
 
 def test_a_draw_does_not_depend_on_what_else_is_drawn() -> None:

@@ -6,19 +6,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from reprise.data.augment import augment, dihedral, draw, geometry
-from reprise.data.store import PreparedSet
+from reprise.data.augment import Changes, augment, decide, geometry, sent, turn
+from reprise.data.store import Bytes, PreparedSet
+from reprise.errors import RepriseError
 from reprise.params import Augment
 
 # what EfficientNet-Lite0's ImageNet weights were trained with
 IMAGENET_LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
+# a processor works on so many pixels at a time, which stay in its cache
+PIXELS = 2**17
 Rows = NDArray[np.int64]
 
 
 class Inputs:
-    """Images of a set, held as uint8 on the device, given out as normalised float batches.
+    """Images of a set, given out as normalised float batches.
 
+    On a GPU the uint8 images are held in its memory when they take at most half of what is free;
+    else, and on a processor, batches are read from the set's memory map, which all jobs share.
     image_size: height and width of the batches; normalise: mean and std of each channel.
+    Raises RepriseError when quarter turns are asked for and images are not square.
     """
 
     def __init__(
@@ -30,46 +36,86 @@ class Inputs:
         image_size: int | None = None,
         normalise: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
     ) -> None:
-        self.images = torch.from_numpy(np.array(data.images)).to(device)
+        self.images: Bytes = np.asarray(data.images)
         self.recipe = recipe
         self.seed = seed
+        self.device = device
         self.size = (image_size or data.images.shape[1], image_size or data.images.shape[2])
-        mean, std = normalise or (data.info["mean"], data.info["std"])
-        self.mean = torch.tensor(mean, device=device)[:, None, None]
-        self.std = torch.tensor(std, device=device)[:, None, None]
+        if recipe.dihedral and self.size[0] != self.size[1]:
+            raise RepriseError(
+                f"{data.folder}: images are {self.size[0]} x {self.size[1]}, and augment.dihedral "
+                "turns squares; use flip, or set image_size"
+            )
+        self.resident = torch.tensor(self.images, device=device) if self._fits() else None
+        mean, std = (torch.tensor(v) for v in normalise or (data.info["mean"], data.info["std"]))
+        # of the size and layout of a batch's images, since a broadcast over three values is slow
+        self.scale, self.shift = (
+            torch.empty(1, 3, *self.size, device=device, memory_format=torch.channels_last).copy_(
+                value[None, :, None, None]
+            )
+            for value in (1 / (255 * std), -mean / std)
+        )
 
     def train(self, rows: Rows, epoch: int, view: int = 0) -> Tensor:
         """Augmented images of `rows`, (n, 3, H, W) float32, channels last."""
-        images = self._resized(rows)
-        changed = augment(images, torch.from_numpy(rows), self.recipe, self.seed, epoch, view)
-        return self._normalised(changed)
+        return self._batch(rows, self._decided(rows, epoch, view))
+
+    def train_with_labels(
+        self, rows: Rows, epoch: int, labels: Tensor, view: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Augmented images as `train` gives them, and label maps that moved with them.
+
+        labels: of the whole set, (N, h, w) uint8 on the device; the maps are (n, h, w) int64.
+        """
+        changes = self._decided(rows, epoch, view)
+        chosen = labels.index_select(0, sent(torch.from_numpy(rows), self.device))[:, None]
+        moved = geometry(chosen, changes, mode="nearest")
+        return self._batch(rows, changes), moved[:, 0].long()
 
     def plain(self, rows: Rows) -> Tensor:
         """The same without augmentation."""
-        return self._normalised(self._resized(rows))
+        return self._batch(rows)
 
     def turned(self, rows: Rows, code: int) -> Tensor:
         """The same in one of the square's eight symmetries (see `dihedral`)."""
-        codes = torch.full((len(rows),), code)
-        return self._normalised(dihedral(self._resized(rows), codes))
+        return self._batch(rows, turn(len(rows), code).to(self.device))
+
+    def _fits(self) -> bool:
+        if self.device.type != "cuda":
+            return False
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return self.images.nbytes <= free // 2
+
+    def _decided(self, rows: Rows, epoch: int, view: int) -> Changes:
+        return decide(rows, self.recipe, self.seed, epoch, view).to(self.device)
+
+    def _batch(self, rows: Rows, changes: Changes | None = None) -> Tensor:
+        shape = (len(rows), 3, *self.size)
+        batch = torch.empty(shape, device=self.device, memory_format=torch.channels_last)
+        count = max(1, PIXELS // (self.size[0] * self.size[1]))
+        if self.device.type == "cuda":
+            count = len(rows)
+        # autocast would round the products of matrices in it to bfloat16
+        with torch.autocast(self.device.type, enabled=False):
+            for start in range(0, len(rows), count):
+                part = slice(start, start + count)
+                images = self._resized(rows[part])
+                if changes is not None:
+                    images = augment(images, changes[part])
+                batch[part].copy_(images).mul_(self.scale).add_(self.shift)
+        return batch
 
     def _resized(self, rows: Rows) -> Tensor:
-        chosen = self.images[torch.from_numpy(rows).to(self.images.device)]
-        images = chosen.permute(0, 3, 1, 2).float() / 255
-        if images.shape[-2:] != self.size:
-            images = F.interpolate(
-                images, self.size, mode="bilinear", align_corners=False, antialias=True
-            )
-        return images
+        """Images of `rows` in 0..255, uint8, or float32 where the size is not that of the set."""
+        images = self._chosen(rows).permute(0, 3, 1, 2)
+        if images.shape[-2:] == self.size:
+            return images
+        return F.interpolate(
+            images.float(), self.size, mode="bilinear", align_corners=False, antialias=True
+        )
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-
-
-def moved_labels(
-    labels: Tensor, rows: Rows, recipe: Augment, seed: int, epoch: int, view: int = 0
-) -> Tensor:
-    """Label maps (n, H, W) int64 moved as `Inputs.train` moves the images of `rows`."""
-    draws = draw(torch.from_numpy(rows), seed, epoch, view).to(labels.device, torch.float32)
-    moved = geometry(labels[:, None].float(), draws, recipe, mode="nearest")
-    return moved[:, 0].long()
+    def _chosen(self, rows: Rows) -> Tensor:
+        """Images of `rows` as the set has them, (n, H, W, 3) uint8 on the device."""
+        if self.resident is not None:
+            return self.resident.index_select(0, sent(torch.from_numpy(rows), self.device))
+        return sent(torch.from_numpy(self.images.take(rows, axis=0)), self.device)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reprise.data.augment import symmetries
 from reprise.data.inputs import Inputs, Rows
-from reprise.data.randomness import uniform
 from reprise.data.store import PreparedSet
 from reprise.errors import RepriseError
 from reprise.models.classifier import Classifier
@@ -51,22 +51,21 @@ class FrozenFeatures:
     """
 
     def __init__(self, inputs: Inputs, backbone: nn.Module, train: Rows, device: Device) -> None:
-        self.seed = inputs.seed
-        self.views = finite_views(inputs.recipe)
+        self.inputs = inputs
         self.place = np.full(len(inputs.images), -1)
         self.place[train] = np.arange(len(train))
         everything = np.arange(len(inputs.images))
         self.unchanged = forward(backbone, inputs.plain, everything, device)
         others = [
             forward(backbone, partial(inputs.turned, code=code), train, device)
-            for code in range(1, self.views)
+            for code in range(1, finite_views(inputs.recipe))
         ]
         self.features = torch.stack([self.unchanged[train], *others])  # (views, rows, width)
 
     def train(self, rows: Rows, epoch: int, view: int = 0) -> Tensor:
         """Features of the view that augmentation draws for (seed, epoch, row), (n, width)."""
-        draws = uniform(self.seed, epoch, rows, view, 1)[:, 0].astype(np.float32)
-        return self.features[(draws * self.views).astype(np.int64), self.place[rows]]
+        codes = symmetries(rows, self.inputs.recipe, self.inputs.seed, epoch, view)
+        return self.features[codes, self.place[rows]]
 
     def plain(self, rows: Rows) -> Tensor:
         """Features without augmentation, (n, width)."""

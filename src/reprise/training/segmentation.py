@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reprise.data.inputs import Inputs, Rows, moved_labels
+from reprise.data.inputs import Inputs, Rows
 from reprise.data.store import PreparedSet
 from reprise.evaluation.confusion import confusion, mean_iou, pixel_accuracy
 from reprise.params import Training
@@ -73,9 +73,9 @@ def train_segmenter(
         return logits
 
     def values_of(rows: Rows, epoch: int) -> Tensors:
+        images, wanted = inputs.train_with_labels(rows, epoch, labels)
         with device.autocast():
-            logits = network(inputs.train(rows, epoch))
-        wanted = moved_labels(labels[rows], rows, recipe.augment, inputs.seed, epoch)
+            logits = network(images)
         return {"loss": F.cross_entropy(logits, wanted, ignore_index=truth.ignore)}
 
     def answers(rows: Rows) -> NDArray[np.uint8]:
