@@ -28,7 +28,7 @@ $(READY): requirements.lock requirements-data.txt pyproject.toml
 
 $(PEERS): $(READY) requirements-peers.txt
 	test -x .venv-peers/bin/python || uv venv --quiet --python .venv/bin/python .venv-peers
-	uv pip install --quiet --python .venv-peers -r requirements-peers.txt
+	uv pip install --quiet --python .venv-peers --compile-bytecode -r requirements-peers.txt
 	@touch $@
 
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
@@ -70,6 +70,12 @@ readme: $(READY) ## put the tables of the last run into README.md
 
 verify: $(READY) ## rebuild the preset smoke twice in temporary clones, compare every file
 	python -m reprise.pipeline.verify
+
+bench: $(PEERS) ## speed against byol-pytorch, lightly, torchmetrics; ONLY=row QUICK=1 for a part
+	PYTHONPATH=src .venv-peers/bin/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+bench-gpu: $(READY) ## images a second and share of the matrix rate on a GPU
+	PYTHONPATH=src python -m bench.gpu
 
 clean: ## drop results and logs (not the environment, not what Git or DVC's cache keeps)
 	git clean -fdXq results logs

@@ -122,9 +122,21 @@ def finish(folder: Path, job: str, out: Path, **limits: object) -> float:
 
 
 def kill_at_random(folder: Path, job: str, out: Path, seconds: float, draw: random.Random) -> None:
-    """Start a job and kill it, as the kernel kills, within about the time that is left to it."""
-    process = start(folder, job, out)
-    process.join(draw.uniform(0.2, max(0.3, seconds)))
+    """Start a job and kill it, as the kernel kills, at a moment that is drawn.
+
+    Every other time that is soon after the next checkpoint, so that some of the kills cost steps.
+    """
+    checkpoint = out.with_name(f".{out.name}.checkpoint")
+    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    process = start(folder, job, out, "0" if job == "frozen" else "0.1")
+    if draw.random() < 0.5:
+        process.join(draw.uniform(0.2, max(0.3, seconds)))
+    else:
+        while process.is_alive() and (
+            not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before
+        ):
+            process.join(0.001)
+        process.join(draw.uniform(0, seconds / 10))
     process.kill()
     process.join()
 

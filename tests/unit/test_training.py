@@ -15,11 +15,12 @@ from reprise.errors import RepriseError
 from reprise.models.backbone import resnet
 from reprise.models.classifier import Classifier, with_head
 from reprise.models.segmentation import segmenter
-from reprise.params import Augment, FinetuneCommon, Runtime, SegmentRecipe
+from reprise.params import Augment, ByolPretraining, FinetuneCommon, Runtime, SegmentRecipe
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.classification import FrozenFeatures, Outcome, forward, train_classifier
 from reprise.training.knn import knn_accuracy
 from reprise.training.outputs import write_classifier
+from reprise.training.pretraining import pretrain_byol
 from reprise.training.runtime import evaluating, set_up
 from reprise.training.segmentation import train_segmenter, truth_of
 
@@ -190,3 +191,42 @@ def test_a_segmenter_learns_masks_merges_them_and_shows_three_epochs(tmp_path: P
     assert sorted(outcome.masks) == ["0016_early", "0016_final", "0016_middle"]
     assert sorted(outcome.predictions) == [f"{row:04d}" for row in range(12, 20)]
     assert outcome.history[-1]["train_loss"] < outcome.history[0]["train_loss"]
+
+
+def pretrained(data: PreparedSet, **changes: object) -> tuple[dict, list]:
+    recipe = ByolPretraining(
+        backbone="resnet10", stem="small", epochs=2, batch_size=7, learning_rate=0.001, hidden=8,
+        projection=4, neighbours=3, augment=Augment(dihedral=True), **changes,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    backbone = resnet("resnet10", "small")
+    inputs = Inputs(data, recipe.augment, 0, CPU.device)
+    return pretrain_byol(backbone, data, inputs, recipe, CPU, "toy", no_checkpoint())
+
+
+def test_history_of_pretraining_shows_collapse_before_and_after_each_epoch(
+    data: PreparedSet,
+) -> None:
+    state, rows = pretrained(data, allow_collapse=True)
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    for row in rows:
+        assert row["std"] > 0 and row["effective_rank"] >= 1 and 0 <= row["knn_accuracy"] <= 1
+    assert "selected" not in rows[-1], "the loss chooses no epoch"
+    assert not any(name.startswith("fc") for name in state)
+
+
+def test_a_collapsed_pretraining_ends_in_one_line_unless_it_may_go_on(
+    data: PreparedSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reprise.training.pretraining.spread", lambda projections: (1e-4, 1.0))
+    with pytest.raises(
+        RepriseError, match="toy: collapsed in epoch 1: projections have std 0.0001"
+    ):
+        pretrained(data)
+    assert len(pretrained(data, allow_collapse=True)[1]) == 3
+
+
+@pytest.mark.parametrize("changes", [{"use_momentum": False}, {"ema_buffers": True}])
+def test_the_modes_of_byol_train_from_params(data: PreparedSet, changes: dict) -> None:
+    _, rows = pretrained(data, allow_collapse=True, **changes)
+    assert np.isfinite(rows[-1]["train_loss"])

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+BLOCK = 2**18  # pixels that are counted at once: they stay in the processor's cache
 Matrix = NDArray[np.int64]
 Absent = Literal["skip", "zero", "nan"]
 
@@ -47,14 +48,37 @@ def confusion(
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"truth is {truth.shape}, prediction is {prediction.shape}")
-    counted = np.ones(truth.shape, bool) if ignore is None else truth != ignore
-    t = truth[counted].astype(np.int64)
-    p = prediction[counted].astype(np.int64)
-    for name, ids in (("truth", t), ("prediction", p)):
-        if ids.size and (ids.min() < 0 or ids.max() >= classes):
-            worst = ids.min() if ids.min() < 0 else ids.max()
-            raise ValueError(f"{name} holds id {worst}; the classes are 0 to {classes - 1}")
-    return np.bincount(t * classes + p, minlength=classes**2).reshape(classes, classes)
+    counts = np.zeros((classes, classes), np.int64)
+    for start in range(0, truth.size, BLOCK):
+        t, p = (ids.reshape(-1)[start : start + BLOCK] for ids in (truth, prediction))
+        if ignore is not None and (_outside(t, classes) or _outside(p, classes)):
+            t, p = t[t != ignore], p[t != ignore]
+        for name, ids in (("truth", t), ("prediction", p)):
+            if _outside(ids, classes):
+                worst = ids.min() if ids.min() < 0 else ids.max()
+                raise ValueError(f"{name} holds id {worst}; the classes are 0 to {classes - 1}")
+        counts += _pairs(t, p, classes)
+    if ignore is not None and 0 <= ignore < classes:
+        counts[ignore] = 0
+    return counts
+
+
+def _outside(ids: NDArray[np.integer], classes: int) -> bool:
+    return bool(ids.size and (ids.min() < 0 or ids.max() >= classes))
+
+
+def _pairs(t: NDArray[np.integer], p: NDArray[np.integer], classes: int) -> Matrix:
+    """How often each pair of ids stands at the same place, (classes, classes)."""
+    if classes**2 > 256 or t.dtype != np.uint8 or p.dtype != np.uint8:
+        wide = np.bincount(t.astype(np.int64) * classes + p, minlength=classes**2)
+        return wide.reshape(classes, classes)
+    keys = t * np.uint8(classes) + p
+    # two keys of a byte at a time: bincount takes as long for a number of 16 bits as for one of 8
+    even = len(keys) // 2 * 2
+    twos = np.bincount(keys[:even].view(np.uint16), minlength=2**16).reshape(256, 256)
+    found = twos.sum(axis=0) + twos.sum(axis=1) + np.bincount(keys[even:], minlength=256)
+    table: Matrix = found[: classes**2].reshape(classes, classes)
+    return table
 
 
 def iou(matrix: Matrix) -> NDArray[np.float64]:

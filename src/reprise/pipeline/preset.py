@@ -96,6 +96,9 @@ def _layout() -> YAML:
     layout.width = 100
     layout.preserve_quotes = True
     layout.indent(mapping=2, sequence=4, offset=2)
+    layout.representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     return layout
 
 

@@ -51,7 +51,7 @@ class FrozenFeatures:
     """
 
     def __init__(self, inputs: Inputs, backbone: nn.Module, train: Rows, device: Device) -> None:
-        self.inputs = inputs
+        self.inputs, self.device = inputs, device
         self.place = np.full(len(inputs.images), -1)
         self.place[train] = np.arange(len(train))
         everything = np.arange(len(inputs.images))
@@ -65,7 +65,7 @@ class FrozenFeatures:
     def train(self, rows: Rows, epoch: int, view: int = 0) -> Tensor:
         """Features of the view that augmentation draws for (seed, epoch, row), (n, width)."""
         codes = symmetries(rows, self.inputs.recipe, self.inputs.seed, epoch, view)
-        return self.features[codes, self.place[rows]]
+        return self.features[self.device.move(codes), self.device.move(self.place[rows])]
 
     def plain(self, rows: Rows) -> Tensor:
         """Features without augmentation, (n, width)."""
@@ -100,6 +100,9 @@ def train_classifier(
     train_rows, select, shown = data.rows("train"), data.rows("select"), data.rows(features_of[0])
     batches: Batches = inputs
     body: nn.Module = model.backbone
+    # of a frozen backbone one copy is enough
+    head = nn.ModuleDict({"hidden": model.hidden, "last": model.last})
+    trained = head if model.backbone.frozen else model
     if model.backbone.frozen and finite_views(recipe.augment):
         batches = FrozenFeatures(inputs, model.backbone, train_rows, device)
         body = nn.Identity()
@@ -121,15 +124,15 @@ def train_classifier(
             if row["epoch"] in features_of[1]:
                 found = forward(lambda x: model.second_last(body(x)), batches.plain, shown, device)
                 progress.kept[f"epoch_{row['epoch']:04d}"] = found.cpu()
-        progress.choose(row, model, row["select_accuracy"])
+        progress.choose(row, trained, row["select_accuracy"])
 
     job = Job(model, recipe, train_rows, inputs.seed, where, values_of, measure)
     progress = train(job, checkpoint)
-    model.load_state_dict(progress.best_state)
+    trained.load_state_dict(progress.best_state)
     kept = {"label": labels[shown].cpu(), "row": torch.from_numpy(shown)}
     with evaluating(model):
         predictions = _predict(lambda x: model.head(body(x)), batches, data, device)
-    return Outcome(progress.best_state, progress.rows, predictions, progress.kept | kept)
+    return Outcome(model.state_dict(), progress.rows, predictions, progress.kept | kept)
 
 
 def every_class_trains(data: PreparedSet) -> None:

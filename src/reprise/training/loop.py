@@ -36,7 +36,10 @@ class Progress:
     best_state: Tensors = field(default_factory=dict)  # of the epoch that scored highest on select
 
     def choose(self, row: Row, model: nn.Module, score: float) -> None:
-        """Keep the model when it is better than all before; the first of equals stays."""
+        """Keep the model, or a part of it, when it is better than all before.
+
+        The first of equals stays.
+        """
         row["selected"] = int(score > self.best)
         if score > self.best:
             self.best = score

@@ -51,7 +51,10 @@ def set_up(runtime: Runtime, depthwise: bool = False) -> Device:
     """
     torch.set_num_threads(runtime.threads)
     torch.use_deterministic_algorithms(True)
+    # determinism needs no NaN in memory that is about to be written
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     if runtime.device == "cuda" and not torch.cuda.is_available():
         raise RepriseError("params.yaml: runtime.device is cuda, but no GPU is visible; use auto")
     cuda = runtime.device != "cpu" and torch.cuda.is_available()

@@ -76,7 +76,9 @@ def train_segmenter(
         images, wanted = inputs.train_with_labels(rows, epoch, labels)
         with device.autocast():
             logits = network(images)
-        return {"loss": F.cross_entropy(logits, wanted, ignore_index=truth.ignore)}
+        # the mean by hand: on a GPU, cross_entropy's own is not deterministic for label maps
+        losses = F.cross_entropy(logits, wanted, ignore_index=truth.ignore, reduction="none")
+        return {"loss": losses.sum() / (wanted != truth.ignore).sum().clamp(min=1)}
 
     def answers(rows: Rows) -> NDArray[np.uint8]:
         return _answers(model, network, inputs, rows, device)

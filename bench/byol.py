@@ -1,0 +1,306 @@
+"""BYOL pretraining, images a second: Reprise, byol-pytorch 0.9.1 and lightly.
+
+All sides train the same ResNet (torchvision's, its last layer the identity) with a projector and
+a predictor of 4096 and 256, on two views of the same uint8 images, in the same batches, with two
+threads. An image counts once, whatever its views. What a repetition is: a new loader, one step
+that is not timed, then `steps` steps.
+
+Ours is a step of the real training: uint8 store, augmentation with one draw an image, `Byol`,
+the optimizer of the project, the target after the step. Two precisions: 'auto' (bfloat16 with
+channels last where the processor multiplies it natively) and float32.
+
+byol-pytorch as its README shows: images as tensors, its own augmentation inside the learner (one
+draw a batch), Adam, float32, `update_moving_average` after the step. Simplicial embeddings are
+off, since they make another network (the others have none).
+
+lightly as its documentation's BYOL example: a data set of PIL images, BYOLTransform, a
+DataLoader, its heads, SGD, `update_momentum` on a cosine before the step; float32. At 32 pixels
+blur is off, as in that example.
+
+The augmentations are those of each side, as its users run it: all crop, flip, change colours and
+grey; only the peers blur, at 32 pixels byol-pytorch alone. The peers get the better of 0 and 2
+loader workers.
+"""
+
+import copy
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from bench.measure import (
+    THREADS,
+    Comparison,
+    Measured,
+    Side,
+    Table,
+    better_workers,
+    interleave,
+    torch_as_usual,
+)
+from bench.sets import random_set
+from reprise.data.inputs import Inputs
+from reprise.data.store import PreparedSet
+from reprise.models.backbone import resnet
+from reprise.params import Augment, ByolPretraining, Runtime
+from reprise.training.byol import Byol
+from reprise.training.loop import make_optimizer
+from reprise.training.runtime import set_up
+from reprise.training.schedules import learning_rate
+
+HIDDEN, PROJECTION = 4096, 256
+SHARE = "Share of a step that goes into its batch"
+# as lightly's defaults, which are the paper's, without blur and solarisation
+AUGMENT = Augment(
+    crop=0.08, flip=True, brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, grey=0.2
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What all sides share."""
+
+    backbone: str
+    stem: str
+    size: int
+    batch: int
+    steps: int
+    repetitions: int
+
+    @property
+    def title(self) -> str:
+        return f"{self.backbone} at {self.size} px, batch {self.batch}"
+
+
+CASES = {
+    "byol_resnet18": Case("resnet18", "small", 32, 64, 8, 5),
+    "byol_resnet50": Case("resnet50", "imagenet", 128, 32, 2, 3),
+}
+
+
+class Ours:
+    """Steps as `reprise.training` makes them; `waited` gathers the time that goes into batches."""
+
+    def __init__(self, case: Case, data: PreparedSet, precision: str) -> None:
+        self.case = case
+        self.runtime = Runtime(device="cpu", precision=precision, threads=THREADS)  # type: ignore[arg-type]
+        self.device = set_up(self.runtime)
+        self.recipe = ByolPretraining(
+            epochs=100, batch_size=case.batch, learning_rate=0.001, weight_decay=1e-4,
+            backbone=case.backbone, stem=case.stem, hidden=HIDDEN, projection=PROJECTION,
+            augment=AUGMENT,
+        )  # fmt: skip
+        self.model = Byol(resnet(case.backbone, case.stem), HIDDEN, PROJECTION, self.recipe.tau)  # type: ignore[arg-type]
+        self.device.place(self.model)
+        self.model.train()
+        self.inputs = Inputs(data, AUGMENT, 0, self.device.device)
+        self.rows = data.rows("train")
+        self.optimizer = make_optimizer(self.recipe, self.model)
+        self.done = 0
+        self.waited = self.share = 0.0
+
+    def __call__(self) -> float:
+        set_up(self.runtime)  # a peer ran in between
+        self.step()
+        start, waited = time.perf_counter(), self.waited
+        for _ in range(self.case.steps):
+            self.step()
+        seconds = time.perf_counter() - start
+        self.share = (self.waited - waited) / seconds
+        return self.case.batch * self.case.steps / seconds
+
+    def step(self) -> None:
+        per_epoch = len(self.rows) // self.case.batch
+        epoch, batch = divmod(self.done, per_epoch)
+        rows = self.rows[batch * self.case.batch :][: self.case.batch]
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.recipe, self.done, per_epoch)
+        start = time.perf_counter()
+        views = [self.inputs.train(rows, epoch, view) for view in (0, 1)]
+        self.waited += time.perf_counter() - start
+        with self.device.autocast():
+            loss = self.model(*views)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.done += 1
+        self.model.update_target(self.done, per_epoch * self.recipe.epochs)
+
+
+class Peer:
+    """A plain loop over a DataLoader; a subclass gives dataset and step."""
+
+    def __init__(self, case: Case, images: np.ndarray) -> None:
+        self.case = case
+        with torch_as_usual():
+            self.build(torch.from_numpy(np.array(images)))
+            short = max(1, case.steps // 3)
+            self.workers = better_workers(lambda workers: self.run(workers, short), True)
+
+    def build(self, images: Tensor) -> None:
+        raise NotImplementedError
+
+    def step(self, batch: Any) -> None:
+        raise NotImplementedError
+
+    def __call__(self) -> float:
+        with torch_as_usual():
+            return self.run(self.workers, self.case.steps)
+
+    def run(self, workers: int, steps: int) -> float:
+        """Images a second of an epoch of 1 + `steps` batches; the first is not timed."""
+        chosen = torch.utils.data.Subset(self.data, range((steps + 1) * self.case.batch))
+        loader: Iterable[Any] = DataLoader(
+            chosen, self.case.batch, shuffle=True, drop_last=True, num_workers=workers
+        )
+        start = 0.0
+        for number, batch in enumerate(loader):
+            self.step(batch)
+            if number == 0:
+                start = time.perf_counter()
+        return self.case.batch * steps / (time.perf_counter() - start)
+
+    data: Dataset[Any]
+
+
+class ByolPytorch(Peer):
+    """byol-pytorch's learner as its README uses it."""
+
+    def build(self, images: Tensor) -> None:
+        from byol_pytorch import BYOL
+
+        self.data = TensorDataset(images.permute(0, 3, 1, 2).contiguous())
+        self.learner = BYOL(
+            resnet(self.case.backbone, self.case.stem).net,  # type: ignore[arg-type]
+            image_size=self.case.size,
+            hidden_layer="avgpool",
+            projection_size=PROJECTION,
+            projection_hidden_size=HIDDEN,
+            use_simplicial_embeddings=False,
+        )
+        self.optimizer = torch.optim.Adam(self.learner.parameters(), lr=3e-4)
+
+    def step(self, batch: list[Tensor]) -> None:
+        loss = self.learner(batch[0].float() / 255)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.learner.update_moving_average()
+
+
+class Pictures(Dataset[Any]):
+    """Transformed PIL pictures of images in memory with a label, as torchvision's CIFAR10."""
+
+    def __init__(self, images: Tensor, transform: Callable[[Image.Image], Any]) -> None:
+        self.images = images.numpy()
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, row: int) -> tuple[Any, int]:
+        return self.transform(Image.fromarray(self.images[row])), 0
+
+
+class Lightly(Peer):
+    """lightly's BYOL modules, transforms and dataset, wired as its documentation does."""
+
+    def build(self, images: Tensor) -> None:
+        from lightly.loss import NegativeCosineSimilarity
+        from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
+        from lightly.models.utils import deactivate_requires_grad
+        from lightly.transforms.byol_transform import (
+            BYOLTransform,
+            BYOLView1Transform,
+            BYOLView2Transform,
+        )
+
+        size = self.case.size
+        blur = {"gaussian_blur": 0.0} if size <= 32 else {}
+        views = [kind(input_size=size, **blur) for kind in (BYOLView1Transform, BYOLView2Transform)]
+        self.data = Pictures(images, BYOLTransform(*views))
+        backbone = resnet(self.case.backbone, self.case.stem)  # type: ignore[arg-type]
+        self.backbone = backbone.net
+        self.projector = BYOLProjectionHead(backbone.width, HIDDEN, PROJECTION)
+        self.predictor = BYOLPredictionHead(PROJECTION, HIDDEN, PROJECTION)
+        self.targets = [copy.deepcopy(self.backbone), copy.deepcopy(self.projector)]
+        for target in self.targets:
+            deactivate_requires_grad(target)
+        trained = nn.ModuleList([self.backbone, self.projector, self.predictor])
+        self.criterion = NegativeCosineSimilarity()
+        self.optimizer = torch.optim.SGD(trained.parameters(), lr=0.06)
+        self.done = 0
+
+    def step(self, batch: Any) -> None:
+        from lightly.models.utils import update_momentum
+        from lightly.utils.scheduler import cosine_schedule
+
+        momentum = cosine_schedule(self.done, 10_000, 0.996, 1)
+        self.done += 1
+        for online, target in zip((self.backbone, self.projector), self.targets, strict=True):
+            update_momentum(online, target, m=momentum)
+        first, second = batch[0]
+        p0, z0 = self.predict(first), self.project(first)
+        p1, z1 = self.predict(second), self.project(second)
+        loss = 0.5 * (self.criterion(p0, z1) + self.criterion(p1, z0))
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def predict(self, view: Tensor) -> Tensor:
+        features = self.backbone(view).flatten(start_dim=1)
+        found: Tensor = self.predictor(self.projector(features))
+        return found
+
+    def project(self, view: Tensor) -> Tensor:
+        backbone, projector = self.targets
+        found: Tensor = projector(backbone(view).flatten(start_dim=1))
+        return found.detach()
+
+
+def row(name: str, quick: bool) -> Measured:
+    """Four sides take turns: ours in two precisions, and the two peers."""
+    case = CASES[name]
+    steps, repetitions = (1, 1) if quick else (case.steps, case.repetitions)
+    case = Case(case.backbone, case.stem, case.size, case.batch, steps, repetitions)
+    with tempfile.TemporaryDirectory() as folder:
+        counts = {"train": case.batch * (steps + 1), "select": 10, "report": 10}
+        data = random_set(Path(folder), counts, case.size)
+        pixels = np.array(data.images[data.rows("train")])
+        ours = {name: Ours(case, data, name) for name in ("auto", "float32")}
+        peers = {"byol_pytorch": ByolPytorch(case, pixels), "lightly": Lightly(case, pixels)}
+        says = {
+            "auto": "Reprise: uint8 store, one draw an image, AdamW, "
+            + ("bfloat16 with channels last" if ours["auto"].device.bfloat16 else "float32"),
+            "float32": "Reprise in float32, all else as before",
+            "byol_pytorch": "byol-pytorch's README loop over a DataLoader of the same images as "
+            f"tensors ({peers['byol_pytorch'].workers} workers), its own augmentation with one "
+            "draw a batch, Adam, float32, simplicial embeddings off",
+            "lightly": "lightly's documented BYOL example over a DataLoader of the same images as "
+            f"PIL pictures ({peers['lightly'].workers} workers), BYOLTransform, SGD, float32",
+        }
+        sides = {key: Side(says[key], run) for key, run in (ours | peers).items()}
+        interleave(sides, repetitions)
+    title = f"BYOL, {case.title}"
+    wait = [[title, key, round(one.share, 4)] for key, one in ours.items()]
+    return Measured(
+        title,
+        "images/s",
+        sides,
+        [
+            Comparison("each as a user runs it", "auto", "byol_pytorch", 2.5),
+            Comparison("both in float32", "float32", "byol_pytorch", 1.2),
+            Comparison("each as a user runs it", "auto", "lightly", 1.5),
+            Comparison("both in float32", "float32", "lightly"),
+        ],
+        notes=[f"A repetition is {steps} steps after one that is not timed."],
+        tables=[Table(SHARE, ["training", "side", "share"], wait)],
+    )

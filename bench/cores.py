@@ -1,0 +1,64 @@
+"""Four jobs at a time on two cores must not be slower than two: `snakemake --cores`.
+
+A temporary clone of the project with the `smoke` preset, its fine-tuning with three seeds and as
+many epochs as `earth`. Data and backbones are built before the clock starts; a repetition builds
+the fifteen fine-tuning jobs with nothing of them there.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from bench.measure import ROOT, Comparison, Measured, Side, interleave
+from bench.timing import seconds_of, spend
+from reprise.pipeline.verify import clone
+
+SLACK = 0.95  # two equal sides differ by as much from one run to the next
+
+
+def row(name: str, quick: bool) -> Measured:
+    """The same jobs with two and with four at a time."""
+    seeds = [0] if quick else [0, 1, 2]
+    with tempfile.TemporaryDirectory(prefix="reprise-bench-") as made:
+        folder = clone(ROOT, Path(made) / "clone", "smoke")
+        overlay(folder / "params.yaml", seeds, epochs=2 if quick else 20)
+        files = [f"results/finetune/earth/{s}/{n}/history.csv" for s in "ABCDE" for n in seeds]
+        snakemake(folder, 2, [*files, "--until", "pretrain"])
+
+        def build(cores: int) -> None:
+            shutil.rmtree(folder / "results" / "finetune", ignore_errors=True)
+            snakemake(folder, cores, files)
+
+        sides = {
+            "four": Side("`snakemake --cores 4`", seconds_of(lambda: build(4))),
+            "two": Side("`snakemake --cores 2`", seconds_of(lambda: build(2))),
+        }
+        interleave(sides, 1 if quick else 2)
+    title = f"{len(files)} fine-tuning jobs under Snakemake on {len(os.sched_getaffinity(0))} cores"
+    comparisons = [Comparison("--cores 4 against --cores 2", "four", "two", SLACK)]
+    note = f"One thread a job; the goal is not to be slower, within {1 - SLACK:.0%}."
+    return Measured(title, "s", sides, comparisons, [note])
+
+
+def overlay(params: Path, seeds: list[int], epochs: int) -> None:
+    """More seeds and epochs of fine-tuning."""
+    yaml = YAML(typ="safe", pure=True)
+    values = yaml.load(params.read_text())
+    values["finetune"]["seeds"] = seeds
+    common = values["finetune"]["recipes"]["earth"]["common"]
+    common |= {"epochs": epochs, "hidden": 256, "features": [1]}
+    with params.open("w") as stream:
+        yaml.dump(values, stream)
+
+
+def snakemake(folder: Path, cores: int, targets: list[str]) -> None:
+    """Run the engine that lies beside this interpreter, or the project's own."""
+    own = ROOT / ".venv" / "bin"
+    commands = own if (own / "snakemake").exists() else Path(sys.executable).parent
+    command = [str(commands / "snakemake"), *targets, "--cores", str(cores), "--quiet", "all"]
+    paths = f"{commands}{os.pathsep}{os.environ.get('PATH', '')}"
+    spend(command, folder, PATH=paths, PYTHONPATH=str(folder / "src"))

@@ -1,0 +1,167 @@
+"""One epoch of the small CNN from files: the uint8 store against ImageFolder.
+
+Both train the same network on the same 32-pixel tiles (those of `climate`), batches of 64, SGD with
+momentum, two threads, with one of two augmentations: random left-right flips alone, or random
+resized crops (area from .6), flips, and brightness, contrast, saturation by up to .2. The model is
+there before the clock starts, the data set is not: opening it is part of the epoch.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from bench.byol import SHARE
+from bench.measure import (
+    THREADS,
+    Comparison,
+    Measured,
+    Side,
+    Table,
+    better_workers,
+    interleave,
+    torch_as_usual,
+)
+from bench.sets import as_files, prepared
+from reprise.data.inputs import Inputs
+from reprise.data.randomness import order
+from reprise.data.store import open_set
+from reprise.models.classifier import small_cnn
+from reprise.params import Augment, Runtime, Training
+from reprise.training.loop import make_optimizer
+from reprise.training.runtime import set_up
+
+BATCH = 64
+AUGMENTS = {
+    "flip": Augment(flip=True),
+    "all": Augment(crop=0.6, flip=True, brightness=0.2, contrast=0.2, saturation=0.2, jitter=1.0),
+}
+
+
+class Ours:
+    """An epoch from the prepared set, as `reprise.training` makes it."""
+
+    def __init__(self, folder: Path, precision: str, augment: str) -> None:
+        self.folder, self.share = folder, 0.0
+        self.recipe = Training(
+            epochs=1, batch_size=BATCH, optimizer="sgd", learning_rate=0.01, momentum=0.9,
+            augment=AUGMENTS[augment],
+        )  # fmt: skip
+        self.runtime = Runtime(device="cpu", precision=precision, threads=THREADS)  # type: ignore[arg-type]
+        self.device = set_up(self.runtime)
+        self.model = small_cnn(32, len(open_set(folder, "classification").classes))
+        self.device.place(self.model)
+        self.model.train()
+        self.optimizer = make_optimizer(self.recipe, self.model)
+
+    def __call__(self) -> float:
+        set_up(self.runtime)
+        start, waited = time.perf_counter(), 0.0
+        data = open_set(self.folder, "classification")
+        inputs = Inputs(data, self.recipe.augment, 0, self.device.device)
+        labels = torch.from_numpy(np.array(data.labels)).long()
+        rows = data.rows("train")
+        rows = rows[order(0, 1, len(rows))]
+        for first in range(0, len(rows) - BATCH + 1, BATCH):
+            chosen = rows[first : first + BATCH]
+            before = time.perf_counter()
+            images = inputs.train(chosen, 1)
+            waited += time.perf_counter() - before
+            with self.device.autocast():
+                logits = self.model(images).float()
+            loss = F.cross_entropy(logits, labels[torch.from_numpy(chosen)])
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+        seconds = time.perf_counter() - start
+        self.share = waited / seconds
+        return seconds
+
+
+class Folder:
+    """An epoch from PNG files, as torchvision's tutorials do."""
+
+    def __init__(
+        self, folder: Path, mean: list[float], std: list[float], classes: int, augment: str
+    ) -> None:
+        from torchvision import transforms as T
+
+        self.folder = folder
+        drawn: list[Any] = [T.RandomHorizontalFlip()]
+        if augment == "all":
+            drawn = [T.RandomResizedCrop(32, (0.6, 1.0)), *drawn, T.ColorJitter(0.2, 0.2, 0.2)]
+        self.transform = T.Compose([*drawn, T.ToTensor(), T.Normalize(mean, std)])
+        with torch_as_usual():
+            self.model = small_cnn(32, classes)
+            self.model.train()
+            self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
+            self.epoch(0)  # files into the page cache
+            self.workers = better_workers(self.epoch, False)
+
+    def __call__(self) -> float:
+        with torch_as_usual():
+            return self.epoch(self.workers)
+
+    def epoch(self, workers: int) -> float:
+        from torch.utils.data import DataLoader
+        from torchvision.datasets import ImageFolder
+
+        start = time.perf_counter()
+        data = ImageFolder(str(self.folder), self.transform, allow_empty=True)
+        loader = DataLoader(data, BATCH, shuffle=True, drop_last=True, num_workers=workers)
+        for images, labels in loader:
+            self.optimizer.zero_grad()
+            F.cross_entropy(self.model(images), labels).backward()
+            self.optimizer.step()
+        return time.perf_counter() - start
+
+
+def row(name: str, quick: bool) -> Measured:
+    """Ours and the folder of files with both augmentations, and ours in float32."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        store = prepared("climate", folder)
+        data = open_set(store, "classification")
+        as_files(data, ["train"], folder / "files")
+        shown = (data.info["mean"], data.info["std"], len(data.classes))
+        ours = {
+            "flip": Ours(store, "auto", "flip"),
+            "flip_float32": Ours(store, "float32", "flip"),
+            "all": Ours(store, "auto", "all"),
+        }
+        files = {
+            f"files_{augment}": Folder(folder / "files" / "train", *shown, augment)
+            for augment in AUGMENTS
+        }
+        precision = "bfloat16" if ours["flip"].device.bfloat16 else "float32"
+        peers = "ImageFolder over PNG files, transforms on PIL images, DataLoader, float32"
+        says = {
+            "flip": "Reprise: uint8 store opened, flips on whole batches with one draw an image, "
+            f"{precision}, channels last",
+            "flip_float32": "the same in float32",
+            "all": f"Reprise with crops, flips and colours, {precision}",
+            "files_flip": f"{peers}, {files['files_flip'].workers} workers; flips",
+            "files_all": f"{peers}, {files['files_all'].workers} workers; crops, flips, colours",
+        }
+        for one in ours.values():
+            one()
+        sides = {key: Side(says[key], run) for key, run in (ours | files).items()}
+        interleave(sides, 1 if quick else 7)
+    title = f"Small CNN, one epoch of {len(data.rows('train'))} images of 32 x 32"
+    wait = [[title, key, round(one.share, 4)] for key, one in ours.items()]
+    return Measured(
+        title,
+        "s",
+        sides,
+        [
+            Comparison("files, flips", "flip", "files_flip", 5),
+            Comparison("files, crops, flips and colours", "all", "files_all", 5),
+            Comparison("files, flips, both in float32", "flip_float32", "files_flip"),
+        ],
+        ["The files lie in the page cache."],
+        [Table(SHARE, ["training", "side", "share"], wait)],
+    )

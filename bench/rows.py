@@ -1,0 +1,41 @@
+"""The rows by name, and one row run in a process of its own.
+
+python -m bench.rows NAME RESULT.json [--quick]
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+# name -> module and function of (name, quick); imported when they are run
+ROWS = {
+    "byol_resnet18": ("byol", "row"),
+    "byol_resnet50": ("byol", "row"),
+    "frozen": ("frozen", "row"),
+    "epoch": ("epoch", "row"),
+    "masks": ("masks", "row"),
+    "table": ("table", "row"),
+    "cores": ("cores", "row"),
+    "imports": ("jobs", "imports"),
+    "jobs": ("jobs", "jobs"),
+}
+
+
+def measure(name: str, quick: bool) -> dict[str, Any]:
+    """Run a row; its values, the time that it took and the load that it found."""
+    module, function = ROWS[name]
+    row: Callable[[str, bool], Any] = getattr(import_module(f"bench.{module}"), function)
+    load, start = os.getloadavg()[0], time.perf_counter()
+    measured: dict[str, Any] = row(name, quick).as_json()
+    seconds = round(time.perf_counter() - start, 1)
+    return measured | {"name": name, "seconds": seconds, "load_before": round(load, 2)}
+
+
+if __name__ == "__main__":
+    found = measure(sys.argv[1], "--quick" in sys.argv[3:])
+    Path(sys.argv[2]).write_text(json.dumps(found))
