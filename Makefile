@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-peers lint preset dvc.yaml schema readme verify bench bench-gpu clean
+.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml schema readme verify bench bench-gpu clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -33,7 +33,6 @@ $(PEERS): $(READY) requirements-peers.txt
 
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
 	snakemake --cores $(CORES) --quiet rules
-	dvc commit --force --quiet # so that `dvc repro` knows these files, and has them in its cache
 	@tail -n +1 -q results/tables/{finetune,classify,faces,segment,street}.md
 	@echo "The report with all tables and figures: results/report.html"
 
@@ -55,6 +54,9 @@ lint: $(READY) ## style, types, the rules of the workflow, derived files up to d
 	python -m reprise.pipeline.schema --check
 	python -m reprise.pipeline.readme --check
 	python -m reprise.pipeline.dvcyaml --check
+
+sync: $(READY) ## let Snakemake and DVC agree on what is in results/; the cache gives back what it can
+	python -m reprise.pipeline.state sync
 
 preset: $(READY) ## write params.yaml: PRESET=earth or smoke; FORCE=1 drops your own changes
 	python -m reprise.pipeline.preset $(PRESET) $(if $(FORCE),--force)

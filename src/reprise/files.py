@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from reprise.errors import RepriseError
+from reprise.record import WRITTEN
 
 
 @contextmanager
@@ -30,6 +31,7 @@ def aside(path: Path) -> Iterator[Path]:
         os.umask(umask)
         part.chmod(0o666 & ~umask)  # mkstemp makes private files; outputs are ordinary ones
         os.replace(part, path)
+        WRITTEN.add(path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -44,6 +46,7 @@ def folder_aside(path: Path) -> Iterator[Path]:
         part.chmod(0o755)
         shutil.rmtree(path, ignore_errors=True)
         os.replace(part, path)
+        WRITTEN.add(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -63,6 +63,14 @@ def test_a_second_run_does_nothing(engine, request):
 
 
 @pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+def test_neither_engine_has_anything_to_do_after_the_other(engine, request):
+    folder = request.getfixturevalue(f"{engine}_clone")
+    assert "Nothing to be done" in call(folder, "snakemake", "-n").stdout
+    assert "up to date" in call(folder, "dvc", "status").stdout
+    assert "Data and pipelines are up to date" in call(folder, "dvc", "repro").stdout
+
+
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
 def test_a_run_adds_only_what_git_keeps(engine, request):
     folder = request.getfixturevalue(f"{engine}_clone")
     new = call(folder, "git", "ls-files", "--others", "--exclude-standard").stdout.split()

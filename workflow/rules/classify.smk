@@ -10,6 +10,8 @@ rule classify:
         predictions="results/classify/{run}/{seed}/predictions.csv",
     log:
         "logs/classify/{run}/{seed}.log",
+    benchmark:
+        "logs/benchmark/classify/{run}/{seed}.tsv"
     # long jobs first, so that none is left alone at the end
     priority: 5
     threads: config["runtime"]["threads"]
@@ -42,6 +44,8 @@ use rule classify as faces with:
         predictions="results/faces/{run}/{seed}/predictions.csv",
     log:
         "logs/faces/{run}/{seed}.log",
+    benchmark:
+        "logs/benchmark/faces/{run}/{seed}.tsv"
     params:
         stage="faces",
         run="{run}",

@@ -12,6 +12,7 @@ from reprise.errors import RepriseError
 from reprise.params import load_params
 from reprise.pipeline.alive import drop_stale_locks
 from reprise.pipeline.closure import closure as imported
+from reprise.pipeline.guard import Guard
 
 PARTS = ["pretrain", "finetune", "classify", "faces", "segment", "street"]
 TABLES = [*PARTS, "iou", "seeds"]

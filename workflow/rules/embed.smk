@@ -7,6 +7,8 @@ rule embed:
         points="results/embed/{source}/{method}.csv",
     log:
         "logs/embed/{source}/{method}.log",
+    benchmark:
+        "logs/benchmark/embed/{source}/{method}.tsv"
     threads: 1
     resources:
         mem_mb=1000,

@@ -11,6 +11,8 @@ rule finetune:
         predictions="results/finetune/{run}/{setting}/{seed}/predictions.csv",
     log:
         "logs/finetune/{run}/{setting}/{seed}.log",
+    benchmark:
+        "logs/benchmark/finetune/{run}/{setting}/{seed}.tsv"
     threads: config["runtime"]["threads"]
     resources:
         mem_mb=1500,

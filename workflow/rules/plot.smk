@@ -22,6 +22,8 @@ rule plot:
         figure="results/figures/{figure}.png",
     log:
         "logs/plot/{figure}.log",
+    benchmark:
+        "logs/benchmark/plot/{figure}.tsv"
     wildcard_constraints:
         figure="|".join(FIGURES),
     threads: 1
@@ -47,6 +49,8 @@ use rule plot as plot_points with:
         figure="results/figures/{method}_{source}.png",
     log:
         "logs/plot/{method}_{source}.log",
+    benchmark:
+        "logs/benchmark/plot/{method}_{source}.tsv"
     params:
         figure="{method}_{source}",
         reads=values("plot", "embed.{source}", "{source}.data"),
@@ -69,6 +73,8 @@ rule report:
         page="results/report.html",
     log:
         "logs/report.log",
+    benchmark:
+        "logs/benchmark/report.tsv"
     threads: 1
     resources:
         mem_mb=500,

@@ -11,6 +11,8 @@ rule prepare:
         about="results/prepare/{set}/dataset.json",
     log:
         "logs/prepare/{set}.log",
+    benchmark:
+        "logs/benchmark/prepare/{set}.tsv"
     # everything waits for it
     priority: 20
     threads: 1

@@ -8,6 +8,8 @@ rule pretrain:
         history="results/pretrain/{run}/{method}/history.csv",
     log:
         "logs/pretrain/{run}/{method}.log",
+    benchmark:
+        "logs/benchmark/pretrain/{run}/{method}.tsv"
     # fine-tuning waits for it
     priority: 10
     threads: config["runtime"]["threads"]

@@ -10,6 +10,8 @@ rule segment:
         masks=directory("results/segment/{run}/{seed}/masks"),
     log:
         "logs/segment/{run}/{seed}.log",
+    benchmark:
+        "logs/benchmark/segment/{run}/{seed}.tsv"
     # long jobs first, so that none is left alone at the end
     priority: 5
     threads: config["runtime"]["threads"]
@@ -42,6 +44,8 @@ use rule segment as street with:
         masks=directory("results/street/{run}/{seed}/masks"),
     log:
         "logs/street/{run}/{seed}.log",
+    benchmark:
+        "logs/benchmark/street/{run}/{seed}.tsv"
     params:
         stage="street",
         run="{run}",

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import torch
-
 from reprise.cli import run
 from reprise.data.inputs import IMAGENET_LITE, Inputs
 from reprise.data.store import open_set
@@ -33,8 +31,7 @@ def main() -> None:
     recipe = stage.recipes[args.run]
     where = f"{args.params}: {args.stage}.recipes.{args.run}"
     data = open_set(args.data, "classification")
-    device = set_up(params.runtime, depthwise=recipe.model == "lite0")
-    torch.manual_seed(args.seed)
+    device = set_up(params.runtime, args.seed, depthwise=recipe.model == "lite0")
     if recipe.model == "cnn":
         model = small_cnn(recipe.image_size, len(data.classes))
     else:

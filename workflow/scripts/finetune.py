@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import torch
-
 from reprise.cli import run
 from reprise.data.inputs import Inputs
 from reprise.data.store import open_set
@@ -34,8 +32,7 @@ def main() -> None:
     recipe = params.finetune.recipes[args.run].training(args.setting)
     where = f"{args.params}: finetune.recipes.{args.run}.{args.setting}"
     data = open_set(args.data, "classification")
-    device = set_up(params.runtime)
-    torch.manual_seed(args.seed)
+    device = set_up(params.runtime, args.seed)
     backbone = resnet(recipe.backbone, recipe.stem)
     model = with_head(backbone, recipe.hidden, len(data.classes))
     if args.backbone is not None:

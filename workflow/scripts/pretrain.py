@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import torch
-
 from reprise.cli import run
 from reprise.data.inputs import Inputs
 from reprise.data.store import open_set
@@ -32,8 +30,7 @@ def main() -> None:
     recipe = recipes.byol if args.method == "byol" else recipes.supervised
     where = f"{args.params}: pretrain.recipes.{args.run}.{args.method}"
     data = open_set(args.data, "classification")
-    device = set_up(params.runtime)
-    torch.manual_seed(recipe.seed)
+    device = set_up(params.runtime, recipe.seed)
     backbone = resnet(recipe.backbone, recipe.stem)
     inputs = Inputs(data, recipe.augment, recipe.seed, device.device)
     checkpoint = for_job(args.out, [args.method, recipe.model_dump()], args.data, [], device)

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import torch
-
 from reprise.cli import run
 from reprise.data.inputs import Inputs
 from reprise.data.store import PreparedSet, open_set
@@ -35,8 +33,7 @@ def main() -> None:
     data = open_set(args.data, "segmentation")
     images = rows_of(data, stage.images, f"{args.params}: {args.stage}.images")
     truth = truth_of(data, recipe.merge)
-    device = set_up(params.runtime)
-    torch.manual_seed(args.seed)
+    device = set_up(params.runtime, args.seed)
     model = segmenter(recipe.model, truth.classes, recipe.width)
     inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size)
     values = [args.seed, stage.images, recipe.model_dump()]

@@ -42,13 +42,14 @@ class Device:
             yield
 
 
-def set_up(runtime: Runtime, depthwise: bool = False) -> Device:
-    """Choose the device and make torch deterministic.
+def set_up(runtime: Runtime, seed: int = 0, depthwise: bool = False) -> Device:
+    """Choose the device, make torch deterministic and seed it.
 
     With precision 'auto', bfloat16 is used on CUDA and on processors that multiply it natively;
     for a `depthwise` network on a processor float32, where it is the faster of the two.
     Raises RepriseError when CUDA is asked for and absent.
     """
+    torch.manual_seed(seed)
     torch.set_num_threads(runtime.threads)
     torch.use_deterministic_algorithms(True)
     # determinism needs no NaN in memory that is about to be written

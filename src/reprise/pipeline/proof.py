@@ -1,0 +1,91 @@
+"""Whether the record of a job proves that files on disk are what a stage of DVC makes now."""
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dvc.stage import PipelineStage
+
+from reprise.files import sha256
+
+IGNORED = {"__pycache__", ".snakemake_timestamp"}  # as in .dvcignore, with *.part
+
+
+def proven(stage: PipelineStage) -> bool:
+    """Whether the outputs on disk are what this stage makes now, by the record of its job.
+
+    The job ran the stage's command after the last change of each dependency, with the present
+    parameters of the stage, and wrote every output as it is now. The times are those at which the
+    file system last changed a file (ctime), which no user command sets back.
+    """
+    record = _record(stage)
+    if record is None or record["command"] != command(stage):
+        return False
+    there = _parsed(Path("params.yaml").read_text())
+    then = _parsed(record["params"])
+    names = [name for dep in stage.deps for name in getattr(dep, "params", None) or []]
+    if any(_value(there, name) != _value(then, name) for name in names):
+        return False
+    read = [dep.fs_path for dep in stage.deps if not getattr(dep, "params", None)]
+    made = [out.fs_path for out in stage.outs]
+    if not all(os.path.exists(path) for path in read + made):
+        return False
+    if any(os.stat(f).st_ctime_ns > record["started"] for path in read for f in _files(path)):
+        return False
+    digests = {os.path.abspath(path): digest for path, digest in record["outputs"].items()}
+    return all(digests.get(f) == sha256(Path(f)) for path in made for f in _files(path))
+
+
+def _record(stage: PipelineStage) -> Any:
+    """The record beside the log of the stage's command; None when there is none to read."""
+    words = command(stage)
+    if "--log" not in words[:-1]:
+        return None
+    return _read(Path(words[words.index("--log") + 1]).with_suffix(".json"))
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def ran(since: int) -> list[list[str]]:
+    """The commands of the jobs that ended well and began after a time, in ns since 1970."""
+    records = [_read(path) for path in sorted(Path("logs").rglob("*.json"))]
+    kept = [record for record in records if isinstance(record, dict) and "started" in record]
+    return [record["command"] for record in kept if record["started"] >= since]
+
+
+def command(stage: PipelineStage) -> list[str]:
+    """The arguments of the stage's Python: its shell line without variables and interpreter."""
+    words = shlex.split(stage.cmd)
+    return words[words.index("python") + 1 :] if "python" in words else words
+
+
+@cache
+def _parsed(text: str) -> Any:
+    """A text of params.yaml, read once: nearly all jobs of a run saw the same one."""
+    return yaml.safe_load(text)
+
+
+def _value(block: Any, name: str) -> Any:
+    for key in name.split("."):
+        block = block.get(key) if isinstance(block, dict) else None
+    return block
+
+
+def _files(path: str) -> Iterator[str]:
+    """A file, or all files in a folder and below that DVC would not ignore."""
+    if not os.path.isdir(path):
+        yield path
+    for place, folders, files in os.walk(path):
+        folders[:] = [name for name in folders if name not in IGNORED]
+        names = [name for name in files if name not in IGNORED and not name.endswith(".part")]
+        yield from (os.path.join(place, name) for name in names)
