@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml schema readme verify bench bench-gpu clean
+.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema readme verify bench bench-gpu clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,7 @@ lint: $(READY) ## style, types, the rules of the workflow, derived files up to d
 	python -m reprise.pipeline.schema --check
 	python -m reprise.pipeline.readme --check
 	python -m reprise.pipeline.dvcyaml --check
+	python -m reprise.pipeline.rulegraph --check
 
 sync: $(READY) ## let Snakemake and DVC agree on what is in results/; the cache gives back what it can
 	python -m reprise.pipeline.state sync
@@ -64,14 +65,17 @@ preset: $(READY) ## write params.yaml: PRESET=earth or smoke; FORCE=1 drops your
 dvc.yaml: $(READY) ## derive the stages of dvc.yaml from the Snakefile
 	python -m reprise.pipeline.dvcyaml
 
+rulegraph: $(READY) ## draw the rules in docs/rulegraph.md
+	python -m reprise.pipeline.rulegraph
+
 schema: $(READY) ## derive workflow/schemas/params.schema.json from the code
 	python -m reprise.pipeline.schema
 
 readme: $(READY) ## put the tables of the last run into README.md
 	python -m reprise.pipeline.readme
 
-verify: $(READY) ## rebuild the preset smoke twice in temporary clones, compare every file
-	python -m reprise.pipeline.verify
+verify: $(READY) ## rebuild smoke with each engine in a clone, compare every file; or ARGS="--help"
+	python -m reprise.pipeline.verify $(ARGS)
 
 bench: $(PEERS) ## speed against byol-pytorch, lightly, torchmetrics; ONLY=row QUICK=1 for a part
 	PYTHONPATH=src .venv-peers/bin/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))

@@ -21,6 +21,22 @@ class Job:
     keys: frozenset[str]
 
 
+def stages_behind(folder: Path, names: set[str]) -> dict[str, set[str]]:
+    """The outputs of these stages of DVC and of all stages that depend on them, by stage."""
+    import networkx
+    from dvc.repo import Repo
+
+    with Repo(str(folder)) as repo:
+        graph = repo.index.graph
+        found = {stage for stage in graph if stage.name in names}
+        for stage in list(found):
+            found |= networkx.ancestors(graph, stage)
+        return {
+            stage.name: {os.path.relpath(out.fs_path, folder) for out in stage.outs}
+            for stage in found
+        }
+
+
 def snakemake_jobs(folder: Path) -> dict[str, list[Job]]:
     """The jobs of the Snakefile in `folder` by rule, in a process of their own."""
     text = subprocess.run(

@@ -185,7 +185,7 @@ def test_snakemake_refuses_while_dvc_runs(toy):
     toy.nothing_to_do()
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o444])
+@pytest.mark.parametrize("mode", [pytest.param(0o644, marks=pytest.mark.exhaustive), 0o444])
 def test_a_damaged_cache_gives_nothing_wrong(toy, mode):
     toy.snakemake()
     first = toy.read("results/train/B/model.txt")

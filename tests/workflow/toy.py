@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ def refuse(error):
     sys.exit(1)
 
 
-ALIVE = drop_stale_locks()
+ALIVE, ALONE = drop_stale_locks()
 
 
 configfile: "params.yaml"
@@ -240,6 +241,8 @@ class Toy:
         return subprocess.Popen(
             command, cwd=self.folder, env=self.environment(), text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            # a job of a shell's background ignores Ctrl-C, and so would its children
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
 
     def environment(self, **variables: str) -> dict[str, str]:

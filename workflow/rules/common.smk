@@ -26,7 +26,7 @@ def refuse(error):
 
 
 # after a kill the same command goes on, without a call of --unlock before it
-ALIVE = drop_stale_locks()
+ALIVE, ALONE = drop_stale_locks()
 
 # before Snakemake reads it: the checks name the key and what to do
 try:

@@ -11,7 +11,11 @@ rule evaluate:
         street=of_jobs("street", "predictions"),
     output:
         metrics="results/metrics.json",
-        csv=expand("results/tables/{table}.csv", table=TABLES),
+        csv=report(
+            expand("results/tables/{table}.csv", table=TABLES),
+            caption="../report/table.rst",
+            category="Tables",
+        ),
         md=expand("results/tables/{table}.md", table=TABLES),
     log:
         "logs/evaluate.log",

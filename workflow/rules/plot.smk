@@ -19,7 +19,12 @@ rule plot:
         code=closure("plot"),
         drawn=lambda wildcards: FIGURES[wildcards.figure],
     output:
-        figure="results/figures/{figure}.png",
+        figure=report(
+            "results/figures/{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
     log:
         "logs/plot/{figure}.log",
     benchmark:
@@ -46,7 +51,12 @@ use rule plot as plot_points with:
         points="results/embed/{source}/{method}.csv",
         about=lambda wildcards: prepared(wildcards.source, "index.csv", "dataset.json"),
     output:
-        figure="results/figures/{method}_{source}.png",
+        figure=report(
+            "results/figures/{method}_{source}.png",
+            caption="../report/points.rst",
+            category="Embeddings",
+            labels={"source": "{source}", "method": "{method}"},
+        ),
     log:
         "logs/plot/{method}_{source}.log",
     benchmark:

@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import IO
 
 
-def drop_stale_locks(folder: Path = Path(".snakemake")) -> IO[bytes]:
+def drop_stale_locks(folder: Path = Path(".snakemake")) -> tuple[IO[bytes], bool]:
     """Delete Snakemake's locks when no Snakemake that is alive can own them.
 
     Each run holds a shared lock of the operating system on one file, which ends with the process,
-    however it ends. Keep what is returned for as long as the run lasts.
+    however it ends.
+
+    Returns:
+        The file, to be kept for as long as the run lasts, and whether this is the only run.
     """
+    alone = True
     folder.mkdir(exist_ok=True)
     alive = (folder / "alive").open("ab")
     try:
@@ -18,6 +22,6 @@ def drop_stale_locks(folder: Path = Path(".snakemake")) -> IO[bytes]:
         for lock in (folder / "locks").glob("*"):
             lock.unlink()
     except BlockingIOError:
-        pass  # another one runs: its locks hold
+        alone = False  # another one runs: its locks hold
     fcntl.flock(alive, fcntl.LOCK_SH)
-    return alive
+    return alive, alone

@@ -39,8 +39,8 @@ from reprise.files import write_text
 AXES = ("sets", "runs", "methods", "seeds")
 SCALARS = ("data", "run", "setting", "seed")
 PLACEHOLDER = re.compile(r"__at_\w+?__")
-# Small and read by people: Git may keep them, DVC's cache does not.
-UNCACHED = ("results/metrics.json", "results/tables/", "results/figures/")
+# Small and read by people: Git keeps them, DVC's cache does not.
+UNCACHED = ("results/metrics.json", "results/tables/")
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,10 @@ ASIDE = {
 class Guard:
     """The shared state of one Snakemake process, from its Snakefile to its end."""
 
-    def __init__(self) -> None:
-        self.on = os.environ.get(OFF) != "off" and Path(sys.argv[0]).name == "snakemake"
+    def __init__(self, alone: bool) -> None:
+        """`alone`: no other Snakemake runs here, whose state this one must leave as it is."""
+        called = Path(sys.argv[0]).name == "snakemake"
+        self.on = alone and called and os.environ.get(OFF) != "off"
         self.held = ExitStack()
         self.start = time.time_ns()
 

@@ -1,6 +1,7 @@
 """Put the tables of the last run into README.md, so that it shows what was made and nothing else.
 
-A table stands between `<!-- results/tables/NAME.md -->` and the next `<!-- end -->`.
+A table stands between `<!-- results/tables/NAME.md -->` and the next `<!-- end -->`. Of the
+figures, which DVC keeps and Git does not, those that the README shows are copied to docs/figures/.
 """
 
 import argparse
@@ -9,9 +10,10 @@ from pathlib import Path
 
 from reprise.cli import run
 from reprise.errors import RepriseError
-from reprise.files import write_text
+from reprise.files import write_bytes, write_text
 
 README = Path("README.md")
+SHOWN = re.compile(r"\]\(docs/figures/(\w+\.png)\)")
 BLOCK = re.compile(r"(<!-- (results/tables/\w+\.md) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -25,6 +27,8 @@ def main() -> None:
         raise RepriseError(f"{README}: its tables are not those of results/; run `make readme`")
     if not given.check:
         write_text(README, wanted)
+        for name in SHOWN.findall(now):
+            write_bytes(Path("docs/figures", name), Path("results/figures", name).read_bytes())
 
 
 def with_tables(text: str) -> str:

@@ -237,7 +237,7 @@ def _explained(error: Exception) -> str:
             "do), then `make sync`: DVC's cache gives back what belongs to params.yaml"
         )
     if "lock" in type(error).__name__.lower():
-        return f"DVC is at work here; wait until it ends. It says: {text}"
+        return f"DVC is at work here, or Snakemake is; wait for its end. DVC: {text}"
     return f"DVC: {text}"
 
 

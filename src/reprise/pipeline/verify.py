@@ -1,7 +1,8 @@
-"""Build the preset smoke twice, each in its own clone with its own engine, and compare every file.
+"""Build a preset again, each time in a clone of its own with another engine, and compare files.
 
 The clones lie in a temporary folder and hold what Git knows of this one and what it would add,
-uncommitted changes included. The second build has another engine and another PYTHONHASHSEED.
+uncommitted changes included. The builds differ in engine, number of cores and PYTHONHASHSEED. With
+`--present`, the first build is what lies in results/ here.
 """
 
 import argparse
@@ -15,14 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import yaml
+
 from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.files import sha256
+from reprise.pipeline.preset import render
 
-COMMANDS = {
-    "snakemake": ["snakemake", "--cores", "2", "--quiet", "rules"],
-    "dvc": ["dvc", "repro"],
-}
+ENGINES = ("snakemake", "dvc")
 # the order in which a difference is looked for: the first one explains those behind it
 STAGES = ["prepare", "pretrain", "finetune", "classify", "faces", "segment", "street", "embed"]
 STAGES += ["metrics.json", "tables", "figures"]
@@ -30,23 +31,43 @@ TAIL = 30  # lines of a failed build that are shown
 
 
 def main() -> None:
-    """Build twice and compare; exit status 1 names the first file that differs."""
-    parser = argparse.ArgumentParser(description="Rebuild the preset smoke and compare digests.")
+    """Build and compare; exit status 1 names the first file that differs."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--preset", default="smoke")
-    parser.add_argument("--engines", nargs=2, choices=COMMANDS, default=["snakemake", "dvc"])
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
+    parser.add_argument(
+        "--cores", type=int, default=4, help="of the first Snakemake; then one less"
+    )
+    parser.add_argument("--until", metavar="STAGE", help="build only what this stage needs, and it")
+    parser.add_argument(
+        "--present", action="store_true", help="compare with results/ as it is here"
+    )
     given = parser.parse_args()
 
     with tempfile.TemporaryDirectory(prefix="reprise-verify-") as name:
-        made = []
+        made = [_present(given.preset)] if given.present else []
         for number, engine in enumerate(given.engines, 1):
             folder = clone(Path.cwd(), Path(name) / str(number), given.preset)
+            cores = max(1, given.cores + 1 - number)
             logging.info("build %d: %s, preset %s", number, engine, given.preset)
-            seconds = build(folder, engine, hash_seed=number)
+            seconds = build(folder, engine, number, cores, given.until)
             made.append(digests(folder / "results"))
             logging.info("build %d: %d files in %.0f s", number, len(made[-1]), seconds)
-    if different := first_difference(*made):
-        raise RepriseError(f"results/{different}: the two builds differ; look at its stage first")
-    logging.info("all %d files are the same, byte for byte", len(made[0]))
+    if len(made) < 2:
+        raise RepriseError("--engines: one build has nothing to compare with; add --present")
+    for other in made[1:]:
+        common = other if given.until else other | made[0]
+        first = {name: made[0][name] for name in made[0] if name in common}
+        if different := first_difference(first, other):
+            raise RepriseError(f"results/{different}: two builds differ; look at its stage first")
+    logging.info("all %d files are the same, byte for byte", len(made[-1]))
+
+
+def _present(preset: str) -> dict[str, str]:
+    """Digests of the files in results/ here, which must be the whole run of the preset."""
+    if Path("params.yaml").read_text() != render(preset, Path("presets")):
+        raise RepriseError(f"params.yaml: not the preset {preset}; --present compares with its run")
+    return digests(Path("results"))
 
 
 def clone(root: Path, folder: Path, preset: str) -> Path:
@@ -65,11 +86,27 @@ def clone(root: Path, folder: Path, preset: str) -> Path:
     return folder
 
 
-def build(folder: Path, engine: str, hash_seed: int = 0) -> float:
+def build(
+    folder: Path, engine: str, hash_seed: int = 0, cores: int = 2, until: str | None = None
+) -> float:
     """Run an engine in a clone; seconds that it took. Raises RepriseError with its last lines."""
     start = time.monotonic()
-    _output(COMMANDS[engine], folder, PYTHONHASHSEED=str(hash_seed))
+    if engine == "snakemake":
+        command = ["snakemake", "--cores", str(cores), "--quiet", "rules"]
+        command += ["--until", until] if until else []
+    else:
+        command = ["dvc", "repro", *(_stages(folder, until) if until else [])]
+    _output(command, folder, PYTHONHASHSEED=str(hash_seed))
     return time.monotonic() - start
+
+
+def _stages(folder: Path, rule: str) -> list[str]:
+    """The stages of dvc.yaml that a rule became. Raises RepriseError when there is none."""
+    names = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
+    found = [name for name in names if name == rule or name.startswith(f"{rule}_")]
+    if not found:
+        raise RepriseError(f"--until {rule}: no such stage; there are {', '.join(names)}")
+    return found
 
 
 def digests(results: Path) -> dict[str, str]:
