@@ -20,6 +20,9 @@ from reprise.params import load_params
 
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
 WITHOUT_TORCH = {"prepare", "embed", "evaluate", "plot", "report"}  # they draw, cut or tabulate
+# the peers' environment cannot draw; where Reprise's own is absent, it must
+OWN = ROOT / ".venv" / "bin" / "python"
+PYTHON = OWN if OWN.exists() else Path(sys.executable)
 IMPORT = """
 import runpy, sys
 runpy.run_path(sys.argv[1], run_name="imported")
@@ -39,7 +42,7 @@ def imports(name: str, quick: bool) -> Measured:
     rows, failures = [], []
     for script in SCRIPTS:
         used = [
-            spend([sys.executable, "-c", IMPORT, str(script)], ROOT, PYTHONPATH="src")
+            spend([str(PYTHON), "-c", IMPORT, str(script)], ROOT, PYTHONPATH="src")
             for _ in range(1 if quick else 5)
         ]
         torch = used[0].output.split()[-1] == "True"
