@@ -21,6 +21,7 @@ ROWS = {
     "masks": ("masks", "row"),
     "table": ("table", "row"),
     "cores": ("cores", "row"),
+    "engines": ("engines", "row"),
     "imports": ("jobs", "imports"),
     "jobs": ("jobs", "jobs"),
 }

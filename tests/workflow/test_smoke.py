@@ -155,3 +155,16 @@ def test_values_on_the_command_line_are_refused(snakemake_clone):
     assert made.returncode == 1
     assert "reprise: --config: the scripts read params.yaml alone" in made.stderr
     assert "Traceback" not in made.stderr
+
+
+def test_an_experiment_is_compared_by_part_run_setting_and_metric(dvc_clone):
+    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    assert call(dvc_clone, "git", *who, "commit", "-aqm", "results").returncode == 0
+    value = "finetune.recipes.earth.B.learning_rate=0.00012"
+    made = call(dvc_clone, "dvc", "exp", "run", "-S", value, "evaluate")
+    assert made.returncode == 0, made.stderr
+    (changed,) = json.loads(call(dvc_clone, "dvc", "params", "diff", "--json").stdout).values()
+    assert list(changed) == ["finetune.recipes.earth.B.learning_rate"]
+    found = json.loads(call(dvc_clone, "dvc", "metrics", "diff", "--json").stdout)
+    rows = found["results/metrics.json"]
+    assert {name.rsplit(".", 1)[0] for name in rows} == {"finetune.earth.B"}

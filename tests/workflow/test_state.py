@@ -1,7 +1,10 @@
 """Snakemake and DVC share results/ and trust what they say of it, whichever ran last."""
 
+import json
 import os
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -224,3 +227,29 @@ def test_stages_edited_by_hand_are_named(toy):
     toy.edit("dvc.yaml", "table.py --log", "table.py --more --log")
     said = toy.snakemake()
     assert "dvc.yaml" in said and "table.py" in said
+
+
+@pytest.mark.skipif(shutil.which("chattr") is None, reason="no chattr to lock a folder with")
+def test_results_that_cannot_be_written_are_named(toy):
+    (toy.folder / "results").mkdir()
+    if subprocess.run(["chattr", "+i", toy.folder / "results"], check=False).returncode:
+        pytest.skip("this file system or user cannot lock a folder")
+    try:
+        said = toy.snakemake(ok=False)
+    finally:
+        subprocess.run(["chattr", "-i", toy.folder / "results"], check=True)
+    assert "reprise: results/: cannot be written" in said
+    assert "Traceback" not in said
+    assert toy.ran() == []
+
+
+def test_experiments_are_compared_by_names_that_a_person_reads(toy):
+    toy.dvc("repro")
+    toy.commit("results")
+    toy.dvc("exp", "run", "--name", "quick", "-S", "train.recipes.B.rate=0.5")
+    said = toy.dvc("params", "diff", "--json")
+    assert json.loads(said)["params.yaml"]["train.recipes.B.rate"] == {
+        "old": 0.1, "new": 0.5, "diff": 0.4,
+    }  # fmt: skip
+    assert "quick" in toy.dvc("exp", "show", "--no-pager")
+    toy.nothing_to_do()

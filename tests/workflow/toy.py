@@ -95,8 +95,6 @@ rule table:
 """
 
 DVC = f"""\
-metrics:
-  - results/table.csv
 stages:
   data:
     cmd: PYTHONPATH={ROOT}/src python workflow/scripts/data.py --log logs/data.log

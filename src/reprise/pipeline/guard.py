@@ -10,6 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -57,9 +58,12 @@ class Guard:
     def hold(self) -> None:
         """Before the first job: keep DVC's commands out of results/ until this process ends.
 
-        Raises RepriseError when one of them is at work there.
+        Raises RepriseError when one of them is at work there, or nothing can be written there.
         """
-        if not self.on or not uses_dvc():
+        if not self.on:
+            return
+        _writable(Path("results"))
+        if not uses_dvc():
             return
         from dvc.exceptions import DvcException
         from dvc.fs import localfs
@@ -118,6 +122,18 @@ def _below(folder: str) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [os.path.join(place, name) for name in files if not name.startswith(".")]
     return sorted(found)
+
+
+def _writable(folder: Path) -> None:
+    """Raises RepriseError when no file can be made in a folder, or the folder itself."""
+    try:
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RepriseError(
+            f"{folder}/: cannot be written ({error.strerror}); nothing was run or changed"
+        ) from None
 
 
 def uses_dvc() -> bool:
