@@ -159,7 +159,8 @@ def test_values_on_the_command_line_are_refused(snakemake_clone):
 
 def test_an_experiment_is_compared_by_part_run_setting_and_metric(dvc_clone):
     who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    assert call(dvc_clone, "git", *who, "commit", "-aqm", "results").returncode == 0
+    call(dvc_clone, "git", "add", "--all")
+    assert call(dvc_clone, "git", *who, "commit", "-qm", "results").returncode == 0
     value = "finetune.recipes.earth.B.learning_rate=0.00012"
     made = call(dvc_clone, "dvc", "exp", "run", "-S", value, "evaluate")
     assert made.returncode == 0, made.stderr

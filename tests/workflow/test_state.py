@@ -119,6 +119,16 @@ def test_partial_targets_are_recorded(toy):
     toy.nothing_to_do()
 
 
+def test_what_dvc_knew_but_had_lost_does_not_hide_a_proof(toy):
+    toy.snakemake()
+    toy.run("rm", "-r", ".dvc/cache")
+    toy.edit("params.yaml", "settings: [A, B]", "settings: [A]")
+    toy.ran()
+    toy.snakemake()
+    assert toy.ran() == ["table"]
+    toy.nothing_to_do()
+
+
 def test_until_and_forcerun_are_recorded(toy):
     toy.snakemake("--until", "data")
     assert toy.ran() == ["data"]
@@ -252,4 +262,5 @@ def test_experiments_are_compared_by_names_that_a_person_reads(toy):
         "old": 0.1, "new": 0.5, "diff": 0.4,
     }  # fmt: skip
     assert "quick" in toy.dvc("exp", "show", "--no-pager")
+    toy.ran()
     toy.nothing_to_do()

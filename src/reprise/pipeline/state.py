@@ -81,6 +81,7 @@ class Verdicts:
         self.before = {stage: list(graph.successors(stage)) for stage in self.stages}
         self.fresh: list[PipelineStage] = []
         self.stale: list[PipelineStage] = []
+        self.uncached: list[PipelineStage] = []  # fresh, but gone from DVC's cache
         self.recorded: list[PipelineStage] = []
         self.restored: list[PipelineStage] = []
 
@@ -90,8 +91,8 @@ class Verdicts:
             return
         if not any(stage.changed_entries()):
             self.fresh.append(stage)
-            if stage.changed_outs():  # they are right, but gone from DVC's cache
-                stage.commit()
+            if stage.changed_outs():
+                self.uncached.append(stage)
         elif proven(stage):
             self.recorded.append(stage)
             self.fresh.append(stage)
@@ -108,6 +109,7 @@ class Verdicts:
         """
         for stage in self.recorded:
             stage.save()
+        for stage in self.recorded + self.uncached:
             stage.commit()
         new = self.recorded + self.restored
         if new:
