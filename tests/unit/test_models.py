@@ -12,7 +12,7 @@ from reprise.data.packages import LITE0, package_file
 from reprise.errors import RepriseError
 from reprise.models.backbone import lite0, load_backbone, resnet
 from reprise.models.classifier import lite0_classifier, small_cnn, with_head
-from reprise.models.segmentation import segmenter
+from reprise.models.segmentation import WideKernel, segmenter
 
 
 def parameters(model: torch.nn.Module) -> int:
@@ -45,6 +45,52 @@ def test_segmentation_covers_every_pixel(name: str) -> None:
         logits = model(torch.randn(2, 3, 64, 96))
     assert logits.shape == (2, 5, 64, 96)
     assert (logits != 0).any(dim=1).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 3), (2, 2), (4, 5)])
+def test_a_kernel_wider_than_the_map_answers_as_a_plain_convolution(
+    height: int, width: int
+) -> None:
+    torch.manual_seed(0)
+    ours, plain = WideKernel(4, 6, 7, padding=3), torch.nn.Conv2d(4, 6, 7, padding=3)
+    plain.load_state_dict(ours.state_dict())
+    images = torch.randn(2, 4, height, width)
+    answers, expected = ours(images), plain(images)
+    assert torch.allclose(answers, expected, atol=1e-6)
+    answers.square().sum().backward()
+    expected.square().sum().backward()
+    assert torch.allclose(ours.weight.grad, plain.weight.grad, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["fcn32s", "fcn8s", "deeplabv3", "resnet10", "resnet18", "lite0"])
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float32])
+def test_no_gradient_comes_from_memory_that_nobody_wrote(kind: str, precision: torch.dtype) -> None:
+    torch.manual_seed(0)
+    if kind in ("fcn32s", "fcn8s", "deeplabv3"):
+        size, model = 64, segmenter(kind, 5, 0.25)
+    else:
+        backbone = lite0("none") if kind == "lite0" else resnet(kind, "imagenet")
+        size, model = 32, with_head(backbone, 64, 5)
+    for parameter in model.parameters():  # behind a zero-initialised layer all gradients are zero
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    model.to(memory_format=torch.channels_last)
+    images = torch.randn(16, 3, size, size).contiguous(memory_format=torch.channels_last)
+
+    def gradients(left_in_memory: float) -> list[torch.Tensor]:
+        torch.manual_seed(1)  # dropout
+        model.zero_grad()
+        left = [torch.full((p.numel(),), left_in_memory) for p in model.parameters()]
+        del left  # freed with its values in it, for whoever allocates next
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+            logits = model(images)
+        logits.float().square().mean().backward()
+        return [parameter.grad.clone() for parameter in model.parameters()]
+
+    first = gradients(0.0)
+    for left_in_memory in (float("nan"), 1e9, float("nan")):
+        again = gradients(left_in_memory)
+        assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
 def test_fcn8s_without_skips_differs_by_the_two_additions_only() -> None:

@@ -19,7 +19,7 @@ from reprise.params import Augment, ByolPretraining, FinetuneCommon, Runtime, Se
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.classification import FrozenFeatures, Outcome, forward, train_classifier
 from reprise.training.knn import knn_accuracy
-from reprise.training.outputs import write_classifier
+from reprise.training.outputs import write_classifier, write_tensors
 from reprise.training.pretraining import pretrain_byol
 from reprise.training.runtime import evaluating, set_up
 from reprise.training.segmentation import train_segmenter, truth_of
@@ -230,3 +230,10 @@ def test_a_collapsed_pretraining_ends_in_one_line_unless_it_may_go_on(
 def test_the_modes_of_byol_train_from_params(data: PreparedSet, changes: dict) -> None:
     _, rows = pretrained(data, allow_collapse=True, **changes)
     assert np.isfinite(rows[-1]["train_loss"])
+
+
+def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(RepriseError, match="model.safetensors: last.bias holds numbers that are"):
+        write_tensors(path, {"count": torch.ones(1), "last.bias": torch.tensor([0.0, np.nan])})
+    assert not path.exists()

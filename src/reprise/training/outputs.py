@@ -7,6 +7,7 @@ from PIL import Image
 from safetensors.torch import save
 from torch import Tensor
 
+from reprise.errors import RepriseError
 from reprise.files import folder_aside, write_bytes, write_csv, write_json
 from reprise.training import classification, segmentation
 from reprise.training.loop import Row
@@ -15,7 +16,15 @@ HISTORY_ORDER = ("epoch", "step", "learning_rate", "tau", "train_loss", "train_a
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write safetensors without metadata, so that the same tensors give the same bytes."""
+    """Write safetensors without metadata, so that the same tensors give the same bytes.
+
+    Raises RepriseError, before anything is written, for a number that is not finite.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise RepriseError(
+                f"{path}: {name} holds numbers that are not finite; lower learning_rate"
+            )
     write_bytes(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
 
 
