@@ -77,11 +77,13 @@ class Case:
 
     @property
     def title(self) -> str:
-        return f"{self.backbone} at {self.size} px, batch {self.batch}"
+        stem = ", stem of one 3 x 3" if self.stem == "small" else ""
+        return f"{self.backbone}{stem} at {self.size} px, batch {self.batch}"
 
 
 CASES = {
     "byol_resnet18": Case("resnet18", "small", 32, 64, 8, 5),
+    "byol_resnet18_torchvision": Case("resnet18", "imagenet", 32, 64, 8, 5),
     "byol_resnet50": Case("resnet50", "imagenet", 128, 32, 2, 3),
 }
 

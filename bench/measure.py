@@ -95,6 +95,7 @@ def torch_as_usual() -> Iterator[None]:
 
     torch.use_deterministic_algorithms(False)
     torch.utils.deterministic.fill_uninitialized_memory = True
+    torch.set_flush_denormal(False)
     torch.set_num_threads(THREADS)
     yield
 

@@ -15,6 +15,7 @@ from typing import Any
 # name -> module and function of (name, quick); imported when they are run
 ROWS = {
     "byol_resnet18": ("byol", "row"),
+    "byol_resnet18_torchvision": ("byol", "row"),
     "byol_resnet50": ("byol", "row"),
     "frozen": ("frozen", "row"),
     "epoch": ("epoch", "row"),

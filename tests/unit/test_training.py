@@ -237,3 +237,8 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(RepriseError, match="model.safetensors: last.bias holds numbers that are"):
         write_tensors(path, {"count": torch.ones(1), "last.bias": torch.tensor([0.0, np.nan])})
     assert not path.exists()
+
+
+def test_numbers_too_small_for_float32_are_zero_and_cost_no_time() -> None:
+    set_up(Runtime(device="cpu"))
+    assert not (torch.full((8,), 1e-39) * 1).any()
