@@ -1,0 +1,125 @@
+"""The courses' own metrics, against their definitions written out in loops."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reprise.data.legend import COURSE
+from reprise.errors import RepriseError
+from reprise.evaluation.confusion import confusion
+from reprise.evaluation.course import cs6550_scores, dlcv_mean_iou, own_mean_iou, pairs
+from reprise.palette import UNKNOWN, decode_mask, encode_mask
+
+COLOURS = np.array([*(rgb for _, rgb in COURSE), (0, 0, 0), (255, 0, 0)], np.uint8)
+
+
+def random_masks(seed: int, colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and prediction (4, 24, 20, 3): blotches of the colours, a prediction partly right."""
+    rng = np.random.default_rng(seed)
+    truth = colours[rng.integers(0, len(colours), (4, 6, 5))].repeat(4, 1).repeat(4, 2)
+    noise = colours[rng.integers(0, len(colours), truth.shape[:3])]
+    return truth, np.where(rng.random(truth.shape[:3])[..., None] < 0.6, truth, noise)
+
+
+def by_colour(mask: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    return (mask == colour).all(axis=-1)
+
+
+def evaluator(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """The definition of mean_iou_evaluate.py: over the whole set, six classes, unknown left out.
+
+    Straight from colours, so that a red pixel is none of the six.
+    """
+    total = np.float64(0)
+    for colour in COLOURS[:6]:
+        t, p = by_colour(truth, colour), by_colour(prediction, colour)
+        with np.errstate(invalid="ignore"):
+            total += np.float64((t & p).sum()) / np.float64(t.sum() + p.sum() - (t & p).sum())
+    return float(total / 6)
+
+
+def matrix_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    return confusion(decode_mask(truth), decode_mask(prediction), UNKNOWN + 1)
+
+
+@pytest.mark.parametrize("kinds", [6, 7, 8], ids=["classes", "unknown", "unknown and red"])
+@pytest.mark.parametrize("seed", range(20))
+def test_miou_is_that_of_the_courses_evaluator(seed: int, kinds: int) -> None:
+    truth, prediction = random_masks(seed, COLOURS[:kinds])
+    matrix = matrix_of(truth, prediction)
+    assert dlcv_mean_iou(matrix).value == pytest.approx(evaluator(truth, prediction), abs=1e-12)
+    if kinds > 6:  # an answer on an unknown pixel is a false positive there, and none here
+        assert own_mean_iou(matrix).value > dlcv_mean_iou(matrix).value
+
+
+def test_an_absent_class_is_nan_there_and_left_out_here() -> None:
+    truth, prediction = random_masks(0, COLOURS[[0, 1, 3, 4, 5, 6]])
+    matrix = matrix_of(truth, prediction)
+    assert math.isnan(evaluator(truth, prediction)) and math.isnan(dlcv_mean_iou(matrix).value)
+    ours = own_mean_iou(matrix)
+    assert (ours.counted, ours.declared) == (5, 6) and 0 < ours.value < 1
+
+
+def test_colours_come_back_and_black_is_the_unknown_one() -> None:
+    ids = np.arange(7, dtype=np.uint8)
+    assert np.array_equal(encode_mask(ids), COLOURS[:7])
+    assert np.array_equal(decode_mask(COLOURS), [0, 1, 2, 3, 4, 5, 6, 6])
+    blurred = np.where(COLOURS > 0, 128, 127).astype(np.uint8)
+    assert np.array_equal(decode_mask(blurred), decode_mask(COLOURS))
+    with pytest.raises(ValueError, match="id 7 has no colour"):
+        encode_mask(np.array([7], np.uint8))
+
+
+def starter(truth: np.ndarray, prediction: np.ndarray, classes: int) -> tuple[float, float]:
+    """The definition of CS6550's starter: nan where a union is empty, then two means."""
+    rows, right = [], []
+    for t, p in zip(truth, prediction, strict=True):
+        row = []
+        for number in range(classes):
+            union = ((t == number) | (p == number)).sum()
+            both = ((t == number) & (p == number)).sum()
+            row.append(both / union if union else float("nan"))
+        rows.append(row)
+        right.append((t == p).sum() / t.size)
+    of_class = [np.nanmean(column) for column in np.array(rows).T if not np.isnan(column).all()]
+    return float(np.nanmean(of_class)), float(np.mean(right))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_cs6550_averages_over_images_and_void_counts_against_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.choice([0, 2, 3, 4, 11], (6, 9, 8)).astype(np.uint8)  # 11 is void
+    truth[0] = 3  # an image of one class: the others are absent from its truth
+    truth[1] = 11
+    prediction = np.where(rng.random(truth.shape) < 0.7, truth, 4).astype(np.uint8)
+    prediction[prediction == 11] = 0
+    found = cs6550_scores(truth, prediction, 11)
+    assert found == pytest.approx(starter(truth, prediction, 11), abs=1e-12)
+
+
+def save(folder: Path, name: str, mask: np.ndarray) -> None:
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(mask).save(folder / name)
+
+
+def test_masks_are_paired_by_name_and_a_lone_one_is_named(tmp_path: Path) -> None:
+    truth, prediction = random_masks(3, COLOURS)
+    for number in (2, 0, 1):
+        save(tmp_path / "g", f"{number:04d}_mask.png", truth[number])
+        save(tmp_path / "p", f"{number:04d}_mask.png", prediction[number])
+    found = pairs(tmp_path / "g", tmp_path / "p")
+    for number, (t, p) in enumerate(found):
+        assert np.array_equal(t, decode_mask(truth[number]))
+        assert np.array_equal(p, decode_mask(prediction[number]))
+    save(tmp_path / "g", "0003_mask.png", truth[3])
+    with pytest.raises(RepriseError, match=r"p/0003_mask.png: not found"):
+        pairs(tmp_path / "g", tmp_path / "p")
+    save(tmp_path / "p", "0003_mask.png", prediction[3][:8])
+    with pytest.raises(RepriseError, match=r"0003_mask.png: \(8, 20\).*its label \(24, 20\)"):
+        pairs(tmp_path / "g", tmp_path / "p")
+    (tmp_path / "p" / "0003_mask.png").write_bytes(b"no picture")
+    with pytest.raises(RepriseError, match=r"0003_mask.png: does not decode"):
+        pairs(tmp_path / "g", tmp_path / "p")
