@@ -1,0 +1,41 @@
+"""params.yaml as typed, frozen values; a wrong key is an error that names its nearest neighbour."""
+
+from reprise.params.sets import FaceSet, Grid, MapSet, TileSet
+from reprise.params.stages import (
+    ByolPretraining,
+    Classify,
+    ClassifyRecipe,
+    Embed,
+    Finetune,
+    FinetuneCommon,
+    Pretrain,
+    Segment,
+    SegmentRecipe,
+    SupervisedPretraining,
+)
+from reprise.params.training import Augment, Training
+from reprise.params.whole import Params, Runtime, load_params, parse, schema_json
+
+__all__ = [
+    "Augment",
+    "ByolPretraining",
+    "Classify",
+    "ClassifyRecipe",
+    "Embed",
+    "FaceSet",
+    "Finetune",
+    "FinetuneCommon",
+    "Grid",
+    "MapSet",
+    "Params",
+    "Pretrain",
+    "Runtime",
+    "Segment",
+    "SegmentRecipe",
+    "SupervisedPretraining",
+    "TileSet",
+    "Training",
+    "load_params",
+    "parse",
+    "schema_json",
+]

@@ -1,0 +1,53 @@
+"""The data sets: what each is cut from, and the shares of the roles."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reprise.params.block import Block, Name, Positive, Share
+
+
+class FaceSet(Block):
+    """ORL faces, split by person; shares are of the persons."""
+
+    source: Literal["faces"]
+    select: Share
+    report: Share
+    seed: int = 0
+
+
+class Grid(Block):
+    """How the globe is cut: `tile` and `stride` in pixels, `block` in degrees."""
+
+    tile: Positive
+    stride: Positive
+    land: Share
+    block: Positive
+    select: Share
+    report: Share
+    seed: int = 0
+    train: Positive | None = None
+
+
+class TileSet(Grid):
+    """Tiles with one class each, the commonest one of the tile."""
+
+    source: Literal["tiles"]
+    labels: Literal["koeppen", "igbp"]
+    region: Literal["world", "oldworld", "newworld"]
+    majority: Share
+    least: Positive
+
+
+class MapSet(Grid):
+    """Tiles with a label map each."""
+
+    source: Literal["maps"]
+    labels: Literal["course", "igbp"]
+
+
+class Prepare(Block):
+    """The data sets."""
+
+    sets: list[Name]
+    recipes: dict[str, Annotated[TileSet | MapSet | FaceSet, Field(discriminator="source")]]

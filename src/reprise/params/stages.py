@@ -1,0 +1,197 @@
+"""The blocks of the stages that train, embed and plot."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from reprise.errors import RepriseError
+from reprise.params.block import Block, Count, Name, Positive, Rate, Share
+from reprise.params.training import Training
+
+Setting = Literal["A", "B", "C", "D", "E"]
+Backbone = Literal["resnet10", "resnet18", "resnet50"]
+
+
+class Pretraining(Training):
+    """What both ways of pretraining share."""
+
+    backbone: Backbone
+    stem: Literal["imagenet", "small"]
+    seed: int = 0
+    neighbours: Positive = 20
+
+
+class SupervisedPretraining(Pretraining):
+    """Supervised pretraining on the labels of the data set."""
+
+
+class ByolPretraining(Pretraining):
+    """BYOL (Grill et al. 2020)."""
+
+    tau: Share = 0.99
+    hidden: Positive = 4096
+    projection: Positive = 256
+    use_momentum: bool = True  # false: no target network, as SimSiam
+    ema_buffers: bool = False  # the target's batch norm statistics follow too
+    allow_collapse: bool = False  # go on when all projections are one
+
+
+class PretrainRecipe(Block):
+    """One run's two ways of pretraining."""
+
+    byol: ByolPretraining
+    supervised: SupervisedPretraining
+
+
+class Pretrain(Block):
+    """Pretraining."""
+
+    data: str
+    runs: list[Name]
+    methods: list[Literal["byol", "supervised"]]
+    recipes: dict[str, PretrainRecipe]
+
+
+class FinetuneCommon(Training):
+    """What the five settings share: one head, one budget."""
+
+    backbone: Backbone
+    stem: Literal["imagenet", "small"]
+    hidden: Positive  # width of the head's hidden layer
+    features: list[Positive]  # epochs whose features are kept
+
+
+class SettingRecipe(Block):
+    """What sets one setting apart; a value given here replaces the common one."""
+
+    frozen: bool
+    learning_rate: Rate | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+
+
+class FinetuneRecipe(Block):
+    """One run of the settings A to E."""
+
+    common: FinetuneCommon
+    A: SettingRecipe
+    B: SettingRecipe
+    C: SettingRecipe
+    D: SettingRecipe
+    E: SettingRecipe
+
+    def setting(self, name: str) -> SettingRecipe:
+        """The block of a setting. Raises RepriseError for a setting that does not exist."""
+        if name not in ("A", "B", "C", "D", "E"):
+            raise RepriseError(f"setting '{name}' does not exist; choose from A, B, C, D, E")
+        block: SettingRecipe = getattr(self, name)
+        return block
+
+    def training(self, name: str) -> FinetuneCommon:
+        """The common values with those of the setting in their place."""
+        own = self.setting(name).model_dump(exclude={"frozen"}, exclude_none=True)
+        return self.common.model_copy(update=own)
+
+
+class Settings(Block):
+    """Which backbone each setting starts from."""
+
+    scratch: list[Setting]
+    supervised: list[Setting]
+    byol: list[Setting]
+
+    @property
+    def all(self) -> list[str]:
+        """Every setting, in alphabetical order."""
+        return sorted([*self.scratch, *self.supervised, *self.byol])
+
+    def start(self, setting: str) -> Literal["scratch", "supervised", "byol"]:
+        """The backbone that `setting` starts from."""
+        if setting in self.supervised:
+            return "supervised"
+        return "byol" if setting in self.byol else "scratch"
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        if len(set(self.all)) != len(self.all):
+            raise PydanticCustomError("twice", "a setting stands in two lists; keep it in one")
+        return self
+
+
+class Finetune(Block):
+    """Fine-tuning."""
+
+    data: str
+    runs: list[Name]
+    settings: Settings
+    seeds: list[Count]
+    recipes: dict[str, FinetuneRecipe]
+
+
+class ClassifyRecipe(Training):
+    """One classifier."""
+
+    model: Literal["cnn", "lite0"]
+    weights: Literal["none", "imagenet"] = "none"
+    frozen: bool = False  # train the last layer alone
+    image_size: Positive
+    features: list[Positive]  # epochs whose features are kept
+
+
+class Classify(Block):
+    """Classifiers on one data set."""
+
+    data: str
+    runs: list[Name]
+    seeds: list[Count]
+    recipes: dict[str, ClassifyRecipe]
+
+
+class SegmentRecipe(Training):
+    """One segmentation model."""
+
+    model: Literal["fcn32s", "fcn8s", "fcn8s_noskip", "deeplabv3"]
+    width: Share = 1.0  # of the VGG-16 channels
+    image_size: Positive
+    merge: Literal[3] | None = None  # train on the merged classes
+
+
+class Segment(Block):
+    """Segmentation models on one data set; `images` are shown at three epochs."""
+
+    data: str
+    runs: list[Name]
+    seeds: list[Count]
+    images: list[str]
+    recipes: dict[str, SegmentRecipe]
+
+
+class EmbedClassify(Block):
+    """The classifier whose features are shown."""
+
+    run: str
+    seed: int
+
+
+class EmbedFinetune(EmbedClassify):
+    """The fine-tuned model whose features are shown."""
+
+    setting: Setting
+
+
+class Embed(Block):
+    """PCA and t-SNE."""
+
+    methods: list[Literal["pca", "tsne"]]
+    classify: EmbedClassify
+    finetune: EmbedFinetune
+    points: Positive
+    components: Positive
+    perplexity: Rate
+    seed: int
+
+
+class Plot(Block):
+    """How figures look."""
+
+    dpi: Positive
