@@ -6,11 +6,17 @@ PEERS := .venv-peers/.installed
 CORES ?= 4
 UV := uv==0.13.8
 READY := .venv/.installed
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# `make data PATH=...` names a folder, and would hide every program
+ifeq ($(origin PATH),command line)
+FOLDER := $(PATH)
+override PATH := /usr/local/bin:/usr/bin:/bin
+endif
+override PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema readme verify bench bench-gpu clean
+.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema data readme verify bench bench-gpu clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -61,6 +67,9 @@ sync: $(READY) ## let Snakemake and DVC agree on what is in results/; the cache 
 
 preset: $(READY) ## write params.yaml: PRESET=earth or smoke; FORCE=1 drops your own changes
 	python -m reprise.pipeline.preset $(PRESET) $(if $(FORCE),--force)
+
+data: $(READY) ## check a course's unpacked folder and register it: NAME=hw1_2023 PATH=/where/it/is
+	@python -m reprise.data.course.registry "$(NAME)" "$(FOLDER)"
 
 dvc.yaml: $(READY) ## derive the stages of dvc.yaml from the Snakefile
 	python -m reprise.pipeline.dvcyaml

@@ -1,7 +1,6 @@
 """Files that are either whole or absent: written aside, then renamed."""
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -81,9 +80,8 @@ def write_csv(path: Path, table: pd.DataFrame, float_format: str = "%.6f") -> No
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write one array in NumPy's npy format."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
+    with aside(path) as part, part.open("wb") as stream:
+        np.save(stream, array, allow_pickle=False)
 
 
 def read_json(path: Path) -> Any:

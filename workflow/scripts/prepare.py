@@ -5,11 +5,13 @@ import logging
 from pathlib import Path
 
 from reprise.cli import run
+from reprise.data.course.registry import read_registered
+from reprise.data.course.sample import read_sample
 from reprise.data.earth import prepare_maps, prepare_tiles
 from reprise.data.faces import prepare_faces
 from reprise.data.store import Prepared, write_set
 from reprise.errors import RepriseError
-from reprise.params import FaceSet, MapSet, Params, TileSet, load_params
+from reprise.params import CourseSet, FaceSet, MapSet, Params, TileSet, load_params
 
 
 def main() -> None:
@@ -33,6 +35,8 @@ def prepare(params: Params, name: str) -> Prepared:
         return prepare_maps(recipe)
     if isinstance(recipe, FaceSet):
         return prepare_faces(recipe)
+    if isinstance(recipe, CourseSet):
+        return read_sample(recipe) if recipe.sample else read_registered(recipe)
     known = ", ".join(params.prepare.recipes)
     raise RepriseError(f"data set '{name}' is not in prepare.recipes; choose from {known}")
 

@@ -112,7 +112,7 @@ def prepare_maps(recipe: MapSet) -> Prepared:
         roles=roles,
         columns=cut.places,
         task="segmentation",
-        classes=_coloured(legend.COURSE if course else legend.STREET),
+        classes=legend.coloured(legend.COURSE if course else legend.STREET),
         ignore=legend.COURSE_UNKNOWN if course else legend.STREET_VOID,
         merged=merged,
         source=f"{SOURCE}; {_label_source('igbp')}",
@@ -192,11 +192,5 @@ def _few(cut: Cut, roles: NDArray[np.str_], train: int, seed: int) -> NDArray[np
     return keep
 
 
-def _coloured(classes: tuple[tuple[str, tuple[int, int, int]], ...]) -> list[dict[str, object]]:
-    return [{"id": i, "name": name, "color": list(rgb)} for i, (name, rgb) in enumerate(classes)]
-
-
-def _merged(
-    classes: tuple[tuple[str, tuple[int, int, int]], ...], table: tuple[int, ...]
-) -> dict[str, object]:
-    return {"classes": _coloured(classes), "map": list(table)}
+def _merged(classes: legend.Named, table: tuple[int, ...]) -> dict[str, object]:
+    return {"classes": legend.coloured(classes), "map": list(table)}

@@ -1,4 +1,6 @@
-"""Class names, colours and groupings of the embedded label maps."""
+"""Class names, colours and groupings of label maps."""
+
+Named = tuple[tuple[str, tuple[int, int, int]], ...]
 
 # IGBP land cover types of MODIS MCD12C1, by code (0 to 16).
 IGBP = (
@@ -58,6 +60,34 @@ THREE = (
 )
 THREE_OF_STREET = (0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2)
 
+# CamVid in the order and colours of CS6550's starter; 11 (void) is ignored.
+CAMVID = (
+    ("sky", (128, 128, 128)),
+    ("building", (128, 0, 0)),
+    ("pole", (192, 192, 128)),
+    ("road", (128, 64, 128)),
+    ("pavement", (0, 0, 192)),
+    ("tree", (128, 128, 0)),
+    ("sign symbol", (192, 128, 128)),
+    ("fence", (64, 64, 128)),
+    ("car", (64, 0, 128)),
+    ("pedestrian", (64, 64, 0)),
+    ("bicyclist", (0, 128, 192)),
+)
+CAMVID_VOID = 11
+# Its question 2-3: three classes; void belongs to the second one and counts.
+CAMVID_THREE = (
+    ("sky", (128, 128, 128)),
+    ("background", (128, 0, 0)),
+    ("movers", (64, 0, 128)),
+)
+THREE_OF_CAMVID = (0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 1)
+
 # Koeppen-Geiger codes that can be trusted: 29 and 30 (ice caps, tundra) look shifted by one
 # against the package's own table, 31 is not in it, and 32 is ocean.
 KOEPPEN_CODES = range(1, 29)
+
+
+def coloured(classes: Named) -> list[dict[str, object]]:
+    """Classes as dataset.json lists them: id, name, colour."""
+    return [{"id": i, "name": name, "color": list(rgb)} for i, (name, rgb) in enumerate(classes)]

@@ -23,7 +23,9 @@ class Prepared:
     """What a source hands over to be written.
 
     images: (n, H, W, 3) uint8; labels: (n,) class ids or (n, H, W) label maps, uint8;
-    roles: (n,) of train, select, report; columns: further columns of the index.
+    roles: (n,) of train, select, report; columns: further columns of the index; names: ids of the
+    images, their numbers when None; unlabelled: the labels are all 0 and mean nothing; wanted:
+    the roles that must have images.
     """
 
     images: Bytes
@@ -37,6 +39,9 @@ class Prepared:
     note: str
     ignore: int | None = None
     merged: dict[str, Any] = field(default_factory=dict)
+    names: list[str] | None = None
+    unlabelled: bool = False
+    wanted: tuple[str, ...] = ROLES
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,11 @@ class PreparedSet:
     def classes(self) -> list[str]:
         """Class names by id."""
         return [entry["name"] for entry in self.info["classes"]]
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether the labels mean nothing."""
+        return bool(self.info.get("unlabelled", False))
 
     def rows(self, role: str) -> NDArray[np.int64]:
         """Rows of one role, ascending. Raises RepriseError when there is none."""
@@ -91,13 +101,12 @@ def write_set(folder: Path, name: str, prepared: Prepared) -> None:
     image, or a role without images.
     """
     _check(folder, prepared)
-    count = len(prepared.images)
-    index = pd.DataFrame({"id": [f"{row:04d}" for row in range(count)], "role": prepared.roles})
+    index = pd.DataFrame({"id": _ids(prepared), "role": prepared.roles})
     if prepared.task == "classification":
         index["label"] = prepared.labels
     for column, values in prepared.columns.items():
         index[column] = values
-    train = prepared.images[prepared.roles == "train"].reshape(-1, 3)
+    mean, std = _moments(prepared.images[prepared.roles == "train"])
     info = {
         "name": name,
         "task": prepared.task,
@@ -108,12 +117,14 @@ def write_set(folder: Path, name: str, prepared: Prepared) -> None:
         "images": {role: int((prepared.roles == role).sum()) for role in ROLES},
         "height": prepared.images.shape[1],
         "width": prepared.images.shape[2],
-        "mean": [round(float(v) / 255, 6) for v in train.mean(axis=0)],
-        "std": [round(float(v) / 255, 6) for v in train.std(axis=0)],
+        "mean": mean,
+        "std": std,
         "source": prepared.source,
         "licence": prepared.licence,
         "note": prepared.note,
     }
+    if prepared.unlabelled:
+        info["unlabelled"] = True
     write_array(folder / "images.npy", prepared.images)
     write_array(folder / "labels.npy", prepared.labels)
     write_csv(folder / "index.csv", index, float_format="%.3f")
@@ -151,24 +162,50 @@ def _check(folder: Path, prepared: Prepared) -> None:
             f"{prepared.labels.shape[1:]} (height, width); they must be of one size"
         )
     known = {entry["id"] for entry in prepared.classes} | {prepared.ignore}
-    for label in np.unique(prepared.labels):
-        if int(label) not in known:
-            row = int(np.argwhere(prepared.labels == label)[0][0])
+    for row, one in enumerate(prepared.labels):
+        odd = set(np.unique(one).tolist()) - known
+        if odd:
             raise RepriseError(
-                f"{folder}: image {row:04d} has label {label}, which is outside the "
+                f"{folder}: image {_ids(prepared)[row]} has label {min(odd)}, which is outside the "
                 f"{len(prepared.classes)} classes; correct the label or declare the class"
             )
-    for role in ROLES:
+    for role in prepared.wanted:
         if not (prepared.roles == role).any():
             raise RepriseError(
                 f"{folder}: no image has the role '{role}'; raise its share in prepare.recipes"
             )
 
 
+def _ids(prepared: Prepared) -> list[str]:
+    return prepared.names or [f"{row:04d}" for row in range(len(prepared.images))]
+
+
 def _counts(prepared: Prepared) -> dict[str, dict[str, int]]:
     """Images (or pixels, for label maps) of each class in each role."""
     counts = {}
     for role in ROLES:
-        found = np.bincount(prepared.labels[prepared.roles == role].ravel(), minlength=256)
+        found = _histogram(prepared.labels[prepared.roles == role])
         counts[role] = {entry["name"]: int(found[entry["id"]]) for entry in prepared.classes}
     return counts
+
+
+def _moments(images: Bytes) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel in 0..1, 6 digits."""
+    values = np.arange(256)
+    mean, std = [], []
+    for channel in range(3):
+        found = _histogram(images[..., channel])
+        middle = (found * values).sum() / found.sum()
+        mean.append(round(float(middle) / 255, 6))
+        spread = np.sqrt((found * (values - middle) ** 2).sum() / found.sum())
+        std.append(round(float(spread) / 255, 6))
+    return mean, std
+
+
+def _histogram(values: Bytes) -> NDArray[np.int64]:
+    """How often each byte stands in `values`, (256,), without a wider copy of them all."""
+    parts = np.array_split(values, max(1, values.size // 2**24))
+    found: NDArray[np.int64] = np.zeros(256, np.int64)
+    for part in parts:
+        found += np.bincount(part.ravel(), minlength=256)
+    return found

@@ -76,7 +76,8 @@ class Prepared:
         if merged is None:
             raise RepriseError(f"{where}: not there; remove `merge` from the recipe or add it")
         table[: len(merged["map"])] = merged["map"]
-        if self.labels.ignore is not None:
+        # a map that reaches the ignored id gives it a class, as CS6550 does with void
+        if self.labels.ignore is not None and self.labels.ignore >= len(merged["map"]):
             table[self.labels.ignore] = self.labels.ignore
         return _labels(merged["classes"], self.labels.ignore, where), table
 

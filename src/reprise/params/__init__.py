@@ -1,6 +1,6 @@
 """params.yaml as typed, frozen values; a wrong key is an error that names its nearest neighbour."""
 
-from reprise.params.sets import FaceSet, Grid, MapSet, TileSet
+from reprise.params.sets import CourseSet, FaceSet, Grid, MapSet, TileSet
 from reprise.params.stages import (
     ByolPretraining,
     Classify,
@@ -21,6 +21,7 @@ __all__ = [
     "ByolPretraining",
     "Classify",
     "ClassifyRecipe",
+    "CourseSet",
     "Embed",
     "FaceSet",
     "Finetune",

@@ -46,8 +46,26 @@ class MapSet(Grid):
     labels: Literal["course", "igbp"]
 
 
+class CourseSet(Block):
+    """Data as a course hands it out; its val split is the report role."""
+
+    source: Literal["course"]
+    layout: Literal["fifty", "office", "mini", "satellite", "makeup", "camvid"]
+    folder: Name  # as `make data` registered it
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # as `make data` said it
+    size: Positive | None = None  # pixels: shorter side, then a square from the middle; null: as is
+    select: Share  # of the train split
+    seed: int = 0
+    sample: Positive | None = None  # in its place so many embedded images a class, in its layout
+
+
+DataSet = TileSet | MapSet | FaceSet | CourseSet
+
+
 class Prepare(Block):
     """The data sets."""
 
     sets: list[Name]
-    recipes: dict[str, Annotated[TileSet | MapSet | FaceSet, Field(discriminator="source")]]
+    recipes: dict[
+        str, Annotated[TileSet | MapSet | FaceSet | CourseSet, Field(discriminator="source")]
+    ]

@@ -76,7 +76,7 @@ def parse(values: Any, source: str = "params.yaml") -> Params:
     except ValidationError as error:
         first = error.errors()[0]
         # a discriminated union puts its tag ('tiles') into the location; it is no key of the file
-        tags = {"tiles", "maps", "faces"} if first["loc"][:1] == ("prepare",) else set()
+        tags = {"tiles", "maps", "faces", "course"} if first["loc"][:1] == ("prepare",) else set()
         key = ".".join(str(part) for part in first["loc"] if part not in tags)
         given = ""
         if first["type"] not in ("missing", *OWN):

@@ -136,7 +136,9 @@ def train_classifier(
 
 
 def every_class_trains(data: PreparedSet) -> None:
-    """Raise RepriseError when a class has no image of the train role."""
+    """Raise RepriseError when a class has no image of the train role, or there are no labels."""
+    if data.unlabelled:
+        raise RepriseError(f"{data.folder}: has no labels to learn; use another set, or byol")
     seen = np.bincount(data.labels[data.rows("train")], minlength=len(data.classes))
     for name, count in zip(data.classes, seen, strict=True):
         if not count:

@@ -22,7 +22,7 @@ from reprise.training.runtime import Device, evaluating
 
 @dataclass
 class Neighbours:
-    """kNN accuracy of a backbone: the train role answers for the select role."""
+    """kNN accuracy of a backbone: train answers for select; NaN without labels."""
 
     data: PreparedSet
     inputs: Inputs
@@ -30,6 +30,8 @@ class Neighbours:
     neighbours: int
 
     def __call__(self, backbone: Backbone) -> float:
+        if self.data.unlabelled:
+            return float("nan")
         labels = torch.from_numpy(np.array(self.data.labels)).long()
         train, select = self.data.rows("train"), self.data.rows("select")
         with evaluating(backbone):
