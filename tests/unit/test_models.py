@@ -12,7 +12,8 @@ from reprise.data.packages import LITE0, package_file
 from reprise.errors import RepriseError
 from reprise.models.backbone import lite0, load_backbone, resnet
 from reprise.models.classifier import lite0_classifier, small_cnn, with_head
-from reprise.models.segmentation import WideKernel, segmenter
+from reprise.models.fcn import WideKernel
+from reprise.models.segmentation import segmenter
 
 
 def parameters(model: torch.nn.Module) -> int:

@@ -7,7 +7,7 @@ from reprise.cli import run
 from reprise.data.inputs import IMAGENET_LITE, Inputs
 from reprise.data.store import open_set
 from reprise.errors import RepriseError
-from reprise.models.classifier import lite0_classifier, small_cnn
+from reprise.models.classifier import classifier
 from reprise.params import load_params
 from reprise.training.checkpoint import for_job
 from reprise.training.classification import train_classifier
@@ -31,11 +31,10 @@ def main() -> None:
     recipe = stage.recipes[args.run]
     where = f"{args.params}: {args.stage}.recipes.{args.run}"
     data = open_set(args.data, "classification")
-    device = set_up(params.runtime, args.seed, depthwise=recipe.model == "lite0")
-    if recipe.model == "cnn":
-        model = small_cnn(recipe.image_size, len(data.classes))
-    else:
-        model = lite0_classifier(recipe.weights, len(data.classes))
+    device = set_up(
+        params.runtime, args.seed, depthwise=recipe.model in ("lite0", "efficientnet_b2")
+    )
+    model = classifier(recipe, len(data.classes))
     if recipe.frozen:
         model.backbone.freeze()
     normalise = IMAGENET_LITE if recipe.weights == "imagenet" else None

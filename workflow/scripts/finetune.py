@@ -33,7 +33,7 @@ def main() -> None:
     where = f"{args.params}: finetune.recipes.{args.run}.{args.setting}"
     data = open_set(args.data, "classification")
     device = set_up(params.runtime, args.seed)
-    backbone = resnet(recipe.backbone, recipe.stem)
+    backbone = resnet(recipe.backbone, recipe.stem, recipe.imagenet_layer)
     model = with_head(backbone, recipe.hidden, len(data.classes))
     if args.backbone is not None:
         load_backbone(backbone, args.backbone)

@@ -48,21 +48,49 @@ class Backbone(nn.Module):
         return super().train(mode and not self.frozen)
 
 
-def resnet(name: str, stem: Stem) -> Backbone:
+def resnet(name: str, stem: Stem, imagenet_layer: bool = False) -> Backbone:
     """A randomly initialised ResNet (He et al. 2016) as in torchvision, without its last layer.
 
     resnet10 is the ResNet-18 with one block a stage. The stem 'small' is one 3 x 3 convolution
-    with stride 2 and no pooling, for images of about 32 pixels.
+    with stride 2 and no pooling, for images of about 32 pixels. `imagenet_layer` leaves the last
+    layer, of 1000 values, where it is; pretraining without labels never trains it.
     """
     block, layers = _RESNETS[name]
     net = ResNet(block, layers)
-    width = net.fc.in_features
-    net.fc = nn.Identity()
+    width = 1000
+    if not imagenet_layer:
+        width = net.fc.in_features
+        net.fc = nn.Identity()
     if stem == "small":
         net.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
         nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
         net.maxpool = nn.Identity()
     return Backbone(net, width)
+
+
+def published(name: str) -> Backbone:
+    """torchvision's network under the keys of torchvision's weights, randomly initialised.
+
+    resnet101 and resnext101_64x4d end in the 2048 values after pooling, alexnet in the 4096 of its
+    second-last layer, efficientnet_b2 in its 1000 logits, which the CS6550 report reads.
+    Raises KeyError for another name.
+    """
+    from torchvision import models  # takes a second, and most jobs need none of it
+
+    make = {
+        "alexnet": models.alexnet,
+        "efficientnet_b2": models.efficientnet_b2,
+        "resnet101": models.resnet101,
+        "resnext101_64x4d": models.resnext101_64x4d,
+    }
+    net = make[name](weights=None)
+    if name == "efficientnet_b2":
+        return Backbone(net, 1000)
+    if name == "alexnet":
+        net.classifier[6] = nn.Identity()
+        return Backbone(net, 4096)
+    net.fc = nn.Identity()
+    return Backbone(net, 2048)
 
 
 def lite0(weights: Literal["none", "imagenet"]) -> Backbone:
@@ -92,9 +120,11 @@ def lite0_weights(net: nn.Module) -> dict[str, Tensor]:
 
 
 def load_backbone(backbone: Backbone, path: Path) -> None:
-    """Load a backbone.safetensors strictly.
+    """Load a backbone.safetensors strictly, but for the ImageNet layer `fc`.
 
-    Raises RepriseError when the file is missing, damaged, or of another architecture.
+    Where the file lacks it, the backbone's stays as it was drawn; where the backbone lacks it, the
+    file's is left out. Raises RepriseError when the file is missing, damaged, or of another
+    architecture.
     """
     try:
         state = load_file(path)
@@ -103,6 +133,11 @@ def load_backbone(backbone: Backbone, path: Path) -> None:
     except Exception as error:
         raise RepriseError(f"{path}: is not a safetensors file ({error}); rebuild it") from None
     wanted = backbone.net.state_dict()
+    for name in [name for name in (*wanted, *state) if name.startswith("fc.")]:
+        if name not in wanted:
+            del state[name]
+        elif name not in state:
+            state[name] = wanted[name]
     for name in [*wanted, *state]:
         if name not in state or name not in wanted or wanted[name].shape != state[name].shape:
             have = tuple(state[name].shape) if name in state else "nothing"

@@ -4,7 +4,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from reprise.models.backbone import Backbone, lite0
+from reprise.models.backbone import Backbone, lite0, published
+from reprise.params import ClassifyRecipe
 
 
 class Classifier(nn.Module):
@@ -52,6 +53,22 @@ def lite0_classifier(weights: Literal["none", "imagenet"], classes: int) -> Clas
     """EfficientNet-Lite0 with a new last layer."""
     backbone = lite0(weights)
     return Classifier(backbone, nn.Identity(), backbone.width, classes)
+
+
+def published_classifier(name: str, classes: int, dropout: float = 0.0) -> Classifier:
+    """A network of torchvision (see `published`), dropout, and a new last layer."""
+    backbone = published(name)
+    hidden = nn.Dropout(dropout) if dropout else nn.Identity()
+    return Classifier(backbone, hidden, backbone.width, classes)
+
+
+def classifier(recipe: ClassifyRecipe, classes: int) -> Classifier:
+    """The classifier that a recipe names."""
+    if recipe.model == "cnn":
+        return small_cnn(recipe.image_size, classes)
+    if recipe.model == "lite0":
+        return lite0_classifier(recipe.weights, classes)
+    return published_classifier(recipe.model, classes, recipe.dropout)
 
 
 def with_head(backbone: Backbone, hidden: int, classes: int) -> Classifier:

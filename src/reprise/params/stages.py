@@ -59,6 +59,7 @@ class FinetuneCommon(Training):
     backbone: Backbone
     stem: Literal["imagenet", "small"]
     hidden: Positive  # width of the head's hidden layer
+    imagenet_layer: bool = False  # the head reads the backbone's 1000 logits, as the reports' did
     features: list[Positive]  # epochs whose features are kept
 
 
@@ -131,9 +132,10 @@ class Finetune(Block):
 class ClassifyRecipe(Training):
     """One classifier."""
 
-    model: Literal["cnn", "lite0"]
+    model: Literal["cnn", "lite0", "alexnet", "efficientnet_b2", "resnet101", "resnext101_64x4d"]
     weights: Literal["none", "imagenet"] = "none"
     frozen: bool = False  # train the last layer alone
+    dropout: Share = 0.0  # before the last layer; not of cnn
     image_size: Positive
     features: list[Positive]  # epochs whose features are kept
 
@@ -147,10 +149,27 @@ class Classify(Block):
     recipes: dict[str, ClassifyRecipe]
 
 
+Segmenter = Literal[
+    "fcn32s",
+    "fcn32s_vgg16",  # the same with the layers of torchvision's vgg16: no batch norm
+    "fcn32s_2021",  # as the 2021 report prints it, cropped 16 pixels off the middle
+    "fcn32s_2021_centred",
+    "fcn32s_k44s52",  # as the 2024 report has it: 26 % of the pixels get no value
+    "fcn8s",
+    "fcn8s_noskip",
+    "fcn8s_vgg16",
+    "fcn8s_vgg16_noskip",
+    "deeplabv3",  # small, for images of 64 pixels
+    "deeplabv3_resnet50",
+    "deeplabv3_resnet101",
+    "unet_mobilenetv3",
+]
+
+
 class SegmentRecipe(Training):
     """One segmentation model."""
 
-    model: Literal["fcn32s", "fcn8s", "fcn8s_noskip", "deeplabv3"]
+    model: Segmenter
     width: Share = 1.0  # of the VGG-16 channels
     image_size: Positive
     merge: Literal[3] | None = None  # train on the merged classes
