@@ -16,7 +16,7 @@ export PATH
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema data readme verify bench bench-gpu clean
+.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema data weights readme verify bench bench-gpu clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ preset: $(READY) ## write params.yaml: PRESET=earth or smoke; FORCE=1 drops your
 
 data: $(READY) ## check a course's unpacked folder and register it: NAME=hw1_2023 PATH=/where/it/is
 	@python -m reprise.data.course.registry "$(NAME)" "$(FOLDER)"
+
+weights: $(READY) ## fetch published weights by their name in params.yaml and verify them: NAME=resnet101
+	@python -m reprise.models.fetch "$(NAME)"
 
 dvc.yaml: $(READY) ## derive the stages of dvc.yaml from the Snakefile
 	python -m reprise.pipeline.dvcyaml

@@ -27,6 +27,7 @@ def fake_params() -> Params:
     settings = {name: {"frozen": name in "DE"} for name in "ABCDE"}
     values = {
         "runtime": {},
+        "weights": {},
         "prepare": {
             "sets": ["zones", "old", "new", "people", "cover", "groups"],
             "recipes": {

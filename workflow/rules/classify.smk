@@ -25,7 +25,7 @@ rule classify:
         seed="{seed}",
         data=subpath(input.images, parent=True),
         out=subpath(output.history, parent=True),
-        reads=values("classify.recipes.{run}", "runtime"),
+        reads=values("classify.recipes.{run}", "runtime", "weights"),
     shell:
         "PYTHONPATH=src python {input.script} --stage {params.stage} --run {params.run}"
         " --seed {params.seed} --data {params.data} --out {params.out} --log {log}"
@@ -52,4 +52,4 @@ use rule classify as faces with:
         seed="{seed}",
         data=subpath(input.images, parent=True),
         out=subpath(output.history, parent=True),
-        reads=values("faces.recipes.{run}", "runtime"),
+        reads=values("faces.recipes.{run}", "runtime", "weights"),

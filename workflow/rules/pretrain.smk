@@ -22,7 +22,7 @@ rule pretrain:
         method="{method}",
         data=subpath(input.images, parent=True),
         out=subpath(output.history, parent=True),
-        reads=values("pretrain.recipes.{run}.{method}", "runtime"),
+        reads=values("pretrain.recipes.{run}.{method}", "runtime", "weights"),
     shell:
         "PYTHONPATH=src python {input.script} --run {params.run} --method {params.method}"
         " --data {params.data} --out {params.out} --log {log}"

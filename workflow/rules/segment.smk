@@ -25,7 +25,7 @@ rule segment:
         seed="{seed}",
         data=subpath(input.images, parent=True),
         out=subpath(output.history, parent=True),
-        reads=values("segment.images", "segment.recipes.{run}", "runtime"),
+        reads=values("segment.images", "segment.recipes.{run}", "runtime", "weights"),
     shell:
         "PYTHONPATH=src python {input.script} --stage {params.stage} --run {params.run}"
         " --seed {params.seed} --data {params.data} --out {params.out} --log {log}"
@@ -52,4 +52,4 @@ use rule segment as street with:
         seed="{seed}",
         data=subpath(input.images, parent=True),
         out=subpath(output.history, parent=True),
-        reads=values("street.images", "street.recipes.{run}", "runtime"),
+        reads=values("street.images", "street.recipes.{run}", "runtime", "weights"),

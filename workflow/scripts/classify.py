@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
-from reprise.data.inputs import IMAGENET_LITE, Inputs
+from reprise.data.inputs import IMAGENET_LITE, NORMALISE, Inputs
 from reprise.data.store import open_set
 from reprise.errors import RepriseError
 from reprise.models.classifier import classifier
+from reprise.models.weights import start_backbone
 from reprise.params import load_params
 from reprise.training.checkpoint import for_job
 from reprise.training.classification import train_classifier
@@ -35,12 +36,14 @@ def main() -> None:
         params.runtime, args.seed, depthwise=recipe.model in ("lite0", "efficientnet_b2")
     )
     model = classifier(recipe, len(data.classes))
+    files = start_backbone(model.backbone, recipe.weights, params.weights)
     if recipe.frozen:
         model.backbone.freeze()
-    normalise = IMAGENET_LITE if recipe.weights == "imagenet" else None
+    lite = recipe.weights == "imagenet"
+    normalise = IMAGENET_LITE if lite else NORMALISE[recipe.normalise]
     inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size, normalise)
     kept = ("report", recipe.features)
-    checkpoint = for_job(args.out, [args.seed, recipe.model_dump()], args.data, [], device)
+    checkpoint = for_job(args.out, [args.seed, recipe.model_dump()], args.data, files, device)
     outcome = train_classifier(model, data, inputs, recipe, device, where, kept, checkpoint)
     write_classifier(args.out, outcome)
     checkpoint.remove()

@@ -4,14 +4,15 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
-from reprise.data.inputs import Inputs
+from reprise.data.inputs import NORMALISE, Inputs
 from reprise.data.store import open_set
 from reprise.errors import RepriseError
 from reprise.models.backbone import resnet
-from reprise.params import ByolPretraining, load_params
+from reprise.models.weights import start_backbone
+from reprise.params import ByolPretraining, SupervisedPretraining, load_params
 from reprise.training.checkpoint import for_job
 from reprise.training.outputs import write_history, write_tensors
-from reprise.training.pretraining import pretrain_byol, pretrain_supervised
+from reprise.training.pretraining import pretrain_byol, pretrain_supervised, take_over
 from reprise.training.runtime import set_up
 
 
@@ -31,11 +32,16 @@ def main() -> None:
     where = f"{args.params}: pretrain.recipes.{args.run}.{args.method}"
     data = open_set(args.data, "classification")
     device = set_up(params.runtime, recipe.seed)
-    backbone = resnet(recipe.backbone, recipe.stem)
-    inputs = Inputs(data, recipe.augment, recipe.seed, device.device)
+    ready = isinstance(recipe, SupervisedPretraining) and recipe.weights != "none"
+    backbone = resnet(recipe.backbone, recipe.stem, imagenet_layer=ready)
+    normalise = NORMALISE[recipe.normalise]
+    inputs = Inputs(data, recipe.augment, recipe.seed, device.device, normalise=normalise)
     checkpoint = for_job(args.out, [args.method, recipe.model_dump()], args.data, [], device)
     if isinstance(recipe, ByolPretraining):
         state, history = pretrain_byol(backbone, data, inputs, recipe, device, where, checkpoint)
+    elif ready:
+        start_backbone(backbone, recipe.weights, params.weights)
+        state, history = take_over(backbone, data, inputs, recipe, device)
     else:
         state, history = pretrain_supervised(
             backbone, data, inputs, recipe, device, where, checkpoint

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
-from reprise.data.inputs import Inputs
+from reprise.data.inputs import NORMALISE, Inputs
 from reprise.data.store import PreparedSet, open_set
 from reprise.errors import RepriseError
-from reprise.models.segmentation import segmenter
+from reprise.models.segmentation import segmenter, start_segmenter
 from reprise.params import load_params
 from reprise.training.checkpoint import for_job
 from reprise.training.outputs import write_segmenter
@@ -35,9 +35,11 @@ def main() -> None:
     truth = truth_of(data, recipe.merge)
     device = set_up(params.runtime, args.seed)
     model = segmenter(recipe.model, truth.classes, recipe.width)
-    inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size)
+    files = start_segmenter(model, recipe.weights, params.weights)
+    normalise = NORMALISE[recipe.normalise]
+    inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size, normalise)
     values = [args.seed, stage.images, recipe.model_dump()]
-    checkpoint = for_job(args.out, values, args.data, [], device)
+    checkpoint = for_job(args.out, values, args.data, files, device)
     outcome = train_segmenter(model, data, truth, inputs, recipe, device, where, images, checkpoint)
     write_segmenter(args.out, outcome)
     checkpoint.remove()

@@ -13,6 +13,11 @@ from reprise.params import Augment
 
 # what EfficientNet-Lite0's ImageNet weights were trained with
 IMAGENET_LITE = ((127 / 255,) * 3, (128 / 255,) * 3)
+# mean and std of each channel by their names in params.yaml; None: those of the set's train role
+NORMALISE: dict[str, tuple[tuple[float, ...], tuple[float, ...]] | None] = {
+    "set": None,
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # of torchvision's weights
+}
 # a processor works on so many pixels at a time, which stay in its cache
 PIXELS = 2**17
 Rows = NDArray[np.int64]

@@ -93,7 +93,7 @@ def published(name: str) -> Backbone:
     return Backbone(net, 2048)
 
 
-def lite0(weights: Literal["none", "imagenet"]) -> Backbone:
+def lite0(weights: str) -> Backbone:
     """EfficientNet-Lite0, random or with the ImageNet weights of its data package."""
     import timm  # takes seconds, and most jobs need none of it
 

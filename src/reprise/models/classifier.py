@@ -1,7 +1,5 @@
 """Classifiers: a body that ends in the second-last layer, and the last layer."""
 
-from typing import Literal
-
 from torch import Tensor, nn
 
 from reprise.models.backbone import Backbone, lite0, published
@@ -49,7 +47,7 @@ def small_cnn(image_size: int, classes: int) -> Classifier:
     return Classifier(Backbone(convolutions, width), hidden, 128, classes)
 
 
-def lite0_classifier(weights: Literal["none", "imagenet"], classes: int) -> Classifier:
+def lite0_classifier(weights: str, classes: int) -> Classifier:
     """EfficientNet-Lite0 with a new last layer."""
     backbone = lite0(weights)
     return Classifier(backbone, nn.Identity(), backbone.width, classes)

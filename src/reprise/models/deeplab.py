@@ -24,7 +24,7 @@ class TorchvisionDeepLabV3(nn.Module):
             "deeplabv3_resnet50": deeplabv3_resnet50,
             "deeplabv3_resnet101": deeplabv3_resnet101,
         }
-        self.net = make[name](
+        self.net: Any = make[name](
             weights=None, weights_backbone=None, num_classes=classes, aux_loss=auxiliary
         )
 

@@ -1,9 +1,16 @@
 """Segmentation networks by name: images in, logits of the images' own height and width out."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from torch import Tensor, nn
 
+from reprise.errors import RepriseError
 from reprise.models.deeplab import DeepLabV3, TorchvisionDeepLabV3
 from reprise.models.fcn import FCN8s, FCN32s, FCN32s2021, FCN32s2024
+from reprise.models.weights import load_state, read_weights
+from reprise.params import WeightsFile
 
 
 class MobileNetUNet(nn.Module):
@@ -18,7 +25,7 @@ class MobileNetUNet(nn.Module):
         import segmentation_models_pytorch as smp  # takes seconds, and most jobs need none of it
 
         super().__init__()
-        self.net = smp.Unet("tu-mobilenetv3_large_100", encoder_weights=None, classes=classes)
+        self.net: Any = smp.Unet("tu-mobilenetv3_large_100", encoder_weights=None, classes=classes)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.net(images)
@@ -52,3 +59,31 @@ def segmenter(model: str, classes: int, width: float) -> nn.Module:
         case "unet_mobilenetv3":
             return MobileNetUNet(classes)
     raise ValueError(f"no segmentation network '{model}'")
+
+
+def start_segmenter(model: nn.Module, name: str, files: Mapping[str, WeightsFile]) -> list[Path]:
+    """Load what a recipe's `weights` names into a new network; the files that were read.
+
+    VGG-16's features of torchvision's vgg16; a ResNet's, or a whole DeepLabV3 but for its last
+    layer; the encoder from timm's MobileNetV3. 'none' reads nothing.
+    Raises RepriseError (see `read_weights` and `load_state`), or when the model takes no weights.
+    """
+    if name not in files:
+        return []
+    state, path = read_weights(name, files[name]), files[name].path
+    if isinstance(model, FCN32s | FCN32s2021 | FCN32s2024 | FCN8s):
+        # torchvision numbers the layers through, the stages begin anew: the order is the same
+        features = [value for key, value in state.items() if key.startswith("features.")]
+        own = [key for key in model.stages.state_dict() if not key.endswith("num_batches_tracked")]
+        named = dict(zip(own, features, strict=False)) if len(own) == len(features) else state
+        load_state(model.stages, named, path)
+    elif isinstance(model, TorchvisionDeepLabV3) and "backbone.conv1.weight" in state:
+        load_state(model.net, state, path, without=["classifier.4.", "aux_classifier."])
+    elif isinstance(model, TorchvisionDeepLabV3):
+        load_state(model.net.backbone, state, path, without=["fc."])
+    elif isinstance(model, MobileNetUNet):
+        named = {f"model.{key}": value for key, value in state.items()}
+        load_state(model.net.encoder, named, path, without=["model.conv_head", "model.classifier"])
+    else:
+        raise RepriseError(f"weights.{name}: this model takes none; set the recipe's to none")
+    return [Path(path)]

@@ -14,6 +14,7 @@ from reprise.params.stages import (
     SupervisedPretraining,
 )
 from reprise.params.training import Augment, Training
+from reprise.params.weights import WeightsFile
 from reprise.params.whole import Params, Runtime, load_params, parse, schema_json
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "SupervisedPretraining",
     "TileSet",
     "Training",
+    "WeightsFile",
     "load_params",
     "parse",
     "schema_json",

@@ -23,7 +23,9 @@ class Pretraining(Training):
 
 
 class SupervisedPretraining(Pretraining):
-    """Supervised pretraining on the labels of the data set."""
+    """Supervised pretraining on the labels of the data set, or the weights of someone else's."""
+
+    weights: str = "none"  # a name of the weights block: its file is the backbone, nothing trains
 
 
 class ByolPretraining(Pretraining):
@@ -133,7 +135,7 @@ class ClassifyRecipe(Training):
     """One classifier."""
 
     model: Literal["cnn", "lite0", "alexnet", "efficientnet_b2", "resnet101", "resnext101_64x4d"]
-    weights: Literal["none", "imagenet"] = "none"
+    weights: str = "none"  # or a name of the weights block; of lite0: imagenet, from its package
     frozen: bool = False  # train the last layer alone
     dropout: Share = 0.0  # before the last layer; not of cnn
     image_size: Positive
@@ -171,6 +173,7 @@ class SegmentRecipe(Training):
 
     model: Segmenter
     width: Share = 1.0  # of the VGG-16 channels
+    weights: str = "none"  # or a name of the weights block
     image_size: Positive
     merge: Literal[3] | None = None  # train on the merged classes
 

@@ -44,6 +44,7 @@ class Training(Block):
     gamma: Share = 0.1  # of step and exponential
     power: Rate = 0.9  # of polynomial
     phases: list[Positive] = []  # epochs; each phase has a new optimizer and the whole schedule
+    normalise: Literal["set", "imagenet"] = "set"  # whose mean and std
     augment: Augment = Augment()
 
     @model_validator(mode="after")

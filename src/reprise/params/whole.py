@@ -13,6 +13,7 @@ from reprise.errors import RepriseError
 from reprise.params.block import OWN, Block, Positive, known
 from reprise.params.sets import Prepare
 from reprise.params.stages import Classify, Embed, Finetune, Plot, Pretrain, Segment
+from reprise.params.weights import WeightsFile
 
 
 class Runtime(Block):
@@ -27,6 +28,7 @@ class Params(Block):
     """The whole of params.yaml."""
 
     runtime: Runtime
+    weights: dict[str, WeightsFile]
     prepare: Prepare
     pretrain: Pretrain
     finetune: Finetune
@@ -57,6 +59,8 @@ class Params(Block):
             known(f"{stage}.data", block.data, self.prepare.sets, "prepare.sets")
             for run in block.runs:
                 known(f"{stage}.runs", run, list(block.recipes), f"{stage}.recipes")
+        for key, name in self._weights_asked():
+            known(key, name, ["none", *self.weights], "weights")
         for run in self.finetune.runs:
             known("finetune.runs", run, self.pretrain.runs, "pretrain.runs")
         known("embed.classify.run", self.embed.classify.run, self.classify.runs, "classify.runs")
@@ -64,6 +68,21 @@ class Params(Block):
         settings = self.finetune.settings.all
         known("embed.finetune.setting", self.embed.finetune.setting, settings, "finetune.settings")
         return self
+
+    def _weights_asked(self) -> list[tuple[str, str]]:
+        """The key and the name of every recipe's weights."""
+        asked = []
+        for stage in (self.classify, self.faces, self.segment, self.street):
+            for run in stage.runs:
+                recipe = stage.recipes[run]
+                if recipe.model != "lite0":
+                    asked.append((f"{run}.weights", recipe.weights))
+                elif recipe.weights not in ("none", "imagenet"):
+                    asked.append((f"{run}.weights: of lite0", recipe.weights))
+        for run in self.pretrain.runs:
+            recipes = self.pretrain.recipes[run]
+            asked.append((f"{run}.supervised.weights", recipes.supervised.weights))
+        return asked
 
 
 def parse(values: Any, source: str = "params.yaml") -> Params:
