@@ -34,7 +34,7 @@ def main() -> None:
     images = rows_of(data, stage.images, f"{args.params}: {args.stage}.images")
     truth = truth_of(data, recipe.merge)
     device = set_up(params.runtime, args.seed)
-    model = segmenter(recipe.model, truth.classes, recipe.width)
+    model = segmenter(recipe.model, truth.classes, recipe.width, recipe.held_norm)
     files = start_segmenter(model, recipe.weights, params.weights)
     normalise = NORMALISE[recipe.normalise]
     inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size, normalise)

@@ -176,6 +176,10 @@ def colour(images: Tensor, changes: Changes) -> Tensor:
 
 
 def _codes(draws: Numbers, recipe: Augment) -> NDArray[np.int64]:
+    if recipe.flip_vertical and not recipe.dihedral:
+        # none, left-right, half a turn, up-down: two flips of probability 1/2
+        both: NDArray[np.int64] = np.array([0, 1, 4, 5])[(draws * 4).astype(np.int64)]
+        return both
     return (draws * (8 if recipe.dihedral else 2 if recipe.flip else 1)).astype(np.int64)
 
 

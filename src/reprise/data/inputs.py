@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reprise.data.augment import Changes, augment, decide, geometry, sent, turn
+from reprise.data.policies import apply, keys_of
 from reprise.data.store import Bytes, PreparedSet
 from reprise.errors import RepriseError
 from reprise.params import Augment
@@ -46,7 +47,7 @@ class Inputs:
         self.seed = seed
         self.device = device
         self.size = (image_size or data.images.shape[1], image_size or data.images.shape[2])
-        if recipe.dihedral and self.size[0] != self.size[1]:
+        if (recipe.dihedral or recipe.flip_vertical) and self.size[0] != self.size[1]:
             raise RepriseError(
                 f"{data.folder}: images are {self.size[0]} x {self.size[1]}, and augment.dihedral "
                 "turns squares; use flip, or set image_size"
@@ -63,7 +64,8 @@ class Inputs:
 
     def train(self, rows: Rows, epoch: int, view: int = 0) -> Tensor:
         """Augmented images of `rows`, (n, 3, H, W) float32, channels last."""
-        return self._batch(rows, self._decided(rows, epoch, view))
+        keys = keys_of(rows, self.recipe, self.seed, epoch, view)
+        return self._batch(rows, self._decided(rows, epoch, view), keys)
 
     def train_with_labels(
         self, rows: Rows, epoch: int, labels: Tensor, view: int = 0
@@ -72,6 +74,8 @@ class Inputs:
 
         labels: of the whole set, (N, h, w) uint8 on the device; the maps are (n, h, w) int64.
         """
+        if self.recipe.policy:
+            raise RepriseError("augment.policy moves images and no label maps; leave it out here")
         changes = self._decided(rows, epoch, view)
         chosen = labels.index_select(0, sent(torch.from_numpy(rows), self.device))[:, None]
         moved = geometry(chosen, changes, mode="nearest")
@@ -94,7 +98,9 @@ class Inputs:
     def _decided(self, rows: Rows, epoch: int, view: int) -> Changes:
         return decide(rows, self.recipe, self.seed, epoch, view).to(self.device)
 
-    def _batch(self, rows: Rows, changes: Changes | None = None) -> Tensor:
+    def _batch(
+        self, rows: Rows, changes: Changes | None = None, keys: Rows | None = None
+    ) -> Tensor:
         shape = (len(rows), 3, *self.size)
         batch = torch.empty(shape, device=self.device, memory_format=torch.channels_last)
         count = max(1, PIXELS // (self.size[0] * self.size[1]))
@@ -105,6 +111,8 @@ class Inputs:
             for start in range(0, len(rows), count):
                 part = slice(start, start + count)
                 images = self._resized(rows[part])
+                if keys is not None:
+                    images = apply(images, self.recipe.policy, keys[part])
                 if changes is not None:
                     images = augment(images, changes[part])
                 batch[part].copy_(images).mul_(self.scale).add_(self.shift)

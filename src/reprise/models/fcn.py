@@ -1,5 +1,7 @@
 """Fully convolutional networks on VGG-16: the published FCN-32s, the courses' FCN-8s, variants."""
 
+from typing import Self
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vgg import cfgs, make_layers
@@ -125,14 +127,33 @@ class FCN32s2024(nn.Module):
         return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)
 
 
+class HeldNorm(nn.BatchNorm2d):
+    """Batch norm that never learns statistics: it keeps mean 0 and variance 1 in training too.
+
+    So it was in the starter of CS6550, which calls eval() before the first epoch and never train().
+    Scale and shift are trained.
+    """
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+
 class FCN8s(nn.Module):
     """The FCN-8s of the CS6550 course: five learned deconvolutions, two skips from VGG-16's pools.
 
     Each step is deconvolution, ReLU, (+ skip), batch norm, in this order. `skips=False` leaves
-    the two additions out.
+    the two additions out; `held_norm` is the starter's slip (see `HeldNorm`).
     """
 
-    def __init__(self, classes: int, width: float, skips: bool, batch_norm: bool = True) -> None:
+    def __init__(
+        self,
+        classes: int,
+        width: float,
+        skips: bool,
+        batch_norm: bool = True,
+        held_norm: bool = False,
+    ) -> None:
         super().__init__()
         channels = [int(c * width) for c in (512, 512, 256, 128, 64, 32)]
         self.skips = skips
@@ -141,7 +162,8 @@ class FCN8s(nn.Module):
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1) for a, b in pairs
         )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b in pairs)
+        norm = HeldNorm if held_norm else nn.BatchNorm2d
+        self.norms = nn.ModuleList(norm(b).train() for _, b in pairs)
         self.classifier = nn.Conv2d(channels[-1], classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -32,10 +32,11 @@ class MobileNetUNet(nn.Module):
         return logits
 
 
-def segmenter(model: str, classes: int, width: float) -> nn.Module:
+def segmenter(model: str, classes: int, width: float, held_norm: bool = False) -> nn.Module:
     """A segmentation network by its name in params.yaml.
 
     width: of the channels of VGG-16; the networks of libraries have their own.
+    held_norm: of FCN-8s.
     """
     match model:
         case "fcn32s":
@@ -49,9 +50,11 @@ def segmenter(model: str, classes: int, width: float) -> nn.Module:
         case "fcn32s_k44s52":
             return FCN32s2024(classes, width)
         case "fcn8s" | "fcn8s_noskip":
-            return FCN8s(classes, width, skips=model == "fcn8s")
+            return FCN8s(classes, width, model == "fcn8s", True, held_norm)
         case "fcn8s_vgg16" | "fcn8s_vgg16_noskip":
-            return FCN8s(classes, width, skips=model == "fcn8s_vgg16", batch_norm=False)
+            return FCN8s(
+                classes, width, model == "fcn8s_vgg16", batch_norm=False, held_norm=held_norm
+            )
         case "deeplabv3":
             return DeepLabV3(classes)
         case "deeplabv3_resnet50" | "deeplabv3_resnet101":

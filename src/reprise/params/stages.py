@@ -176,6 +176,8 @@ class SegmentRecipe(Training):
     weights: str = "none"  # or a name of the weights block
     image_size: Positive
     merge: Literal[3] | None = None  # train on the merged classes
+    loss: Literal["cross_entropy", "weighted", "binary"] = "cross_entropy"  # see training/losses.py
+    held_norm: bool = False  # of fcn8s: batch norm keeps mean 0 and variance 1, as in the starter
 
 
 class Segment(Block):

@@ -137,6 +137,8 @@ def step(
     values = job.values_of(rows, epoch)
     optimizer.zero_grad(set_to_none=True)
     values["loss"].backward()  # type: ignore[no-untyped-call]
+    if job.recipe.clip_norm:
+        nn.utils.clip_grad_norm_(job.model.parameters(), job.recipe.clip_norm)
     optimizer.step()
     return values
 
@@ -199,8 +201,8 @@ def make_optimizer(recipe: Training, model: nn.Module) -> torch.optim.Optimizer:
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, rate, recipe.momentum, fused=True)
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, rate, fused=True)
-    return torch.optim.AdamW(groups, rate, fused=True)
+        return torch.optim.Adam(groups, rate, amsgrad=recipe.amsgrad, fused=True)
+    return torch.optim.AdamW(groups, rate, amsgrad=recipe.amsgrad, fused=True)
 
 
 def finite(loss: Tensor, where: str, epoch: int) -> float:

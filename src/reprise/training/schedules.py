@@ -30,6 +30,7 @@ def learning_rate(recipe: Training, step: int, steps_per_epoch: int) -> float:
     - cosine_restarts: the same over `period` epochs, then from the top, each time `multiply` times
       as long, as CosineAnnealingWarmRestarts (Loshchilov and Hutter 2017)
     - step: gamma^(t // (period S)), as StepLR
+    - milestones: gamma^(milestones that t has reached), as MultiStepLR
     - exponential: gamma^(t / S), as ExponentialLR
     - polynomial: (1 - t/T)^power, as PolynomialLR
 
@@ -59,6 +60,9 @@ def factor(recipe: Training, done: int, total: int, steps_per_epoch: int) -> flo
             return half_cosine(done / round_)
         case "step":
             return float(recipe.gamma ** (done // (recipe.period * steps_per_epoch)))
+        case "milestones":
+            reached = sum(done >= epoch * steps_per_epoch for epoch in recipe.milestones)
+            return float(recipe.gamma**reached)
         case "exponential":
             return float(recipe.gamma ** (done / steps_per_epoch))
         case "polynomial":

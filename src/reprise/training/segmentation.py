@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from reprise.data.inputs import Inputs, Rows
 from reprise.data.store import PreparedSet
 from reprise.evaluation.confusion import confusion, mean_iou, pixel_accuracy
-from reprise.params import Training
+from reprise.params import SegmentRecipe
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.classification import forward
 from reprise.training.loop import Job, Progress, Row, Tensors, train
+from reprise.training.losses import loss_of
 from reprise.training.runtime import Device, evaluating
 
 Masks = dict[str, NDArray[np.uint8]]  # label maps (H, W) by file name without its ending
@@ -55,7 +56,7 @@ def truth_of(data: PreparedSet, merge: int | None) -> Truth:
 
 
 def train_segmenter(
-    model: nn.Module, data: PreparedSet, truth: Truth, inputs: Inputs, recipe: Training,
+    model: nn.Module, data: PreparedSet, truth: Truth, inputs: Inputs, recipe: SegmentRecipe,
     device: Device, where: str, images: dict[str, int], checkpoint: Checkpoint,
 ) -> Outcome:  # fmt: skip
     """Train; keep the masks of `images` (id to row) at the first, middle and last epoch."""
@@ -64,6 +65,7 @@ def train_segmenter(
     labels = torch.from_numpy(truth.maps).to(device.device)
     size = truth.maps.shape[1:]
     select = data.rows("select")
+    loss = loss_of(recipe.loss, truth.maps, data.rows("train"), truth.classes, truth.ignore)
     shown = {"early": 1, "middle": (recipe.epochs + 1) // 2, "final": recipe.epochs}
 
     def network(batch: Tensor) -> Tensor:
@@ -76,9 +78,7 @@ def train_segmenter(
         images, wanted = inputs.train_with_labels(rows, epoch, labels)
         with device.autocast():
             logits = network(images)
-        # the mean by hand: on a GPU, cross_entropy's own is not deterministic for label maps
-        losses = F.cross_entropy(logits, wanted, ignore_index=truth.ignore, reduction="none")
-        return {"loss": losses.sum() / (wanted != truth.ignore).sum().clamp(min=1)}
+        return {"loss": loss(logits, wanted)}
 
     def answers(rows: Rows) -> NDArray[np.uint8]:
         return _answers(model, network, inputs, rows, device)
