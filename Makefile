@@ -65,7 +65,7 @@ lint: $(READY) ## style, types, the rules of the workflow, derived files up to d
 sync: $(READY) ## let Snakemake and DVC agree on what is in results/; the cache gives back what it can
 	python -m reprise.pipeline.state sync
 
-preset: $(READY) ## write params.yaml: PRESET=earth or smoke; FORCE=1 drops your own changes
+preset: $(READY) ## write params.yaml: PRESET=earth, smoke, course or course-smoke; FORCE=1 drops your changes
 	python -m reprise.pipeline.preset $(PRESET) $(if $(FORCE),--force)
 
 data: $(READY) ## check a course's unpacked folder and register it: NAME=hw1_2023 PATH=/where/it/is

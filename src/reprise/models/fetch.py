@@ -31,7 +31,7 @@ def fetch(name: str, file: WeightsFile) -> None:
     Raises RepriseError when it has no address, cannot be fetched, or has another sha256.
     """
     path, url = Path(file.path), address(file)
-    if path.is_file() and sha256(path).startswith(file.sha256):
+    if path.is_file() and sha256(path).startswith(file.sha256 or ""):
         logging.info("%s: is there, and has the right sha256", path)
         return
     if url is None:
@@ -41,7 +41,7 @@ def fetch(name: str, file: WeightsFile) -> None:
             with urllib.request.urlopen(url, timeout=60) as answer, part.open("wb") as stream:
                 shutil.copyfileobj(answer, stream)
             found = sha256(part)
-            if not found.startswith(file.sha256):
+            if not found.startswith(file.sha256 or ""):
                 raise RepriseError(f"{url}: its sha256 is {found}, not {file.sha256}; not kept")
     except OSError as error:
         raise RepriseError(

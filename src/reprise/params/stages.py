@@ -175,6 +175,7 @@ class SegmentRecipe(Training):
     width: Share = 1.0  # of the VGG-16 channels
     weights: str = "none"  # or a name of the weights block
     image_size: Positive
+    middle: Positive | None = None  # the epoch of the middle masks; null: half of all
     merge: Literal[3] | None = None  # train on the merged classes
     loss: Literal["cross_entropy", "weighted", "binary"] = "cross_entropy"  # see training/losses.py
     held_norm: bool = False  # of fcn8s: batch norm keeps mean 0 and variance 1, as in the starter

@@ -11,6 +11,7 @@ class WeightsFile(Block):
     """A file of weights; with neither address below it, only a person can bring it."""
 
     path: str
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")]  # its first 8 digits or more
+    # its first 8 digits or more; null: taken as it is, with a warning that says its sha256
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None
     torchvision: str | None = None  # as torchvision names it: ResNet101_Weights.IMAGENET1K_V1
     url: str | None = None

@@ -1,4 +1,4 @@
-"""params.yaml from presets/: earth.yaml is whole, the others hold what differs from it."""
+"""params.yaml from presets/: earth.yaml and course.yaml are whole, others hold what differs."""
 
 import argparse
 import difflib
@@ -16,6 +16,7 @@ from reprise.files import write_text
 from reprise.params import parse
 
 BASE = "earth"
+BASES = {"course": "course", "course-smoke": "course"}  # of the others: BASE
 
 
 def main() -> None:
@@ -51,15 +52,16 @@ def render(name: str, presets: Path) -> str:
     """
     if name not in names(presets):
         raise RepriseError(f"preset '{name}' does not exist; {_near(name, names(presets))}")
-    base = presets / f"{BASE}.yaml"
+    whole = BASES.get(name, BASE)
+    base = presets / f"{whole}.yaml"
     text = base.read_text()
-    if name != BASE:
+    if name != whole:
         layout = _layout()
         values, overlay = _load(base), _load(presets / f"{name}.yaml")
-        _merge(values, overlay or {}, f"presets/{name}.yaml")
+        _merge(values, overlay or {}, name, whole)
         out = io.StringIO()
         layout.dump(values, out)
-        text = out.getvalue().replace(f"PRESET={BASE}", f"PRESET={name}", 1)
+        text = out.getvalue().replace(f"PRESET={whole}", f"PRESET={name}", 1)
     parse(YAML(typ="safe", pure=True).load(text), f"presets/{name}.yaml")
     return text
 
@@ -69,17 +71,18 @@ def changed_by_hand(path: Path, presets: Path) -> bool:
     return path.exists() and path.read_text() not in [render(n, presets) for n in names(presets)]
 
 
-def _merge(values: Any, overlay: dict[str, Any], where: str, key: str = "") -> None:
+def _merge(values: Any, overlay: dict[str, Any], preset: str, whole: str, key: str = "") -> None:
     """Put the values of `overlay` into `values`, in place; mappings are merged, lists replaced."""
+    where = f"presets/{preset}.yaml"
     for name, value in overlay.items():
         dotted = f"{key}.{name}" if key else str(name)
         if name not in values:
             raise RepriseError(f"{where}: unknown key '{dotted}'; {_near(str(name), list(values))}")
         if isinstance(values[name], dict) != isinstance(value, dict):
             kind = "a mapping" if isinstance(values[name], dict) else "no mapping"
-            raise RepriseError(f"{where}: '{dotted}' must be {kind}, as in presets/{BASE}.yaml")
+            raise RepriseError(f"{where}: '{dotted}' must be {kind}, as in presets/{whole}.yaml")
         if isinstance(value, dict):
-            _merge(values[name], value, where, dotted)
+            _merge(values[name], value, preset, whole, dotted)
         elif isinstance(values[name], list):
             values[name][:] = value  # in place: the comment behind the list stays
         else:

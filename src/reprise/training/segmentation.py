@@ -66,7 +66,11 @@ def train_segmenter(
     size = truth.maps.shape[1:]
     select = data.rows("select")
     loss = loss_of(recipe.loss, truth.maps, data.rows("train"), truth.classes, truth.ignore)
-    shown = {"early": 1, "middle": (recipe.epochs + 1) // 2, "final": recipe.epochs}
+    shown = {
+        "early": 1,
+        "middle": recipe.middle or (recipe.epochs + 1) // 2,
+        "final": recipe.epochs,
+    }
 
     def network(batch: Tensor) -> Tensor:
         logits: Tensor = model(batch).float()

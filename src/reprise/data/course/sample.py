@@ -37,10 +37,13 @@ class Form:
 
 
 def read_sample(recipe: CourseSet) -> Prepared:
-    """A sample with `recipe.sample` images a class in place of a registered folder."""
+    """A sample with `recipe.sample` images a class in place of a registered folder.
+
+    `mini` has labels, since there is no file of supervised weights for it.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_sample(folder, recipe.layout, recipe.sample or 1)
+        write_sample(folder, recipe.layout, recipe.sample or 1, Form(labels=True))
         prepared = read_handout(listing_of(folder, recipe.layout), recipe)
     return replace(
         prepared,
