@@ -4,19 +4,27 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 import torchvision
 from torch import nn
 
+from reprise.data.inputs import Inputs
+from reprise.data.store import Prepared, open_set, write_set
 from reprise.errors import RepriseError
+from reprise.evaluation.evaluate import evaluate
+from reprise.figures.draw import draw
 from reprise.files import sha256
 from reprise.models.backbone import published, resnet
 from reprise.models.fetch import address, fetch
 from reprise.models.segmentation import segmenter, start_segmenter
 from reprise.models.weights import read_weights, start_backbone
-from reprise.params import WeightsFile
+from reprise.params import Params, WeightsFile
+from reprise.training.outputs import write_history
+from reprise.training.pretraining import take_over
+from reprise.training.runtime import Device
 
 
 def saved(path: Path, model: nn.Module) -> dict[str, WeightsFile]:
@@ -141,3 +149,30 @@ def test_torchvision_knows_its_own_addresses() -> None:
     wrong = file.model_copy(update={"torchvision": "ResNet101_Weights.NONE"})
     with pytest.raises(RepriseError, match=r"torchvision has no weights 'ResNet101_Weights.NONE'"):
         address(wrong)
+
+
+def test_a_backbone_that_was_taken_over_has_a_history_that_the_tables_can_read(
+    tmp_path: Path, results: Path, params: Params
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 16, 16, 3), dtype=np.uint8)
+    write_set(tmp_path / "set", "set", Prepared(
+        images=pixels, labels=np.zeros(9, np.uint8), unlabelled=True, columns={},
+        roles=np.repeat(["train", "select", "report"], 3), task="classification",
+        classes=[{"id": 0, "name": "unlabelled"}], source="", licence="", note="",
+    ))  # fmt: skip
+    data = open_set(tmp_path / "set", "classification")
+    theirs, backbone = (resnet("resnet10", "small", imagenet_layer=True) for _ in range(2))
+    files = saved(tmp_path / "sl.pt", theirs.net)
+    recipe = params.pretrain.recipes["tiny"].supervised
+    state, rows = take_over(
+        backbone, lambda: start_backbone(backbone, "here", files), data,
+        Inputs(data, recipe.augment, 0, torch.device("cpu")), recipe,
+        Device(torch.device("cpu"), False),
+    )  # fmt: skip
+    assert all(torch.equal(state[key], value) for key, value in theirs.net.state_dict().items())
+    assert [row["selected"] for row in rows] == [0, 1]
+    write_history(results / "pretrain" / "tiny" / "supervised" / "history.csv", rows)
+    made, tables = evaluate(results, params)
+    assert "knn_accuracy" not in made["pretrain"]["tiny"]["supervised"]  # no labels, no number
+    assert "| tiny | supervised | 0 | 0 | - | - | - |" in tables["pretrain"].text
+    assert draw("curves", results, params).startswith(b"\x89PNG")

@@ -1,6 +1,7 @@
 """Pretrain a backbone on one data set, with BYOL or supervised."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from reprise.cli import run
@@ -40,8 +41,8 @@ def main() -> None:
     if isinstance(recipe, ByolPretraining):
         state, history = pretrain_byol(backbone, data, inputs, recipe, device, where, checkpoint)
     elif ready:
-        start_backbone(backbone, recipe.weights, params.weights)
-        state, history = take_over(backbone, data, inputs, recipe, device)
+        load = partial(start_backbone, backbone, recipe.weights, params.weights)
+        state, history = take_over(backbone, load, data, inputs, recipe, device)
     else:
         state, history = pretrain_supervised(
             backbone, data, inputs, recipe, device, where, checkpoint

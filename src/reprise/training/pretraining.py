@@ -1,5 +1,6 @@
 """Pretraining a backbone: BYOL without labels, or supervised."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,11 +119,20 @@ def pretrain_supervised(
 
 
 def take_over(
-    backbone: Backbone, data: PreparedSet, inputs: Inputs, recipe: SupervisedPretraining,
-    device: Device,
+    backbone: Backbone, load: Callable[[], object], data: PreparedSet, inputs: Inputs,
+    recipe: SupervisedPretraining, device: Device,
 ) -> tuple[Tensors, list[Row]]:  # fmt: skip
-    """Someone else's backbone as it is, and a history of one row: nothing is trained."""
+    """Someone else's backbone, which `load` puts in place: nothing is trained.
+
+    The history has two rows of epoch 0: the random network, and the one that was loaded.
+    """
     device.place(backbone)
-    accuracy = Neighbours(data, inputs, device, recipe.neighbours)(backbone)
-    row: Row = {"epoch": 0, "step": 0, "select_accuracy": float("nan"), "knn_accuracy": accuracy}
-    return backbone.net.state_dict(), [row | {"selected": 1}]
+    neighbours = Neighbours(data, inputs, device, recipe.neighbours)
+    nothing = float("nan")
+    rows: list[Row] = []
+    for selected, step in enumerate((lambda: None, load)):
+        step()
+        row: Row = {"epoch": 0, "step": 0, "learning_rate": nothing, "train_loss": nothing}
+        row |= {"select_accuracy": nothing, "knn_accuracy": neighbours(backbone)}
+        rows.append(row | {"selected": selected})
+    return backbone.net.state_dict(), rows
