@@ -15,11 +15,16 @@ from reprise.data.inputs import Inputs
 from reprise.data.policies import apply, keys_of
 from reprise.data.store import Prepared, open_set, write_set
 from reprise.errors import RepriseError
+from reprise.models.classifier import small_cnn
 from reprise.models.segmentation import segmenter
 from reprise.params import Augment, Training
+from reprise.training.checkpoint import Checkpoint
+from reprise.training.classification import train_classifier
 from reprise.training.loop import make_optimizer
 from reprise.training.losses import inverse_shares, loss_of
+from reprise.training.runtime import Device
 from reprise.training.schedules import learning_rate
+from reprise.training.vote import majority, voters
 
 ROWS = np.arange(12)
 
@@ -160,3 +165,42 @@ def test_a_held_norm_learns_scale_and_shift_but_no_statistics() -> None:
         assert not norm.training and norm.weight.grad is not None
         assert (norm.running_mean == 0).all() and (norm.running_var == 1).all()
     assert all(norm.training for norm in plain.train().norms)
+
+
+def test_the_epochs_of_the_lowest_loss_vote_and_the_lower_loss_breaks_ties() -> None:
+    losses = {1: 0.9, 2: 0.5, 3: 0.7, 4: 0.5, 5: 0.6}
+    rows: list[Any] = [{"epoch": e, "select_loss": loss} for e, loss in losses.items()]
+    assert voters(rows, 4) == [2, 4, 5, 3]
+    answers = torch.tensor([[0, 0, 2, 1], [0, 1, 1, 2], [1, 1, 0, 3], [0, 0, 0, 2]])
+    winner, share = majority(list(answers), 4)
+    assert winner.tolist() == [0, 0, 0, 2]  # 3 to 1; 2 to 2, the first epoch says 0; 2 of 4; 2 of 4
+    assert share.tolist() == [0.75, 0.5, 0.5, 0.5]
+    everyone, _ = majority([torch.arange(4)], 4)
+    assert everyone.tolist() == [0, 1, 2, 3]
+
+
+def test_a_training_that_votes_answers_with_the_majority_of_its_epochs(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    write_set(tmp_path, "set", Prepared(
+        images=rng.integers(0, 255, (60, 8, 8, 3), dtype=np.uint8),
+        labels=np.arange(60, dtype=np.uint8) % 3, columns={},
+        roles=np.repeat(["train", "select", "report"], 20), task="classification",
+        classes=[{"id": i, "name": str(i)} for i in range(3)],
+        source="", licence="", note="",
+    ))  # fmt: skip
+    data, device = open_set(tmp_path, "classification"), Device(torch.device("cpu"), False)
+
+    def done(vote: int, epochs: int) -> Any:
+        torch.manual_seed(0)
+        recipe = training(epochs=epochs, batch_size=10, learning_rate=0.05)
+        checkpoint = Checkpoint(tmp_path / "checkpoint", {})
+        return train_classifier(
+            small_cnn(8, 3), data, Inputs(data, Augment(), 0, device.device), recipe, device,
+            "here", ("report", [1]), checkpoint, vote,
+        )  # fmt: skip
+
+    single, voting = done(1, 4), done(3, 4)
+    assert single.history == voting.history and set(single.features) == set(voting.features)
+    assert set((voting.predictions["confidence"] * 3).round(4)) <= {1.0, 2.0, 3.0}
+    assert list(voting.predictions["id"]) == list(single.predictions["id"])
+    assert (voting.predictions["prediction"] != single.predictions["prediction"]).any()

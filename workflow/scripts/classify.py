@@ -44,7 +44,9 @@ def main() -> None:
     inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size, normalise)
     kept = ("report", recipe.features)
     checkpoint = for_job(args.out, [args.seed, recipe.model_dump()], args.data, files, device)
-    outcome = train_classifier(model, data, inputs, recipe, device, where, kept, checkpoint)
+    outcome = train_classifier(
+        model, data, inputs, recipe, device, where, kept, checkpoint, recipe.vote
+    )
     write_classifier(args.out, outcome)
     checkpoint.remove()
 

@@ -138,6 +138,7 @@ class ClassifyRecipe(Training):
     weights: str = "none"  # or a name of the weights block; of lite0: imagenet, from its package
     frozen: bool = False  # train the last layer alone
     dropout: Share = 0.0  # before the last layer; not of cnn
+    vote: Positive = 1  # so many epochs, those of the lowest select loss, answer together
     image_size: Positive
     features: list[Positive]  # epochs whose features are kept
 

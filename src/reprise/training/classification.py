@@ -20,6 +20,7 @@ from reprise.params import Augment, Training
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.loop import Job, Progress, Row, Tensors, train
 from reprise.training.runtime import Device, evaluating
+from reprise.training.vote import KEPT, majority, taken_out, voters
 
 BATCH = 256  # of evaluation
 
@@ -88,16 +89,19 @@ def train_classifier(
     where: str,
     features_of: tuple[str, list[int]],
     checkpoint: Checkpoint,
+    vote: int = 1,
 ) -> Outcome:
     """Train, choose the epoch by select accuracy, predict the select and report roles.
 
-    features_of: the role whose second-last layer is kept, and at which epochs.
+    features_of: the role whose second-last layer is kept, and at which epochs. vote: with more than
+    one, so many epochs of the lowest select loss answer together; the model is one epoch's still.
     Raises RepriseError for a class without a training image, and as `train` does.
     """
     device.place(model)
     every_class_trains(data)
     labels = torch.from_numpy(np.array(data.labels)).long().to(device.device)
     train_rows, select, shown = data.rows("train"), data.rows("select"), data.rows(features_of[0])
+    judged = np.concatenate([select, data.rows("report")])
     batches: Batches = inputs
     body: nn.Module = model.backbone
     # of a frozen backbone one copy is enough
@@ -124,6 +128,9 @@ def train_classifier(
             if row["epoch"] in features_of[1]:
                 found = forward(lambda x: model.second_last(body(x)), batches.plain, shown, device)
                 progress.kept[f"epoch_{row['epoch']:04d}"] = found.cpu()
+            if vote > 1:
+                given = forward(lambda x: model.head(body(x)), batches.plain, judged, device)
+                progress.kept[f"{KEPT}{row['epoch']}"] = given.argmax(1).cpu()
         progress.choose(row, trained, row["select_accuracy"])
 
     job = Job(model, recipe, train_rows, inputs.seed, where, values_of, measure)
@@ -132,6 +139,11 @@ def train_classifier(
     kept = {"label": labels[shown].cpu(), "row": torch.from_numpy(shown)}
     with evaluating(model):
         predictions = _predict(lambda x: model.head(body(x)), batches, data, device)
+    if vote > 1:
+        answers = taken_out(progress.kept)
+        chosen = [answers[str(epoch)] for epoch in voters(progress.rows, vote)]
+        winner, share = majority(chosen, len(data.classes))
+        predictions["prediction"], predictions["confidence"] = winner.numpy(), share.numpy()
     return Outcome(model.state_dict(), progress.rows, predictions, progress.kept | kept)
 
 
