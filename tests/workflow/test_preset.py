@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from dvc.utils.serialize import parse_yaml
+from ruamel.yaml import YAML
 
 from reprise.errors import RepriseError
 from reprise.params import load_params
@@ -25,6 +28,13 @@ def test_every_preset_is_a_whole_valid_file(name, tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(render(name, PRESETS))
     assert load_params(path).plot.dpi > 0
+
+
+@pytest.mark.parametrize("name", names(PRESETS))
+def test_dvc_and_snakemake_read_every_preset_as_reprise_does(name):
+    text = render(name, PRESETS)
+    ours = YAML(typ="safe", pure=True).load(text)
+    assert parse_yaml(text, "params.yaml") == yaml.safe_load(text) == ours
 
 
 def test_earth_is_written_as_it_stands():
