@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from reprise.errors import RepriseError
-from reprise.evaluation.compare import compare_settings
 from reprise.figures import page
 from reprise.figures.draw import FIGURES
 from reprise.figures.report import report, target
-from reprise.files import read_json
 from reprise.params import Params
 
 VOID = {"meta", "img"}
@@ -95,11 +93,6 @@ def test_names_are_escaped(html: str, results: Path, params: Params) -> None:
     spoilt = report(results, params)
     assert "<script" not in spoilt
     assert "<script>alert(1)</script>" in read(spoilt).text
-
-
-def test_the_computed_sentence_leads_and_stands_there_once(html: str, whole_results: Path) -> None:
-    settings = read_json(whole_results / "metrics.json")["finetune"]["tiny"]
-    assert read(html).text.count(compare_settings("tiny", settings)) == 1
 
 
 def test_the_numbers_on_the_page_are_those_of_the_tables(html: str, whole_results: Path) -> None:

@@ -8,7 +8,6 @@ import pandas as pd
 import yaml
 
 from reprise.errors import RepriseError
-from reprise.evaluation.compare import compare_settings
 from reprise.evaluation.evaluate import data_sets
 from reprise.evaluation.prepared import Prepared, read_prepared, read_table
 from reprise.figures import page
@@ -54,8 +53,9 @@ def report(results: Path, params: Params) -> str:
     sections = [
         ("asked", "What was asked", page.bullets(ASKED)),
         ("finetune", "Fine-tuning settings A to E", _finetune(results, params, metrics)),
+        ("pairs", "Every difference", _pairs(results)),
         ("classify", "Classification", _classify(results, params)),
-        ("faces", "Faces", _table(results, "faces")),
+        ("faces", "Faces", _table(results, "faces") + _errors(results, "faces")),
         ("segment", "Segmentation", _masks(results, params, "segment", sets[params.segment.data])),
         (
             "street",
@@ -97,14 +97,9 @@ def _finetune(results: Path, params: Params, metrics: dict[str, Any]) -> str:
         for run, block in metrics["finetune"].items()
         for setting, one in block.items()
     ]
-    said = [compare_settings(run, block) for run, block in metrics["finetune"].items()]
-    tables = _table(results, "finetune")
-    for sentence in said:  # it stands below the table in the file; here it leads
-        tables = tables.replace(page.paragraph(sentence, "note"), "")
     return "".join(
-        [page.paragraph(sentence, "said") for sentence in said]
-        + [
-            tables,
+        [
+            _table(results, "finetune"),
             _figure(
                 results,
                 "finetune",
@@ -115,12 +110,54 @@ def _finetune(results: Path, params: Params, metrics: dict[str, Any]) -> str:
             "<h3>Pretraining</h3>\n",
             _table(results, "pretrain"),
             _embeddings(results, params, "finetune"),
+            _errors(results, "finetune"),
         ]
     )
 
 
+def _pairs(results: Path) -> str:
+    return (
+        _figure(
+            results,
+            "pairs",
+            "Each pair's difference with its intervals; the same numbers stand in the table below.",
+            "The difference of each pair, in points. Look at whether the thin line, for other "
+            "images and other seeds, crosses zero: then these data do not tell the two apart. The "
+            "thick bar is for other images and these very networks. Filled marks are shown after "
+            "Holm's correction.",
+        )
+        + _table(results, "pairs")
+        + page.details("McNemar's exact test of each seed", _table(results, "mcnemar"))
+    )
+
+
+def _errors(results: Path, part: str) -> str:
+    """The confusion matrices and the surest mistakes of a part that names the class of an image."""
+    return _confusion(results, part) + _figure(
+        results,
+        f"mistakes_{part}",
+        f"Images of {part} that were taken for another class with the highest confidence.",
+        "The mistakes that each run was surest of: above the image what it was taken for, with the "
+        "confidence, below it what it is. Look for labels that are themselves in doubt.",
+    )
+
+
+def _confusion(results: Path, part: str) -> str:
+    return _figure(
+        results,
+        f"confusion_{part}",
+        f"Confusion matrices of {part}; the commonest mistakes stand in a table further down.",
+        "Rows are the truth, columns what it was taken for, in per cent of the row, all seeds "
+        "together. Look for dark cells off the diagonal, and for rows with few counts.",
+    )
+
+
 def _classify(results: Path, params: Params) -> str:
-    return _table(results, "classify") + _embeddings(results, params, "classify")
+    return (
+        _table(results, "classify")
+        + _embeddings(results, params, "classify")
+        + _errors(results, "classify")
+    )
 
 
 def _embeddings(results: Path, params: Params, source: str) -> str:
@@ -154,7 +191,7 @@ def _masks(results: Path, params: Params, part: str, prepared: Prepared) -> str:
         f"Each row: image, truth, and the masks of one run at three epochs{seed}. The images are "
         f"named in params.yaml; their roles: {', '.join(named)}.",
     )
-    return _table(results, part) + figure
+    return _table(results, part) + figure + _confusion(results, part)
 
 
 def _classes(results: Path, ious: pd.DataFrame) -> str:
@@ -169,17 +206,31 @@ def _classes(results: Path, ious: pd.DataFrame) -> str:
         f"Bars of the IoU of each class: {', '.join(best)}.",
         "IoU of each class on the report role; beside its name, the share of the labelled pixels.",
     )
-    return figure + _table(results, "iou")
+    mistakes = page.details("The commonest mistakes", _table(results, "confusion"))
+    return figure + _table(results, "iou") + mistakes
 
 
 def _training(results: Path) -> str:
-    return _figure(
+    curves = _figure(
         results,
         "curves",
         "Training loss and select score over the epochs of every run.",
         "One row a part: the training loss, and the score that is watched on held-out images. "
         "Seeds of one run share a colour; a ring marks the epoch that was kept.",
-    ) + page.details("Every training job", _table(results, "seeds"))
+    )
+    epochs = _figure(
+        results,
+        "epochs",
+        "The first epoch near the best and the kept epoch of every training; see the table below.",
+        "Squares: the first epoch whose select score is near the best of its history. Rings: the "
+        "epoch that was kept. A mark at the end of its bar asks for more epochs.",
+    )
+    return (
+        curves
+        + epochs
+        + page.details("Epochs of every training job", _table(results, "epochs"))
+        + page.details("Scores of every training job", _table(results, "seeds"))
+    )
 
 
 def _made(results: Path, params: Params) -> str:
