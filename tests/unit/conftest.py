@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fake_results import fake_params, fake_results
 
+from reprise.evaluation.digests import digests
 from reprise.evaluation.embedding import embed
 from reprise.evaluation.evaluate import evaluate
 from reprise.figures.draw import FIGURES, draw
@@ -35,6 +36,7 @@ def whole_results(tmp_path_factory: pytest.TempPathFactory, params: Params) -> P
     for name, table in tables.items():
         write_csv(results / "tables" / f"{name}.csv", table.frame)
         write_text(results / "tables" / f"{name}.md", table.text)
+    write_csv(results / "digests.csv", digests(results, params))
     for name in FIGURES:
         drawn = draw(name, results, params)
         write_bytes(results / "figures" / f"{name}.png", drawn.png)

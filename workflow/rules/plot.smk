@@ -83,13 +83,21 @@ rule report:
         code=closure("report"),
         metrics="results/metrics.json",
         tables=expand("results/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
+        digests="results/digests.csv",
         figures=expand("results/figures/{figure}.png", figure=FIGURES),
+        vectors=expand("results/vector/{figure}.svg", figure=FIGURES),
         points=expand(
             "results/figures/{method}_{source}.png",
             method=config["embed"]["methods"],
             source=SOURCES,
         ),
+        layouts=expand(
+            "results/embed/{source}/{method}.csv",
+            method=config["embed"]["methods"],
+            source=SOURCES,
+        ),
         about=[prepared(part, "index.csv", "dataset.json") for part in PARTS],
+        masks=[masks(part) + prepared(part) for part in ["segment", "street"]],
     output:
         page="results/report.html",
     log:
