@@ -19,6 +19,7 @@ include: "workflow/rules/classify.smk"
 include: "workflow/rules/segment.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/digests.smk"
 include: "workflow/rules/plot.smk"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fake_results import fake_params, fake_results
 
+from reprise.evaluation.digests import digests
 from reprise.evaluation.embedding import embed
 from reprise.evaluation.evaluate import evaluate
 from reprise.figures.draw import FIGURES, draw
@@ -26,15 +27,20 @@ def whole_results(tmp_path_factory: pytest.TempPathFactory, params: Params) -> P
     fake_results(results, params)
     for source, job in (("classify", "cnn/0"), ("finetune", "tiny/C/0")):
         for method in params.embed.methods:
-            points = embed(results / source / job / "features.safetensors", method, params.embed)
+            features = results / source / job / "features.safetensors"
+            points, layout = embed(features, method, params.embed)
             write_csv(results / "embed" / source / f"{method}.csv", points)
+            write_csv(results / "embed" / source / f"{method}.layout.csv", layout)
     metrics, tables = evaluate(results, params)
     write_json(results / "metrics.json", metrics)
     for name, table in tables.items():
         write_csv(results / "tables" / f"{name}.csv", table.frame)
         write_text(results / "tables" / f"{name}.md", table.text)
+    write_csv(results / "digests.csv", digests(results, params))
     for name in FIGURES:
-        write_bytes(results / "figures" / f"{name}.png", draw(name, results, params))
+        drawn = draw(name, results, params)
+        write_bytes(results / "figures" / f"{name}.png", drawn.png)
+        write_bytes(results / "vector" / f"{name}.svg", drawn.svg)
     return results
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from PIL import Image
 from safetensors.numpy import save_file
 
-from reprise.files import read_json, write_array, write_csv, write_json
+from reprise.files import read_json, write_array, write_bytes, write_csv, write_json
 from reprise.params import Params, parse
 
 TRAINING: dict[str, Any] = {"epochs": 3, "batch_size": 4, "learning_rate": 0.01}
@@ -148,6 +148,7 @@ def fake_jobs(results: Path, params: Params) -> None:
         for method in params.pretrain.methods:
             folder = results / "pretrain" / run / method
             write_csv(folder / "history.csv", pretrain_history(method, 6, rng))
+            write_bytes(folder / "backbone.safetensors", method.encode())
     skill = {"A": 0.55, "B": 0.62, "C": 0.66, "D": 0.5, "E": 0.6}
     for run in params.finetune.runs:
         for setting in params.finetune.settings.all:
@@ -203,6 +204,7 @@ def fake_classifier(
     write_csv(folder / "predictions.csv", table)
     frame = history(12, rng).rename(columns={"score": "select_accuracy"})
     write_csv(folder / "history.csv", frame.assign(train_accuracy=0.5, select_loss=1.0))
+    write_bytes(folder / "model.safetensors", rng.bytes(8))
     rows = asked.index.to_numpy(np.int64)
     centres = rng.normal(0, 1, (count, 10))
     tensors = {"label": index["label"].to_numpy(np.int64)[rows], "row": rows}
@@ -239,6 +241,7 @@ def fake_segmenter(
             for moment, skill in (("early", 0.2), ("middle", 0.5), ("final", 0.8)):
                 write_mask(folder / "masks" / f"{name}_{moment}.png", predict(row, skill))
     write_json(folder / "masks" / "epochs.json", {"early": 1, "middle": 6, "final": 12})
+    write_bytes(folder / "model.safetensors", rng.bytes(8))
     write_csv(folder / "history.csv", history(12, rng).rename(columns={"score": "select_miou"}))
 
 

@@ -14,7 +14,7 @@ from reprise.evaluation.confusion import confusion, iou, mean_iou, pixel_accurac
 from reprise.evaluation.intervals import wilson
 from reprise.evaluation.predictions import read_mask, read_predictions
 from reprise.evaluation.prepared import Labels, read_prepared
-from reprise.evaluation.scores import score_classes, score_masks
+from reprise.evaluation.scores import class_frame, score_classes, score_masks
 
 LABELS = Labels(("urban", "forest", "water"), (), None)
 
@@ -98,9 +98,11 @@ def test_wilsons_interval_is_that_of_the_literature() -> None:
 
 def test_accuracy_is_a_whole_number_of_images_over_all(whole_results: Path) -> None:
     prepared = read_prepared(whole_results / "prepare" / "zones")
-    score = score_classes(whole_results / "classify/cnn/0/predictions.csv", prepared)
-    assert score["n"] == 12
-    assert score["accuracy"] == score["correct"] / 12
+    path = whole_results / "classify/cnn/0/predictions.csv"
+    score = score_classes(path, prepared, "cnn", 0)
+    row = class_frame([score]).iloc[0]
+    assert row["n"] == 12
+    assert row["accuracy"] == row["correct"] / 12 == score.right.mean()
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,8 @@ def test_merged_classes_are_scored_against_the_merged_truth(results: Path) -> No
         truth = prepared.truth()[row]
         merged = np.select([truth == 0, truth == 3], [0, 2], 1).astype(np.uint8)
         Image.fromarray(merged).save(folder / f"{prepared.index['id'].iloc[row]}.png")
-    labels, matrix = score_masks(folder, prepared, "report", 3)
+    labels, matrices = score_masks(folder, prepared, "report", 3)
+    matrix = matrices.sum(axis=0)
     assert labels.names == ("water", "green", "grey")
     assert mean_iou(matrix, labels.declared) == (1.0, 3, 3)
     assert matrix.sum() == (np.asarray(prepared.truth())[prepared.rows("report")] != 4).sum()

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from reprise.errors import RepriseError
-from reprise.evaluation.compare import compare_settings
 from reprise.evaluation.evaluate import evaluate
 from reprise.evaluation.intervals import wilson
 from reprise.evaluation.markdown import Column, markdown, text
 from reprise.evaluation.means import mean_accuracy
 from reprise.params import Params
 
-NAMES = ["classify", "faces", "finetune", "iou", "pretrain", "seeds", "segment", "street"]
+NAMES = ["classify", "confusion", "epochs", "faces", "finetune", "iou", "mcnemar", "pairs"]
+NAMES += ["pretrain", "seeds", "segment", "street"]
 
 
 def jobs(correct: list[int]) -> pd.DataFrame:
@@ -25,12 +25,6 @@ def jobs(correct: list[int]) -> pd.DataFrame:
         for i, k in enumerate(correct)
     ]
     return pd.DataFrame(rows)
-
-
-def setting(accuracy: float, half: float = 0.05) -> dict[str, float]:
-    low, high = accuracy - half, accuracy + half
-    values = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high}
-    return values | {"seeds": 3, "images": 100}
 
 
 def test_a_mean_over_seeds_is_all_correct_over_all_n() -> None:
@@ -62,8 +56,8 @@ def test_every_table_is_written_as_csv_and_markdown(whole_results: Path) -> None
 def test_the_finetune_table_has_the_columns_of_the_reports(whole_results: Path) -> None:
     lines = (whole_results / "tables" / "finetune.md").read_text().splitlines()
     assert lines[0] == (
-        "| Setting | Pretraining | Fine-tuning | Report accuracy | sd | 95 % interval | k/n "
-        "| Select accuracy | Seeds |"
+        "| Setting | Pretraining | Fine-tuning | Report accuracy | sd | 95 % interval "
+        "| images and seeds | k/n | Select accuracy | Seeds |"
     )
     starts = [line.split(" | ")[:3] for line in lines[2:7]]
     assert starts == [
@@ -166,24 +160,11 @@ def test_a_bar_in_a_name_does_not_break_the_table() -> None:
     assert made == "| Run |\n|---|\n| a\\|b\\\\ |\n"
 
 
-def test_the_sentence_says_above_or_below_as_measured() -> None:
-    said = compare_settings("x", {"A": setting(0.5), "B": setting(0.7), "C": setting(0.45)})
-    assert said == (
-        "Run x, on the mean of 3 seeds and 100 images: "
-        "B (0.7000) is 20.0 points above A (0.5000), and their 95 % intervals do not overlap; "
-        "C (0.4500) is 5.0 points below A (0.5000), and their 95 % intervals overlap; "
-        "C (0.4500) is 25.0 points below B (0.7000), and their 95 % intervals do not overlap."
-    )
-
-
-def test_the_sentence_leaves_out_what_was_not_run() -> None:
-    assert "C (0.5000) is equal to A" in compare_settings(
-        "x", {"A": setting(0.5), "C": setting(0.5)}
-    )
-    assert "nothing to compare" in compare_settings("x", {"A": setting(0.5)})
-
-
-def test_the_sentence_stands_below_the_finetune_table(whole_results: Path) -> None:
-    metrics = json.loads((whole_results / "metrics.json").read_text())
-    said = compare_settings("tiny", metrics["finetune"]["tiny"])
-    assert (whole_results / "tables" / "finetune.md").read_text().endswith(f"\n\n{said}\n")
+def test_the_sentences_of_the_asked_pairs_stand_below_the_finetune_table(
+    whole_results: Path,
+) -> None:
+    pairs = pd.read_csv(whole_results / "tables" / "pairs.csv")
+    own = pairs[pairs["part"] == "finetune"].set_index(["second", "first"])["said"]
+    asked = " ".join(own[pair] for pair in [("B", "A"), ("C", "A"), ("C", "B"), ("E", "D")])
+    said = (whole_results / "tables" / "finetune.md").read_text()
+    assert said.endswith(f"\n\nRun tiny: {asked}\n")

@@ -15,7 +15,9 @@ from reprise.pipeline.closure import closure as imported
 from reprise.pipeline.guard import Guard
 
 PARTS = ["pretrain", "finetune", "classify", "faces", "segment", "street"]
-TABLES = [*PARTS, "iou", "seeds"]
+TABLES = [*PARTS, "iou", "seeds", "pairs", "mcnemar", "confusion", "epochs"]
+CLASSES = ["finetune", "classify", "faces"]  # parts that name the class of an image
+SCORED = [*CLASSES, "segment", "street"]
 SOURCES = ["classify", "finetune"]  # of the features that `embed` shows
 
 
@@ -96,17 +98,23 @@ def data_set(part):
     return lambda _: dict(zip(["images", "labels", "index", "about"], prepared(part)))
 
 
-def of_jobs(part, name):
-    """One file of every job of a part, over the part's axes."""
+def of_jobs(part, name, seeds=None):
+    """One file of every job of a part, over the part's axes; of these seeds alone when given."""
     block = config[part]
+    seeds = block.get("seeds", []) if seeds is None else seeds
     folder = {"pretrain": "{run}/{method}", "finetune": "{run}/{setting}/{seed}"}
     return expand(
         f"results/{part}/{folder.get(part, '{run}/{seed}')}/{name}",
         run=block["runs"],
         method=block.get("methods", []),
         setting=sorted(name for names in block.get("settings", {}).values() for name in names),
-        seed=block.get("seeds", []),
+        seed=seeds,
     )
+
+
+def first_seed(part, name):
+    """One file of every run, and setting, of a part: of its first seed."""
+    return of_jobs(part, name, config[part]["seeds"][:1])
 
 
 def backbone(wildcards):
@@ -126,10 +134,7 @@ def embedded_features(wildcards):
 
 def masks(part):
     """The masks that are shown: of every run, its first seed."""
-    block = config[part]
-    return expand(
-        f"results/{part}/{{run}}/{{seed}}/masks", run=block["runs"], seed=block["seeds"][:1]
-    )
+    return first_seed(part, "masks")
 
 
 def get_final_output():

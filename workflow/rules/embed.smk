@@ -5,6 +5,7 @@ rule embed:
         features=embedded_features,
     output:
         points="results/embed/{source}/{method}.csv",
+        layout="results/embed/{source}/{method}.layout.csv",
     log:
         "logs/embed/{source}/{method}.log",
     benchmark:

@@ -3,7 +3,7 @@ rule evaluate:
         script="workflow/scripts/evaluate.py",
         code=closure("evaluate"),
         sets=[prepared(part, "labels.npy", "index.csv", "dataset.json") for part in PARTS],
-        pretrain=of_jobs("pretrain", "history.csv"),
+        histories=[of_jobs(part, "history.csv") for part in PARTS],
         finetune=of_jobs("finetune", "predictions.csv"),
         classify=of_jobs("classify", "predictions.csv"),
         faces=of_jobs("faces", "predictions.csv"),

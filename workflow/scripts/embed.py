@@ -15,13 +15,16 @@ def main() -> None:
     parser.add_argument("--source", required=True, choices=["classify", "finetune"])
     parser.add_argument("--method", required=True, choices=["pca", "tsne"])
     parser.add_argument("--features", required=True, type=Path, help="features.safetensors to read")
-    parser.add_argument("--out", required=True, type=Path, help="csv to write")
+    parser.add_argument(
+        "--out", required=True, type=Path, help="csv to write; .layout.csv beside it"
+    )
     parser.add_argument("--params", default=Path("params.yaml"), type=Path)
     given = parser.parse_args()
 
     params = load_params(given.params)
-    points = embed(given.features, given.method, params.embed)
+    points, layout = embed(given.features, given.method, params.embed)
     write_csv(given.out, points)
+    write_csv(given.out.with_suffix(".layout.csv"), layout)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One figure from tables, histories, coordinates or masks."""
+"""One figure from tables, histories, predictions, coordinates or masks."""
 
 import argparse
 from pathlib import Path
@@ -15,11 +15,14 @@ def main() -> None:
     parser.add_argument("--figure", required=True, choices=FIGURES)
     parser.add_argument("--results", default=Path("results"), type=Path, help="folder of all jobs")
     parser.add_argument("--out", required=True, type=Path, help="PNG to write")
+    parser.add_argument("--vector", required=True, type=Path, help="SVG to write")
     parser.add_argument("--params", default=Path("params.yaml"), type=Path)
     given = parser.parse_args()
 
     params = load_params(given.params)
-    write_bytes(given.out, draw(given.figure, given.results, params))
+    drawn = draw(given.figure, given.results, params)
+    write_bytes(given.vector, drawn.svg)
+    write_bytes(given.out, drawn.png)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
+from reprise.errors import RepriseError
 from reprise.figures.report import report
 from reprise.files import write_text
 from reprise.params import load_params
@@ -18,7 +19,11 @@ def main() -> None:
     given = parser.parse_args()
 
     params = load_params(given.params)
-    write_text(given.out, report(given.results, params))
+    html, holes = report(given.results, params)
+    write_text(given.out, html)
+    if holes:
+        more = f" ({len(holes) - 1} more)" if len(holes) > 1 else ""
+        raise RepriseError(f"{holes[0]}{more}; {given.out} marks the hole, the rest is there")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
+from sklearn.manifold import TSNE, trustworthiness
+from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from reprise.errors import RepriseError
@@ -21,6 +22,7 @@ from reprise.params import Embed
 
 Method = Literal["pca", "tsne"]
 Coordinates = NDArray[np.float64]
+NEIGHBOURS = 10  # that a layout is judged by
 
 
 def choose(rows: int, points: int, seed: int) -> NDArray[np.int64]:
@@ -31,7 +33,7 @@ def choose(rows: int, points: int, seed: int) -> NDArray[np.int64]:
     return np.sort(picked)
 
 
-def pca(features: NDArray[np.floating], components: int) -> Coordinates:
+def pca(features: NDArray[np.floating], components: int) -> tuple[Coordinates, Coordinates]:
     """Project on the leading principal components.
 
     Args:
@@ -39,8 +41,9 @@ def pca(features: NDArray[np.floating], components: int) -> Coordinates:
         components: at most min(n, d).
 
     Returns:
-        (n, components) float64. A component's sign is arbitrary; here its largest loading
-        (the first of equal ones) is positive.
+        (n, components) float64, and the share of the variance of each component, (components,).
+        A component's sign is arbitrary; here its largest loading (the first of equal ones) is
+        positive.
     """
     # "full" is the only solver without randomness that suits both n > d and n < d
     model = PCA(n_components=components, svd_solver="full")
@@ -48,11 +51,28 @@ def pca(features: NDArray[np.floating], components: int) -> Coordinates:
     loadings = model.components_
     largest = np.abs(loadings).argmax(axis=1)
     signs = np.where(loadings[np.arange(components), largest] < 0, -1.0, 1.0)
-    return np.asarray(projected * signs, np.float64)
+    points = np.asarray(projected * signs, np.float64)
+    return points, np.asarray(model.explained_variance_ratio_, np.float64)
 
 
-def tsne(features: NDArray[np.floating], options: Embed) -> Coordinates:
+def alike(points: Coordinates, before: Coordinates | None) -> Coordinates:
+    """The layout with its axes turned about so that each agrees with that of the epoch before."""
+    if before is None:
+        return points
+    agreement = ((points - points.mean(0)) * (before - before.mean(0))).sum(axis=0)
+    return np.asarray(points * np.where(agreement < 0, -1.0, 1.0), np.float64)
+
+
+def tsne(
+    features: NDArray[np.floating], options: Embed, before: Coordinates | None = None
+) -> Coordinates:
     """t-SNE (van der Maaten and Hinton 2008) of the leading principal components, (n, 2) float64.
+
+    Args:
+        features: (n, d).
+        options: the block `embed` of params.yaml.
+        before: (n, 2), the layout of an earlier epoch to start from, so that the two can be
+            compared; None: start from the two leading principal components.
 
     Raises:
         RepriseError: embed.perplexity is not below the number of images.
@@ -62,13 +82,22 @@ def tsne(features: NDArray[np.floating], options: Embed) -> Coordinates:
             f"embed.perplexity: {options.perplexity:g} is not below the number of images, "
             f"{len(features)}; choose less"
         )
-    reduced = pca(features, min(options.components, *features.shape))
-    model = TSNE(perplexity=options.perplexity, init="pca", random_state=options.seed, n_jobs=1)
+    reduced, _ = pca(features, min(options.components, *features.shape))
+    fresh: dict[str, Any] = {"init": "pca"}
+    # from an earlier layout it goes on: early exaggeration would pull all points together first,
+    # and throw them out again in an order of its own
+    kept = {"init": before, "early_exaggeration": 1.0}
+    model = TSNE(
+        perplexity=options.perplexity,
+        random_state=options.seed,
+        n_jobs=1,
+        **(fresh if before is None else kept),
+    )
     return np.asarray(model.fit_transform(reduced), np.float64)
 
 
-def embed(path: Path, method: Method, options: Embed) -> pd.DataFrame:
-    """Embed every epoch of a features.safetensors, each on its own.
+def embed(path: Path, method: Method, options: Embed) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Embed every epoch of a features.safetensors, each beginning where the one before ended.
 
     Args:
         path: tensors "epoch_0001" ... (n, d) float32, "label" (n,) and "row" (n,) int64.
@@ -76,7 +105,8 @@ def embed(path: Path, method: Method, options: Embed) -> pd.DataFrame:
         options: the block `embed` of params.yaml.
 
     Returns:
-        Columns epoch, row, label (int64), x, y (float64); sorted by epoch, then row.
+        Columns epoch, row, label (int64), x, y (float64); sorted by epoch, then row. And one row an
+        epoch: how true the layout is, see `judge`.
 
     Raises:
         RepriseError: the file is missing or is not of this form.
@@ -85,15 +115,59 @@ def embed(path: Path, method: Method, options: Embed) -> pd.DataFrame:
     labels, rows = tensors.pop("label"), tensors.pop("row")
     picked = choose(len(rows), options.points, options.seed)
     picked = picked[np.argsort(rows[picked], kind="stable")]
-    frames = []
+    frames, judged = [], []
+    points: Coordinates | None = None
     with threadpool_limits(limits=1):
         for name in sorted(tensors):
-            features = tensors[name][picked]
-            points = pca(features, 2) if method == "pca" else tsne(features, options)
-            frame = {"epoch": int(name.removeprefix("epoch_")), "row": rows[picked]}
-            frame |= {"label": labels[picked], "x": points[:, 0], "y": points[:, 1]}
-            frames.append(pd.DataFrame(frame))
-    return pd.concat(frames, ignore_index=True)
+            epoch = int(name.removeprefix("epoch_"))
+            features = tensors[name][picked].astype(np.float64)
+            leading, shares = pca(features, 2)
+            before = points
+            points = alike(leading, before) if method == "pca" else tsne(features, options, before)
+            frame = {"epoch": epoch, "row": rows[picked], "label": labels[picked]}
+            frames.append(pd.DataFrame(frame | {"x": points[:, 0], "y": points[:, 1]}))
+            variance = shares if method == "pca" else np.full(2, np.nan)
+            judged.append({"epoch": epoch} | judge(features, points, labels[picked], variance))
+    return pd.concat(frames, ignore_index=True), pd.DataFrame(judged)
+
+
+def judge(
+    features: Coordinates, points: Coordinates, labels: NDArray[np.int64], variance: Coordinates
+) -> dict[str, float]:
+    """How true a layout is to its features, and how well each tells the classes apart.
+
+    Args:
+        features: (n, d).
+        points: (n, 2).
+        labels: (n,).
+        variance: (2,) the share of the variance along each axis; NaN where it has no meaning.
+
+    Returns:
+        images; trustworthiness (0..1, Venna and Kaski 2001: 1 when no image is a neighbour in the
+        layout alone), kNN accuracy of layout and features (0..1, leave one out), and the variance.
+    """
+    # trustworthiness is defined for fewer than half of the points
+    neighbours = max(1, min(NEIGHBOURS, (len(points) - 1) // 2 - 1))
+    return {
+        "images": len(points),
+        "neighbours": neighbours,
+        "trustworthiness": float(trustworthiness(features, points, n_neighbors=neighbours)),
+        "knn_layout": knn_accuracy(points, labels, neighbours),
+        "knn_features": knn_accuracy(features, labels, neighbours),
+        "variance_x": float(variance[0]),
+        "variance_y": float(variance[1]),
+    }
+
+
+def knn_accuracy(points: Coordinates, labels: NDArray[np.int64], neighbours: int) -> float:
+    """Share of the images whose nearest others, by a vote, name their class; 0..1.
+
+    Of classes with as many votes, the one of the lower id is named.
+    """
+    nearest = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors(return_distance=False)
+    votes = np.zeros((len(points), int(labels.max()) + 1), np.int64)
+    np.add.at(votes, (np.arange(len(points))[:, None], labels[nearest]), 1)
+    return float((votes.argmax(axis=1) == labels).mean())
 
 
 def read_features(path: Path) -> dict[str, NDArray[Any]]:

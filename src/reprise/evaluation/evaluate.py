@@ -1,54 +1,94 @@
 """All predictions to all numbers: the work of the stage `evaluate`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from reprise.evaluation import scores, tables
-from reprise.evaluation.compare import compare_settings
-from reprise.evaluation.markdown import Table, document
+from reprise.evaluation.compare import COLUMNS, EXACT
+from reprise.evaluation.convergence import convergence
+from reprise.evaluation.families import Compared, compare_classes, compare_masks, joined
+from reprise.evaluation.markdown import Table
 from reprise.evaluation.means import class_ious
-from reprise.evaluation.metrics import ACCURACY, metrics, nest
+from reprise.evaluation.metrics import metrics
+from reprise.evaluation.mistakes import confusion_table, counted
+from reprise.evaluation.pair_tables import exact_table, pairs_table
 from reprise.evaluation.prepared import Prepared, read_prepared
 from reprise.params import Params
+
+CLASSES = ("finetune", "classify", "faces")
+MASKS = ("segment", "street")
 
 
 def evaluate(results: Path, params: Params) -> tuple[dict[str, Any], dict[str, Table]]:
     """Score every job named in `params`.
 
     Args:
-        results: folder with prepare/, finetune/ and so on; only predictions, histories of
-            `pretrain`, and the prepared sets' dataset.json, index.csv and labels.npy are read.
+        results: folder with prepare/, finetune/ and so on; only predictions, histories, and the
+            prepared sets' dataset.json, index.csv and labels.npy are read.
         params: the axes.
 
     Returns:
         The content of metrics.json, and the tables by name: pretrain, finetune, classify, faces,
-        segment, street, iou, seeds.
+        segment, street, iou, seeds, pairs, mcnemar, confusion, epochs.
 
     Raises:
         RepriseError: names the file that is missing or wrong.
     """
-    made: dict[str, Table] = {}
-    jobs: dict[str, pd.DataFrame] = {}
-    sets = {name: read_prepared(results / "prepare" / name) for name in data_sets(params)}
+    every = {name: read_prepared(results / "prepare" / name) for name in data_sets(params)}
+    sets = {part: every[block.data] for part, block in params.stages.items()}
+    answers = {part: class_jobs(part, results, params, sets[part]) for part in CLASSES}
+    masks = {part: scores.segment_jobs(results, part, params, sets[part]) for part in MASKS}
+    compared = {part: compare_classes(part, answers[part]) for part in CLASSES}
+    compared |= {part: compare_masks(part, masks[part]) for part in MASKS}
+    jobs = {part: scores.class_frame(answers[part]) for part in CLASSES}
+    jobs |= {part: scores.mask_frame(masks[part]) for part in MASKS}
+
+    made = summaries(jobs, compared, masks, sets, params)
     made["pretrain"] = tables.pretrain_table(
-        scores.pretrain_jobs(results, params), sets[params.pretrain.data]
+        scores.pretrain_jobs(results, params), sets["pretrain"]
     )
-    jobs["finetune"] = scores.finetune_jobs(results, params, sets[params.finetune.data])
-    made["finetune"] = _finetune(jobs["finetune"], params, sets[params.finetune.data])
-    for part, data in (("classify", params.classify.data), ("faces", params.faces.data)):
-        jobs[part] = scores.classify_jobs(results, part, params, sets[data])
-        made[part] = tables.classify_table(jobs[part], sets[data])
-    ious = []
-    for part, data in (("segment", params.segment.data), ("street", params.street.data)):
-        masks = scores.segment_jobs(results, part, params, sets[data])
-        jobs[part] = scores.mask_frame(masks)
-        made[part] = tables.segment_table(jobs[part], masks, sets[data])
-        ious.append(class_ious(part, masks))
+    ious = [class_ious(part, masks[part]) for part in MASKS]
     made["iou"] = tables.iou_table(pd.concat(ious, ignore_index=True))
     made["seeds"] = tables.seeds_table(jobs)
+    made["pairs"] = pairs_table(joined([one.pairs for one in compared.values()], COLUMNS))
+    made["mcnemar"] = exact_table(joined([one.exact for one in compared.values()], EXACT))
+    counts = [counted(part, answers[part], sets[part].labels) for part in CLASSES]
+    counts += [counted(part, masks[part], sets[part].labels) for part in MASKS]
+    made["confusion"] = confusion_table(pd.concat(counts, ignore_index=True))
+    made["epochs"] = convergence(results, params)
     return metrics({name: table.frame for name, table in made.items()}), made
+
+
+def summaries(
+    jobs: dict[str, pd.DataFrame],
+    compared: dict[str, Compared],
+    masks: dict[str, list[scores.MaskScore]],
+    sets: dict[str, Prepared],
+    params: Params,
+) -> dict[str, Table]:
+    """The table of each part that is scored: one row a run or setting."""
+    made = {
+        "finetune": tables.finetune_table(
+            jobs["finetune"], compared["finetune"], sets["finetune"], setups(params)
+        )
+    }
+    for part in ("classify", "faces"):
+        made[part] = tables.classify_table(jobs[part], compared[part], sets[part])
+    for part in MASKS:
+        made[part] = tables.segment_table(jobs[part], compared[part], masks[part], sets[part])
+    return made
+
+
+def class_jobs(
+    part: str, results: Path, params: Params, prepared: Prepared
+) -> list[scores.ClassScore]:
+    """Every job of a part that names classes of images."""
+    if part == "finetune":
+        return scores.finetune_jobs(results, params, prepared)
+    return scores.classify_jobs(results, part, params, prepared)
 
 
 def data_sets(params: Params) -> list[str]:
@@ -56,14 +96,11 @@ def data_sets(params: Params) -> list[str]:
     return sorted({block.data for block in params.stages.values()})
 
 
-def _finetune(jobs: pd.DataFrame, params: Params, prepared: Prepared) -> Table:
-    """The table of settings with its computed sentences below."""
+def setups(params: Params) -> Callable[[str, str], tuple[str, bool]]:
+    """(run, setting) -> where it starts (scratch, supervised or byol), and whether it is frozen."""
 
     def setup(run: str, setting: str) -> tuple[str, bool]:
         recipe = params.finetune.recipes[run].setting(setting)
         return params.finetune.settings.start(setting), recipe.frozen
 
-    table = tables.finetune_table(jobs, prepared, setup)
-    nested = nest(table.frame, ["run", "setting"], ACCURACY)
-    said = [compare_settings(run, settings) for run, settings in nested.items()]
-    return Table(table.frame, document(table.text, *said))
+    return setup

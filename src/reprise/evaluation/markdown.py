@@ -33,9 +33,14 @@ def share(name: str) -> Callable[[pd.Series], str]:
     return lambda row: "-" if pd.isna(row[name]) else f"{row[name]:.4f}"
 
 
-def interval(row: pd.Series) -> str:
-    """The 95 % interval of the accuracy."""
-    return f"{row['accuracy_low']:.3f} to {row['accuracy_high']:.3f}"
+def between(low: str, high: str) -> Callable[[pd.Series], str]:
+    """An interval of two numbers in 0..1; a dash for none."""
+    return lambda r: "-" if pd.isna(r[low]) else f"{r[low]:.3f} to {r[high]:.3f}"
+
+
+def both(metric: str) -> Callable[[pd.Series], str]:
+    """The 95 % interval over images and seeds of a metric; a dash with one seed."""
+    return between(f"{metric}_both_low", f"{metric}_both_high")
 
 
 def counts(row: pd.Series) -> str:

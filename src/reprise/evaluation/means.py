@@ -1,11 +1,15 @@
 """Jobs summed up over their seeds."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from reprise.evaluation.confusion import iou
 from reprise.evaluation.intervals import wilson
+from reprise.evaluation.resampling import Key
 from reprise.evaluation.scores import MaskScore
+from reprise.evaluation.uncertainty import Estimate
 
 
 def mean_accuracy(jobs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -43,6 +47,25 @@ def mean_masks(jobs: pd.DataFrame, images: int) -> pd.DataFrame:
             + [int(first["pixels"]), images, group["select_miou"].mean(), len(group)]
         )
     return pd.DataFrame(rows, columns=columns)
+
+
+def with_intervals(
+    frame: pd.DataFrame, metric: str, estimates: Mapping[Key, Estimate]
+) -> pd.DataFrame:
+    """Add the intervals of each run (or run and setting) to a table of means.
+
+    Columns `<metric>_both_low` and `<metric>_both_high`, over images and seeds (NaN with one seed),
+    and, of mIoU, `miou_low` and `miou_high` over images; that of an accuracy is Wilson's already.
+    """
+    settings = frame["setting"] if "setting" in frame else [""] * len(frame)
+    own = [estimates[key] for key in zip(frame["run"], settings, strict=True)]
+    made = frame.copy()
+    if metric == "miou":
+        made["miou_low"] = [one.low_images for one in own]
+        made["miou_high"] = [one.high_images for one in own]
+    made[f"{metric}_both_low"] = [max(one.low, 0.0) for one in own]
+    made[f"{metric}_both_high"] = [min(one.high, 1.0) for one in own]
+    return made.astype({f"{metric}_both_{end}": float for end in ("low", "high")})
 
 
 def class_ious(part: str, scores: list[MaskScore]) -> pd.DataFrame:

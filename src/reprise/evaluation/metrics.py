@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 ACCURACY = ["accuracy", "accuracy_sd", "accuracy_low", "accuracy_high", "correct", "n", "images"]
-ACCURACY += ["select_accuracy", "seeds"]
+ACCURACY += ["select_accuracy", "seeds", "accuracy_both_low", "accuracy_both_high"]
 MASKS = ["miou", "miou_sd", "pixel_accuracy", "counted", "declared", "images"]
-MASKS += ["select_miou", "seeds"]
+MASKS += ["select_miou", "seeds", "miou_low", "miou_high", "miou_both_low", "miou_both_high"]
+PAIRS = ["difference", "sd_seeds", "low_images", "high_images", "low_both", "high_both"]
+PAIRS += ["p", "p_holm"]
 PRETRAIN = ["epochs", "kept", "knn_accuracy_random", "knn_accuracy", "select_accuracy"]
 PRETRAIN += ["std", "effective_rank"]
 
@@ -27,6 +29,14 @@ def nest(frame: pd.DataFrame, keys: list[str], values: list[str]) -> dict[str, A
     return tree
 
 
+def pairs_by_name(frame: pd.DataFrame) -> dict[str, Any]:
+    """The pairs, nested part -> [run ->] `second-first` -> metric."""
+    named = frame.assign(pair=frame["second"] + "-" + frame["first"])
+    tree = nest(named, ["part", "run", "pair"], PAIRS)
+    # where runs are compared, no run stands above them
+    return {part: runs.get("", runs) for part, runs in tree.items()}
+
+
 def number(value: Any) -> int | float:
     """A plain int for a count, else a float of 6 digits."""
     return int(value) if isinstance(value, (int, np.integer)) else round(float(value), 6)
@@ -36,7 +46,8 @@ def metrics(frames: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Build metrics.json from the frames of the tables.
 
     Args:
-        frames: table name (pretrain, finetune, classify, faces, segment, street, iou) -> frame.
+        frames: table name (pretrain, finetune, classify, faces, segment, street, iou, pairs) ->
+            frame.
 
     Returns:
         Nested dict of numbers; write it with sorted keys.
@@ -52,4 +63,4 @@ def metrics(frames: dict[str, pd.DataFrame]) -> dict[str, Any]:
         ious = frames["iou"][frames["iou"]["part"] == part]
         for run, leaf in nest(ious.assign(key="iou"), ["run", "key", "class"], ["iou"]).items():
             tree[part][run]["iou"] = {name: one["iou"] for name, one in leaf["iou"].items() if one}
-    return tree
+    return tree | {"pairs": pairs_by_name(frames["pairs"])}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from reprise.errors import RepriseError
 from reprise.evaluation.confusion import Matrix, confusion, mean_iou, pixel_accuracy
@@ -14,69 +15,110 @@ from reprise.evaluation.prepared import Labels, Prepared
 from reprise.params import Params
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class ClassScore:
+    """A classification job: what it answered, image by image.
+
+    `report` and `select` are confusion matrices, rows = truth; `right` (images,) says which images
+    of the report role it got right, in the order of predictions.csv. `setting` is "" where a part
+    has none.
+    """
+
+    run: str
+    setting: str
+    seed: int
+    select: Matrix
+    report: Matrix
+    right: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class MaskScore:
-    """A segmentation job: its labels and the confusion matrix of each role, rows = truth."""
+    """A segmentation job: its labels, and confusion matrices whose rows are the truth.
+
+    `select` (classes, classes) is of the whole role, `images` (images, classes, classes) of each
+    image of the report role.
+    """
 
     run: str
     seed: int
     labels: Labels
     select: Matrix
-    report: Matrix
+    images: Matrix
+
+    @property
+    def report(self) -> Matrix:
+        """The confusion matrix of the whole report role."""
+        whole: Matrix = self.images.sum(axis=0)
+        return whole
 
 
-def score_classes(path: Path, prepared: Prepared) -> dict[str, float]:
+def score_classes(
+    path: Path, prepared: Prepared, run: str, seed: int, setting: str = ""
+) -> ClassScore:
     """Score one predictions.csv.
-
-    Returns:
-        correct, n, accuracy of the report role; select_correct, select_n, select_accuracy.
 
     Raises:
         RepriseError: see `read_predictions`; or a role has no image.
     """
     table = read_predictions(path, prepared)
-    score: dict[str, float] = {}
-    for role, prefix in (("report", ""), ("select", "select_")):
-        rows = table[table["role"] == role]
-        if rows.empty:
+    classes = len(prepared.labels.names)
+    roles = {}
+    for role in ("select", "report"):
+        roles[role] = table[table["role"] == role].sort_values("id", kind="stable")
+        if roles[role].empty:
             raise RepriseError(f"{path}: no image of the role {role}; prepare the set again")
-        correct = int((rows["label"] == rows["prediction"]).sum())
-        score |= {f"{prefix}correct": correct, f"{prefix}n": len(rows)}
-        score[f"{prefix}accuracy"] = correct / len(rows)
-    return score
+    select, report = (
+        confusion(rows["label"].to_numpy(), rows["prediction"].to_numpy(), classes)
+        for rows in roles.values()
+    )
+    right = (roles["report"]["label"] == roles["report"]["prediction"]).to_numpy()
+    return ClassScore(run, setting, seed, select, report, right)
 
 
-def classify_jobs(results: Path, stage: str, params: Params, prepared: Prepared) -> pd.DataFrame:
-    """Scores of every job of `classify` or `faces`: run, seed and what `score_classes` gives."""
+def classify_jobs(
+    results: Path, stage: str, params: Params, prepared: Prepared
+) -> list[ClassScore]:
+    """Scores of every job of `classify` or `faces`, in the order of params.yaml."""
     block = params.classify if stage == "classify" else params.faces
-    rows = [
-        {"run": run, "seed": seed}
-        | score_classes(results / stage / run / str(seed) / "predictions.csv", prepared)
+    folder = results / stage
+    return [
+        score_classes(folder / run / str(seed) / "predictions.csv", prepared, run, seed)
         for run in block.runs
         for seed in block.seeds
     ]
-    return pd.DataFrame(rows)
 
 
-def finetune_jobs(results: Path, params: Params, prepared: Prepared) -> pd.DataFrame:
-    """Scores of every job of `finetune`: run, setting, seed and what `score_classes` gives."""
+def finetune_jobs(results: Path, params: Params, prepared: Prepared) -> list[ClassScore]:
+    """Scores of every job of `finetune`, in the order of params.yaml, settings A to E."""
     block = params.finetune
-    rows = [
-        {"run": run, "setting": setting, "seed": seed}
-        | score_classes(
-            results / "finetune" / run / setting / str(seed) / "predictions.csv", prepared
+    folder = results / "finetune"
+    return [
+        score_classes(
+            folder / run / setting / str(seed) / "predictions.csv", prepared, run, seed, setting
         )
         for run in block.runs
         for setting in block.settings.all
         for seed in block.seeds
     ]
+
+
+def class_frame(scores: list[ClassScore]) -> pd.DataFrame:
+    """One row a job: run, setting, seed; correct, n, accuracy; the same of the select role."""
+    rows = []
+    for score in scores:
+        row = {"run": score.run, "setting": score.setting, "seed": score.seed}
+        for matrix, prefix in ((score.report, ""), (score.select, "select_")):
+            correct, n = int(np.trace(matrix)), int(matrix.sum())
+            row |= {f"{prefix}correct": correct, f"{prefix}n": n, f"{prefix}accuracy": correct / n}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
 def score_masks(
     folder: Path, prepared: Prepared, role: str, merge: int | None
 ) -> tuple[Labels, Matrix]:
-    """Sum the confusion matrix of all images of a role.
+    """The classes, and the confusion matrix of each image of a role, (images, classes, classes).
 
     Args:
         folder: holds one `<id>.png` for each image.
@@ -89,21 +131,22 @@ def score_masks(
     """
     labels, table = prepared.merged(merge)
     truth = prepared.truth()
-    matrix = np.zeros((len(labels.names), len(labels.names)), np.int64)
-    for row in prepared.rows(role):
+    rows = prepared.rows(role)
+    matrices = np.zeros((len(rows), len(labels.names), len(labels.names)), np.int64)
+    for matrix, row in zip(matrices, rows, strict=True):
         name = prepared.index["id"].iloc[row]
         label_map = table[truth[row]]
         mask = read_mask(folder / f"{name}.png", label_map.shape, labels)
         try:
-            matrix += confusion(label_map, mask, len(labels.names), labels.ignore)
+            matrix[:] = confusion(label_map, mask, len(labels.names), labels.ignore)
         except ValueError as error:
             path = prepared.folder / "labels.npy"
             raise RepriseError(f"{path}: image '{name}': {error}; prepare the set again") from None
-    if not matrix.any():
+    if not matrices.any():
         raise RepriseError(
             f"{prepared.folder}: no labelled pixel of the role {role}; prepare again"
         )
-    return labels, matrix
+    return labels, matrices
 
 
 def segment_jobs(results: Path, stage: str, params: Params, prepared: Prepared) -> list[MaskScore]:
@@ -116,7 +159,7 @@ def segment_jobs(results: Path, stage: str, params: Params, prepared: Prepared) 
             merge = block.recipes[run].merge
             labels, select = score_masks(folder, prepared, "select", merge)
             _, report = score_masks(folder, prepared, "report", merge)
-            scores.append(MaskScore(run, seed, labels, select, report))
+            scores.append(MaskScore(run, seed, labels, select.sum(axis=0), report))
     return scores
 
 

@@ -5,18 +5,21 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from reprise.evaluation.families import Compared
 from reprise.evaluation.markdown import (
     Column,
     Table,
+    between,
+    both,
     counts,
     document,
-    interval,
     markdown,
     share,
     text,
 )
-from reprise.evaluation.means import mean_accuracy, mean_masks
+from reprise.evaluation.means import mean_accuracy, mean_masks, with_intervals
 from reprise.evaluation.prepared import Labels, Prepared
+from reprise.evaluation.resampling import DRAWS
 from reprise.evaluation.scores import MaskScore
 
 START = {"scratch": "none", "supervised": "supervised", "byol": "BYOL"}
@@ -25,36 +28,45 @@ START = {"scratch": "none", "supervised": "supervised", "byol": "BYOL"}
 ACCURACY = [
     Column("Report accuracy", share("accuracy")),
     Column("sd", share("accuracy_sd")),
-    Column("95 % interval", interval),
+    Column("95 % interval", between("accuracy_low", "accuracy_high")),
+    Column("images and seeds", both("accuracy")),
     Column("k/n", counts),
     Column("Select accuracy", share("select_accuracy")),
     Column("Seeds", text("seeds")),
 ]
 
 
+# Does pretraining help, by labels or without; which helps more, tuned whole or frozen?
+ASKED = [["B", "A"], ["C", "A"], ["C", "B"], ["E", "D"]]
 NO_RUN = "No run of this part in params.yaml."
 
 
-def classify_table(jobs: pd.DataFrame, prepared: Prepared) -> Table:
+def classify_table(jobs: pd.DataFrame, compared: Compared, prepared: Prepared) -> Table:
     """Runs of `classify` or `faces`."""
-    frame = mean_accuracy(jobs, ["run"])
+    frame = with_intervals(mean_accuracy(jobs, ["run"]), "accuracy", compared.estimates)
     if frame.empty:
         return Table(frame, NO_RUN + "\n")
     columns = [Column("Run", text("run")), *ACCURACY]
-    return Table(frame, document(markdown(frame, columns), accuracy_note(frame, prepared)))
+    notes = [accuracy_note(frame, prepared), *said(compared.pairs)]
+    return Table(frame, document(markdown(frame, columns), *notes))
 
 
 def finetune_table(
-    jobs: pd.DataFrame, prepared: Prepared, setup: Callable[[str, str], tuple[str, bool]]
+    jobs: pd.DataFrame,
+    compared: Compared,
+    prepared: Prepared,
+    setup: Callable[[str, str], tuple[str, bool]],
 ) -> Table:
     """Settings A to E of each run.
 
     Args:
-        jobs: from `finetune_jobs`.
+        jobs: from `class_frame`.
+        compared: the intervals and pairs of these jobs.
         prepared: the data set they were fine-tuned on.
         setup: (run, setting) -> (where it starts: scratch, supervised or byol; frozen).
     """
-    frame = mean_accuracy(jobs, ["run", "setting"])
+    means = mean_accuracy(jobs, ["run", "setting"])
+    frame = with_intervals(means, "accuracy", compared.estimates)
     setups = [
         setup(run, setting) for run, setting in zip(frame["run"], frame["setting"], strict=True)
     ]
@@ -72,7 +84,9 @@ def finetune_table(
     ]
     if frame["run"].nunique() > 1:
         columns.insert(0, Column("Run", text("run")))
-    return Table(frame, document(markdown(frame, columns), accuracy_note(frame, prepared)))
+    asked = [list(pair) in ASKED for pair in compared.pairs[["second", "first"]].values.tolist()]
+    notes = [accuracy_note(frame, prepared), *said(compared.pairs[asked])]
+    return Table(frame, document(markdown(frame, columns), *notes))
 
 
 def accuracy_note(frame: pd.DataFrame, prepared: Prepared) -> str:
@@ -86,28 +100,33 @@ def accuracy_note(frame: pd.DataFrame, prepared: Prepared) -> str:
         f"Data set {prepared.name}: trained on {len(train)} images, the epoch chosen on "
         f"{len(prepared.rows('select'))} (role select), the accuracy measured on {len(report)} "
         f"(role report). {_seeds(seeds)} k/n counts all seeds, the interval "
-        f"is Wilson's at n = {len(report)}. "
+        f"is Wilson's at n = {len(report)}; of images and seeds, Student's. "
         f"Always answering '{prepared.labels.names[common]}', the commonest class of train, "
         f"gives {guess:.4f}."
     )
 
 
-def segment_table(jobs: pd.DataFrame, scores: list[MaskScore], prepared: Prepared) -> Table:
+def segment_table(
+    jobs: pd.DataFrame, compared: Compared, scores: list[MaskScore], prepared: Prepared
+) -> Table:
     """Runs of `segment` or `street`."""
-    frame = mean_masks(jobs, len(prepared.rows("report")))
+    means = mean_masks(jobs, len(prepared.rows("report")))
+    frame = with_intervals(means, "miou", compared.estimates)
     if frame.empty:
         return Table(frame, NO_RUN + "\n")
     columns = [
         Column("Run", text("run")),
         Column("Report mIoU", share("miou")),
         Column("sd", share("miou_sd")),
+        Column("95 % interval", between("miou_low", "miou_high")),
+        Column("images and seeds", both("miou")),
         Column("mIoU over", lambda row: f"{row['counted']} of {row['declared']} classes"),
         Column("Pixel accuracy", share("pixel_accuracy")),
         Column("Select mIoU", share("select_miou")),
         Column("Images", text("images")),
         Column("Seeds", text("seeds")),
     ]
-    notes = [mask_note(frame, prepared), *_class_notes(scores)]
+    notes = [mask_note(frame, prepared), *said(compared.pairs), *_class_notes(scores)]
     return Table(frame, document(markdown(frame, columns), *notes))
 
 
@@ -119,8 +138,19 @@ def mask_note(frame: pd.DataFrame, prepared: Prepared) -> str:
         f"chosen on {len(prepared.rows('select'))} (role select), measured on "
         f"{len(prepared.rows('report'))} (role report, {int(frame['pixels'].max())} labelled "
         f"pixels). {_seeds(seeds)} One confusion matrix over the whole role; a "
-        f"class that is neither in the truth nor predicted is left out of the mean."
+        f"class that is neither in the truth nor predicted is left out of the mean. The "
+        f"interval is that of {DRAWS} resamples of the images."
     )
+
+
+def said(pairs: pd.DataFrame) -> list[str]:
+    """The sentences of these pairs, a paragraph for each run."""
+    blocks = []
+    for name, rows in pairs.groupby("run", sort=False) if len(pairs) else ():
+        run = str(name)
+        lead = f"Run {run}: " if run else ""
+        blocks.append(lead + " ".join(rows["said"]))
+    return blocks
 
 
 def _class_notes(scores: list[MaskScore]) -> list[str]:

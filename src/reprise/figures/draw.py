@@ -1,47 +1,78 @@
 """A figure by its name."""
 
 from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
 
 from reprise.errors import RepriseError
+from reprise.figures.confusion import confusions
 from reprise.figures.curves import curves
 from reprise.figures.embeddings import embeddings
+from reprise.figures.epochs import epochs
 from reprise.figures.finetune import finetune
 from reprise.figures.iou import iou
 from reprise.figures.masks import masks
-from reprise.figures.style import house_style, png
+from reprise.figures.mistakes import mistakes
+from reprise.figures.pairs import pairs
+from reprise.figures.style import house_style, png, svg
 from reprise.params import Params
 
 FIGURES = (
     "curves",
+    "epochs",
     "pca_classify",
     "tsne_classify",
     "pca_finetune",
     "tsne_finetune",
     "finetune",
+    "pairs",
     "masks_segment",
     "masks_street",
     "iou",
+    "confusion_classify",
+    "confusion_faces",
+    "confusion_finetune",
+    "confusion_segment",
+    "confusion_street",
+    "mistakes_classify",
+    "mistakes_faces",
+    "mistakes_finetune",
 )
 
 
-def draw(name: str, results: Path, params: Params) -> bytes:
-    """Draw one of FIGURES from what lies in `results`; PNG bytes, the same each time.
+class Drawn(NamedTuple):
+    """A figure in both forms."""
+
+    png: bytes
+    svg: bytes
+
+
+def draw(name: str, results: Path, params: Params) -> Drawn:
+    """Draw one of FIGURES from what lies in `results`; the same bytes each time.
 
     Raises:
         RepriseError: there is no such figure, or a file it is made of is missing or wrong.
     """
     with house_style():
-        match name.partition("_"):
-            case ("curves", _, ""):
-                figure = curves(results, params)
-            case ("finetune", _, ""):
-                figure = finetune(results)
-            case ("iou", _, ""):
-                figure = iou(results)
-            case ("pca" | "tsne" as method, _, "classify" | "finetune" as source):
-                figure = embeddings(results, params, method, source)
-            case ("masks", _, "segment" | "street" as part):
-                figure = masks(results, params, part)
-            case _:
-                raise RepriseError(f"figure '{name}': unknown; use one of {', '.join(FIGURES)}")
-        return png(figure, params.plot.dpi)
+        figure = _figure(name, results, params)
+        return Drawn(png(figure, params.plot.dpi), svg(figure))
+
+
+def _figure(name: str, results: Path, params: Params) -> Figure:
+    if name not in FIGURES:
+        raise RepriseError(f"figure '{name}': unknown; use one of {', '.join(FIGURES)}")
+    match name.split("_"):
+        case ["curves"]:
+            return curves(results, params)
+        case ["pca" | "tsne" as method, source]:
+            return embeddings(results, params, method, source)
+        case ["masks", part]:
+            return masks(results, params, part)
+        case ["confusion", part]:
+            return confusions(results, part)
+        case ["mistakes", part]:
+            return mistakes(results, params, part)
+        case _:
+            tables = {"epochs": epochs, "finetune": finetune, "iou": iou, "pairs": pairs}
+            return tables[name](results)

@@ -17,7 +17,8 @@ def finetune(results: Path) -> Figure:
     """Draw tables/finetune.csv and the seeds of tables/seeds.csv; one panel a run."""
     table = read_table(
         results / "tables" / "finetune.csv",
-        ["run", "setting", "pretraining", "tuned", "accuracy", "accuracy_low", "accuracy_high"],
+        ["run", "setting", "pretraining", "tuned", "accuracy", "accuracy_low", "accuracy_high"]
+        + ["accuracy_both_low", "accuracy_both_high"],
     )
     seeds = read_table(results / "tables" / "seeds.csv", ["part", "run", "setting", "report"])
     runs = list(dict.fromkeys(table["run"]))
@@ -45,19 +46,25 @@ def _bars(axes: Axes, table: pd.DataFrame, seeds: pd.DataFrame) -> None:
         label = f"pretraining: {kind}"
         axes.bar(own.index, own["accuracy"], 0.62, hatch=hatches, label=label, **look)
     reach = np.array([mean - table["accuracy_low"], table["accuracy_high"] - mean])
-    whisker: dict[str, Any] = {"fmt": "none", "ecolor": style.INK, "elinewidth": 1.1, "capsize": 4}
-    axes.errorbar(table.index, mean, reach, label="95 % interval (Wilson)", **whisker)
+    whisker: dict[str, Any] = {"fmt": "none", "ecolor": style.INK, "elinewidth": 1.6, "capsize": 4}
+    axes.errorbar(table.index - 0.22, mean, reach, label="95 %, images (Wilson)", **whisker)
+    if table["accuracy_both_low"].notna().any():
+        low, high = (table[f"accuracy_both_{end}"] for end in ("low", "high"))
+        thin = whisker | {"elinewidth": 0.9, "capsize": 2}
+        whole = np.array([mean - low, high - mean])
+        axes.errorbar(table.index + 0.22, mean, whole, label="95 %, images and seeds", **thin)
     for place, row in enumerate(table.to_dict("records")):
         own_seeds = seeds.loc[seeds["setting"] == row["setting"], "report"].to_numpy()
         _points(axes, place, own_seeds)
-        top = max(row["accuracy_high"], *own_seeds)
+        top = np.nanmax([row["accuracy_high"], row["accuracy_both_high"], *own_seeds])
         look = {"textcoords": "offset points", "ha": "center", "fontweight": "bold"}
         axes.annotate(f"{row['accuracy']:.3f}", (place, top), (0, 6), **look)
     tuned = table["tuned"].str.replace(" ", "\n")
     axes.set_xticks(table.index, (table["setting"] + "\n" + tuned).tolist())
     axes.set_ylabel("report accuracy")
     axes.grid(False, axis="x")
-    style.unit_axis(axes, [*table["accuracy_high"], *seeds["report"]])
+    highest = [*table["accuracy_high"], *table["accuracy_both_high"], *seeds["report"]]
+    style.unit_axis(axes, highest)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 

@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from reprise.errors import RepriseError
+from reprise.evaluation.confusion import confusion, mean_iou, pixel_accuracy
 from reprise.evaluation.predictions import read_mask
 from reprise.evaluation.prepared import Labels, Prepared, read_prepared
 from reprise.figures import style
@@ -17,6 +18,9 @@ from reprise.params import Params
 
 MOMENTS = ("early", "middle", "final")
 UNLABELLED = (0, 0, 0)
+RIGHT = (229, 229, 229)
+WRONG = (213, 94, 0)  # told from RIGHT by lightness too
+Mask = NDArray[np.uint8]
 COLUMNS = 6  # of the legend
 
 
@@ -35,14 +39,14 @@ def masks(results: Path, params: Params, part: str) -> Figure:
     jobs = [(image, run) for image in block.images for run in block.runs]
     sets = list(dict.fromkeys(prepared.merged(block.recipes[run].merge)[0] for run in block.runs))
     heights = [1.66 * len(jobs) + 0.3] + [0.1 + 0.19 * _lines(labels) for labels in sets]
-    figure = style.new_figure(8.2, sum(heights))
+    figure = style.new_figure(9.4, sum(heights))
     body, *feet = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    grid = body.subplots(len(jobs), 2 + len(MOMENTS), squeeze=False)
+    grid = body.subplots(len(jobs), 3 + len(MOMENTS), squeeze=False)
     for axes, (image, run) in zip(grid, jobs, strict=True):
         folder = results / part / run / str(block.seeds[0]) / "masks"
         _row(axes, folder, prepared, image, block.recipes[run].merge)
         axes[0].set_ylabel(f"{image}\n{run}", fontsize=8)
-    for axes, title in zip(grid[0], ("image", "truth", *MOMENTS), strict=True):
+    for axes, title in zip(grid[0], ("image", "truth", *MOMENTS, "wrong at the end"), strict=True):
         axes.set_title(title)
     for foot, labels in zip(feet, sets, strict=True):
         foot.legend(
@@ -65,7 +69,10 @@ def _row(
             raise RepriseError(f"{folder / 'epochs.json'}: no epoch for '{moment}'; train again")
         mask = read_mask(folder / f"{image}_{moment}.png", truth.shape, labels)
         pictures.append(paint(mask, labels))
-        notes.append(f"epoch {epochs[moment]}")
+        notes.append(f"epoch {epochs[moment]}, mIoU {image_miou(truth, mask, labels):.3f}")
+    pictures.append(errors(truth, mask, labels))
+    matrix = confusion(truth, mask, len(labels.names), labels.ignore)
+    notes.append(f"{100 * (1 - pixel_accuracy(matrix)):.1f} % of the pixels")
     for one, picture, note in zip(axes, pictures, notes, strict=True):
         _show(one, picture, note)
 
@@ -76,6 +83,23 @@ def _show(axes: Axes, picture: NDArray[np.uint8], note: str) -> None:
     axes.set_xlabel(note, fontsize=7.5, labelpad=2)
     axes.grid(False)
     axes.spines[:].set_visible(True)
+
+
+def image_miou(truth: Mask, mask: Mask, labels: Labels) -> float:
+    """mIoU of one image, over the classes that are in its truth or its mask; NaN without a label.
+
+    The mIoU of a table is of the whole role instead, and is not the mean of these.
+    """
+    matrix = confusion(truth, mask, len(labels.names), labels.ignore)
+    return mean_iou(matrix, labels.declared).value
+
+
+def errors(truth: Mask, mask: Mask, labels: Labels) -> Mask:
+    """(H, W, 3) uint8: wrong pixels in WRONG, right ones in RIGHT, those without a label black."""
+    right, wrong = np.array([RIGHT, WRONG], np.uint8)
+    picture: Mask = np.where((truth == mask)[..., None], right, wrong)
+    picture[truth == labels.ignore] = UNLABELLED
+    return picture
 
 
 def paint(mask: NDArray[np.uint8], labels: Labels) -> NDArray[np.uint8]:

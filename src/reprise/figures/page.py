@@ -1,8 +1,16 @@
 """The pieces of an HTML page: everything that comes from a file is escaped here."""
 
 import base64
+import json
 import re
 from html import escape
+from typing import Any
+
+from reprise.errors import RepriseError
+
+# no request leaves the page; Vega compiles its expressions, so it needs eval
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+POLICY += "script-src 'unsafe-inline' 'unsafe-eval'"
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2327; --soft: #5b656d; --line: #d8dde1;
@@ -28,6 +36,8 @@ table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabu
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; }
 thead th { border-bottom: 2px solid var(--soft); }
+tbody th, td { white-space: nowrap; }
+table.words td { white-space: normal; min-width: 6rem; }
 tr > :first-child { text-align: left; }
 table.words th, table.words td { text-align: left; }
 figure { margin: 1.2rem 0; }
@@ -38,6 +48,25 @@ details { margin: .5rem 0; }
 summary { cursor: pointer; }
 pre { overflow-x: auto; padding: .7rem .9rem; background: var(--card); border-radius: 6px;
   font: .85rem/1.45 ui-monospace, "DejaVu Sans Mono", monospace; }
+thead button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
+  text-align: inherit; cursor: pointer; }
+thead button::after { content: " ↕"; color: var(--soft); }
+[aria-sort="ascending"] button::after { content: " ↑"; color: inherit; }
+[aria-sort="descending"] button::after { content: " ↓"; color: inherit; }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.skip { position: absolute; left: -99rem; }
+.skip:focus { left: 1rem; top: .5rem; padding: .4rem .8rem; background: var(--card); }
+.live { margin: 1.2rem 0; }
+.live .chart { display: block; overflow-x: auto; padding: .5rem; color: #1d2327; background: #fff;
+  border: 1px solid var(--line); border-radius: 6px; }
+.vega-bind { display: inline-block; margin: .3rem 1.2rem .3rem 0; }
+.vega-bind-name { display: inline-block; min-width: 4rem; }
+.chart input, .chart select { font: inherit; color: #1d2327; background: #fff;
+  vertical-align: middle; max-width: 15rem; }
+.hole { border-left: 4px solid #c0392b; padding: .3rem 0 .3rem .8rem; }
+.digest { font-family: ui-monospace, "DejaVu Sans Mono", monospace; }
+@media print { .live, nav { display: none; } h2, h3 { break-after: avoid; }
+  figure, tr { break-inside: avoid; } details::details-content { content-visibility: visible; } }
 @media print { .scroll, pre { overflow: visible; } pre { white-space: pre-wrap; } }
 """
 
@@ -67,9 +96,10 @@ def table(headings: list[str], rows: list[list[str]], name: str, kind: str = "")
 
 
 def figure(data: bytes, alt: str, caption: str) -> str:
-    """A picture inside the page: PNG bytes, what they show for who cannot see it, and a caption."""
-    source = "data:image/png;base64," + base64.b64encode(data).decode()
-    width, height = png_size(data)
+    """A picture inside the page: PNG or SVG, what it shows for who cannot see it, and a caption."""
+    is_png = data.startswith(b"\x89PNG")
+    kind, (width, height) = ("png", png_size(data)) if is_png else ("svg+xml", svg_size(data))
+    source = f"data:image/{kind};base64," + base64.b64encode(data).decode()
     return (
         f'<figure>\n<img src="{source}" alt="{escape(alt)}" width="{width}" height="{height}">\n'
         f"<figcaption>{escape(caption)}</figcaption>\n</figure>\n"
@@ -79,6 +109,36 @@ def figure(data: bytes, alt: str, caption: str) -> str:
 def png_size(data: bytes) -> tuple[int, int]:
     """Width and height, from the first chunk (PNG specification, 11.2.2)."""
     return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+
+
+def svg_size(data: bytes) -> tuple[int, int]:
+    """Width and height in CSS pixels of an SVG whose first tag gives them in points."""
+    size = re.search(rb'<svg[^>]* width="([0-9.]+)pt" height="([0-9.]+)pt"', data)
+    if size is None:
+        raise RepriseError("an SVG gives no width and height in points; draw it again")
+    return round(float(size[1]) * 96 / 72), round(float(size[2]) * 96 / 72)
+
+
+def hole(text: str) -> str:
+    """A place where something is missing, and why."""
+    return f'<p class="hole" role="note">{escape(text)}</p>\n'
+
+
+def live(name: str, spec: dict[str, Any], about: str) -> str:
+    """A chart that the page's script draws; hidden, with all it says, where scripts are off.
+
+    Args:
+        name: plain text, of the chart.
+        spec: a Vega-Lite specification.
+        about: plain text: what can be done with it.
+    """
+    # "<" would let a name in the data end the script
+    data = json.dumps(spec, separators=(",", ":"), sort_keys=True).replace("<", "\\u003c")
+    return (
+        f'<div class="live" role="group" aria-label="{escape(name)}" hidden>\n'
+        f'<p class="note">{escape(about)}</p>\n<div class="chart"></div>\n'
+        f'<script type="application/json">{data}</script>\n</div>\n'
+    )
 
 
 def code(text: str) -> str:
@@ -122,13 +182,14 @@ def cells(line: str) -> list[str]:
     return [re.sub(r"\\(.)", r"\1", cell.strip()) for cell in joined[1:-1]]
 
 
-def page(title: str, sections: list[tuple[str, str, str]], lead: str) -> str:
+def page(title: str, sections: list[tuple[str, str, str]], lead: str, script: str) -> str:
     """The whole page.
 
     Args:
         title: plain text.
         sections: (anchor, heading, HTML).
         lead: HTML below the title.
+        script: JavaScript for the end of the page.
     """
     links = "".join(
         f'<li><a href="#{escape(anchor)}">{escape(heading)}</a></li>\n'
@@ -138,10 +199,13 @@ def page(title: str, sections: list[tuple[str, str, str]], lead: str) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        '<a class="skip" href="#content">To the content</a>\n<header>\n'
         f"<h1>{escape(title)}</h1>\n{lead}</header>\n"
-        f'<nav aria-label="Contents">\n<ul>\n{links}</ul>\n</nav>\n<main>\n{body}</main>\n'
-        "</body>\n</html>\n"
+        f'<nav aria-label="Contents">\n<ul>\n{links}</ul>\n</nav>\n'
+        f'<main id="content">\n{body}</main>\n'
+        f"<script>{script}</script>\n</body>\n</html>\n"
     )
 
 

@@ -1,20 +1,20 @@
 """One self-contained page of every table and figure, and how each number was made."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import yaml
 
-from reprise.errors import RepriseError
-from reprise.evaluation.compare import compare_settings
 from reprise.evaluation.evaluate import data_sets
-from reprise.evaluation.prepared import Prepared, read_prepared, read_table
-from reprise.figures import page
+from reprise.evaluation.prepared import Prepared, read_prepared
+from reprise.evaluation.tables import ASKED as ASKED_PAIRS
+from reprise.figures import interactive, page
 from reprise.figures.embeddings import METHODS, shown
 from reprise.figures.limits import limits
-from reprise.files import read_json
+from reprise.figures.made import made
+from reprise.figures.scripts import scripts
+from reprise.figures.sources import Sources
 from reprise.params import Params
 
 LEAD = (
@@ -34,188 +34,227 @@ ASKED = [
 ]
 
 
-def report(results: Path, params: Params) -> str:
+def report(results: Path, params: Params) -> tuple[str, list[str]]:
     """Build the page.
 
     Args:
-        results: folder with metrics.json, tables/, figures/ and prepare/<data set>/.
+        results: folder with metrics.json, digests.csv, tables/, figures/, vector/, embed/, the
+            masks that are shown, and prepare/<data set>/.
         params: the configuration the results were made with.
 
     Returns:
-        HTML that needs no other file; the same bytes for the same results.
+        HTML that needs no other file, the same bytes for the same results; and what was missing,
+        one line each, in whose place the page says so.
 
     Raises:
-        RepriseError: names the file that is missing.
+        RepriseError: a prepared data set is missing.
     """
-    metrics = read_json(results / "metrics.json")
-    sets = {name: read_prepared(results / "prepare" / name) for name in data_sets(params)}
-    ious = read_table(results / "tables" / "iou.csv", ["part", "run", "class", "iou", "share"])
-    said = limits(params, metrics, ious, sets)
+    sources = Sources(results)
+    every = {name: read_prepared(results / "prepare" / name) for name in data_sets(params)}
+    sets = {part: every[block.data] for part, block in params.stages.items()}
+    metrics = sources.json("metrics.json")
+    ious = sources.csv("tables/iou.csv", ["part", "run", "class", "iou", "share"])
     sections = [
         ("asked", "What was asked", page.bullets(ASKED)),
-        ("finetune", "Fine-tuning settings A to E", _finetune(results, params, metrics)),
-        ("classify", "Classification", _classify(results, params)),
-        ("faces", "Faces", _table(results, "faces")),
-        ("segment", "Segmentation", _masks(results, params, "segment", sets[params.segment.data])),
-        (
-            "street",
-            "Segmentation with and without skips",
-            _masks(results, params, "street", sets[params.street.data]),
-        ),
-        ("classes", "IoU of each class", _classes(results, ious)),
-        ("training", "Training histories", _training(results)),
-        ("made", "How each number was made", _made(results, params)),
+        ("found", "What was found", _found(sources)),
+        ("finetune", "Fine-tuning settings A to E", _finetune(sources, params, metrics, sets)),
+        ("pairs", "Every difference", _pairs(sources)),
+        ("classify", "Classification", _classify(sources, params, sets)),
+        ("faces", "Faces", sources.table("faces") + _errors(sources, "faces")),
+        ("segment", "Segmentation", _masks(sources, params, "segment", sets)),
+        ("street", "Segmentation with and without skips", _masks(sources, params, "street", sets)),
+        ("classes", "IoU of each class", _classes(sources, ious)),
+        ("training", "Training histories", _training(sources)),
+        ("made", "How each number was made", made(sources, params)),
         (
             "limits",
             "What the numbers do not show",
-            page.bullets(said),
+            page.bullets(limits(params, metrics, ious, every)),
         ),
-        ("data", "Data sets", _data(sets)),
+        ("data", "Data sets", _data(every)),
     ]
-    return page.page("Reprise: results", sections, page.paragraph(LEAD))
+    charts = any('class="live"' in html for _, _, html in sections)
+    lead = page.paragraph(LEAD)
+    return page.page("Reprise: results", sections, lead, scripts(charts)), sources.holes
 
 
-def _table(results: Path, name: str) -> str:
-    path = results / "tables" / f"{name}.md"
-    try:
-        return page.markdown(path.read_text(), name)
-    except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; run `evaluate` first") from None
+def _found(sources: Sources) -> str:
+    """The sentences of the pairs that were asked for, the settled ones first."""
+    columns = ["part", "run", "second", "first", "shown", "said"]
+    pairs = sources.csv("tables/pairs.csv", columns).fillna({"run": ""})
+    settings = pairs["part"] == "finetune"
+    asked = np.array(
+        [pair in ASKED_PAIRS for pair in pairs[["second", "first"]].values.tolist()], bool
+    )
+    order = pairs[~settings | asked].sort_values("shown", ascending=False, kind="stable")
+    said = [
+        f"{row['part'].capitalize()}{', run ' + row['run'] if row['run'] else ''}: {row['said']}"
+        for row in order.to_dict("records")
+    ]
+    return page.bullets(said) if said else page.paragraph("No two runs to compare.")
 
 
-def _figure(results: Path, name: str, alt: str, caption: str) -> str:
-    path = results / "figures" / f"{name}.png"
-    try:
-        return page.figure(path.read_bytes(), alt, caption)
-    except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; run `plot` for this figure first") from None
-
-
-def _finetune(results: Path, params: Params, metrics: dict[str, Any]) -> str:
+def _finetune(
+    sources: Sources, params: Params, metrics: dict[str, Any], sets: dict[str, Prepared]
+) -> str:
     values = [
         f"{run} {setting} {one['accuracy']:.3f}"
-        for run, block in metrics["finetune"].items()
+        for run, block in metrics.get("finetune", {}).items()
         for setting, one in block.items()
     ]
-    said = [compare_settings(run, block) for run, block in metrics["finetune"].items()]
-    tables = _table(results, "finetune")
-    for sentence in said:  # it stands below the table in the file; here it leads
-        tables = tables.replace(page.paragraph(sentence, "note"), "")
     return "".join(
-        [page.paragraph(sentence, "said") for sentence in said]
-        + [
-            tables,
-            _figure(
-                results,
+        [
+            sources.table("finetune"),
+            sources.figure(
                 "finetune",
                 f"Bars of the mean report accuracy: {', '.join(values)}.",
-                "Mean report accuracy of each setting; a ring is one seed, hatched bars have a "
-                "frozen backbone, whiskers are 95 % intervals for one set of images.",
+                "Mean report accuracy of each setting. A ring is one seed, hatched bars have a "
+                "frozen backbone. Look at how far the rings of a bar lie apart, and compare "
+                "settings by their difference, further down, not by whether whiskers overlap.",
             ),
             "<h3>Pretraining</h3>\n",
-            _table(results, "pretrain"),
-            _embeddings(results, params, "finetune"),
+            sources.table("pretrain"),
+            _embeddings(sources, params, "finetune", sets),
+            _errors(sources, "finetune"),
         ]
     )
 
 
-def _classify(results: Path, params: Params) -> str:
-    return _table(results, "classify") + _embeddings(results, params, "classify")
+def _pairs(sources: Sources) -> str:
+    return (
+        sources.figure(
+            "pairs",
+            "Each pair's difference with its intervals; the same numbers stand in the table below.",
+            "The difference of each pair, in points. Look at whether the thin line, for other "
+            "images and other seeds, crosses zero: then these data do not tell the two apart. The "
+            "thick bar is for other images and these very networks. Filled marks are shown after "
+            "Holm's correction.",
+        )
+        + sources.table("pairs")
+        + page.details("McNemar's exact test of each seed", sources.table("mcnemar"))
+    )
 
 
-def _embeddings(results: Path, params: Params, source: str) -> str:
+def _classify(sources: Sources, params: Params, sets: dict[str, Prepared]) -> str:
+    return (
+        sources.table("classify")
+        + _embeddings(sources, params, "classify", sets)
+        + _errors(sources, "classify")
+    )
+
+
+def _errors(sources: Sources, part: str) -> str:
+    """The confusion matrices and the surest mistakes of a part that names the class of an image."""
+    return _confusion(sources, part) + sources.figure(
+        f"mistakes_{part}",
+        f"Images of {part} that were taken for another class with the highest confidence.",
+        "The mistakes that each run was surest of: above the image what it was taken for, with the "
+        "confidence, below it what it is. Look for labels that are themselves in doubt.",
+    )
+
+
+def _confusion(sources: Sources, part: str) -> str:
+    return sources.figure(
+        f"confusion_{part}",
+        f"Confusion matrices of {part}; the commonest mistakes stand in a table further down.",
+        "Rows are the truth, columns what it was taken for, in per cent of the row, all seeds "
+        "together. Look for dark cells off the diagonal, and for rows with few counts.",
+    )
+
+
+def _embeddings(sources: Sources, params: Params, source: str, sets: dict[str, Prepared]) -> str:
     who = shown(params, source)
     options = params.embed
     captions = {
-        "pca": f"The two leading principal components of {who}, each epoch on its own axes.",
+        "pca": f"The two leading principal components of {who}, each epoch on its own axes, whose "
+        "share of the variance is given. Look at which classes leave the crowd from epoch to "
+        "epoch.",
         "tsne": (
             f"t-SNE of {who}: PCA to at most {options.components} components, perplexity "
-            f"{options.perplexity:g}, seed {options.seed}, at most {options.points} images. "
-            "Distances between groups have no meaning."
+            f"{options.perplexity:g}, seed {options.seed}, at most {options.points} images; each "
+            "epoch goes on from the layout of the one before. Look at which classes stay mixed. "
+            "Distances between groups have no meaning. Trustworthiness says how many neighbours "
+            "are true ones, the kNN accuracy how well the layout, and the features it was made "
+            "of, tell the classes apart."
         ),
     }
     made = ""
     for method in options.methods:
         alt = f"Scatter plots by epoch, coloured by class: {METHODS[method]} of {who}."
-        made += _figure(results, f"{method}_{source}", alt, captions[method])
-    return made
+        made += sources.figure(f"{method}_{source}", alt, captions[method])
+    return made + sources.attempt(
+        lambda: page.live(
+            f"Layouts of {who}",
+            interactive.points(sources.results, params, source, sets[source]),
+            "The same points: step through the epochs, choose a class, hover over a point to name "
+            "its image, scroll or drag to zoom and move, double-click to go back.",
+        )
+    )
 
 
-def _masks(results: Path, params: Params, part: str, prepared: Prepared) -> str:
+def _masks(sources: Sources, params: Params, part: str, sets: dict[str, Prepared]) -> str:
     block = params.segment if part == "segment" else params.street
+    prepared = sets[part]
     seed = f", seed {block.seeds[0]}" if block.seeds else ""
     roles = [prepared.index["role"].iloc[prepared.row(image)] for image in block.images]
     named = [f"{image} ({role})" for image, role in zip(block.images, roles, strict=True)]
-    figure = _figure(
-        results,
+    figure = sources.figure(
         f"masks_{part}",
         f"Images {', '.join(block.images)} with their truth and the masks of "
-        f"{', '.join(block.runs)} at an early, a middle and the final epoch.",
-        f"Each row: image, truth, and the masks of one run at three epochs{seed}. The images are "
+        f"{', '.join(block.runs)} at an early, a middle and the final epoch, and the wrong pixels.",
+        f"Each row: image, truth, the masks of one run at three epochs{seed}, and the pixels that "
+        "are wrong at the end. The mIoU is of that image alone, over the classes in its truth or "
+        "its mask. Look at whether what is wrong are the borders or whole regions. The images are "
         f"named in params.yaml; their roles: {', '.join(named)}.",
     )
-    return _table(results, part) + figure
+
+    def explorer() -> str:
+        spec = interactive.label_maps(sources.results, params, part, prepared)
+        about = (
+            "The same masks: choose image, run and moment of training, or one class; hover over a "
+            "region to name it, scroll or drag to zoom and move all four pictures together."
+        )
+        return page.live(f"Label maps of {part}", spec, about) if spec else ""
+
+    return sources.table(part) + figure + sources.attempt(explorer) + _confusion(sources, part)
 
 
-def _classes(results: Path, ious: pd.DataFrame) -> str:
+def _classes(sources: Sources, ious: pd.DataFrame) -> str:
     best = [
         f"{row['part']} {row['run']} {row['class']} {row['iou']:.2f}"
         for row in ious.to_dict("records")
         if not pd.isna(row["iou"])
     ]
-    figure = _figure(
-        results,
+    figure = sources.figure(
         "iou",
         f"Bars of the IoU of each class: {', '.join(best)}.",
-        "IoU of each class on the report role; beside its name, the share of the labelled pixels.",
+        "IoU of each class on the report role; beside its name, the share of the labelled pixels. "
+        "Look at the rare classes: each weighs as much in the mIoU as a common one.",
     )
-    return figure + _table(results, "iou")
+    mistakes = page.details("The commonest mistakes", sources.table("confusion"))
+    return figure + sources.table("iou") + mistakes
 
 
-def _training(results: Path) -> str:
-    return _figure(
-        results,
+def _training(sources: Sources) -> str:
+    curves = sources.figure(
         "curves",
         "Training loss and select score over the epochs of every run.",
         "One row a part: the training loss, and the score that is watched on held-out images. "
-        "Seeds of one run share a colour; a ring marks the epoch that was kept.",
-    ) + page.details("Every training job", _table(results, "seeds"))
-
-
-def _made(results: Path, params: Params) -> str:
-    made = [
-        page.paragraph(
-            "Each number comes from predictions that lie in the results folder. The values below "
-            "are those of params.yaml, with defaults filled in; the command rebuilds what is out "
-            "of date of that part, and nothing else."
-        )
-    ]
-    for part, block in params.stages.items():
-        if not block.runs:
-            continue
-        values = yaml.safe_dump(block.model_dump(exclude_none=True), sort_keys=False)
-        made.append(f"<h3>{part}</h3>\n")
-        made.append(page.code(f"snakemake --cores 4 {target(part, params)}"))
-        made.append(page.details(f"Parameters of {part}", page.code(values)))
-    made.append("<h3>Everything</h3>\n" + page.code("snakemake --cores 4"))
-    return "".join(made)
-
-
-def target(part: str, params: Params) -> str:
-    """The files whose making runs every job of a part; in braces, as a shell expands them."""
-    block = params.stages[part]
-    levels: list[Sequence[str | int]] = [block.runs]
-    if part == "pretrain":
-        levels.append(params.pretrain.methods)
-    if part == "finetune":
-        levels.append(params.finetune.settings.all)
-    levels.append(getattr(block, "seeds", []))
-    folders = [_braces([str(name) for name in level]) for level in levels if level]
-    return "/".join(["results", part, *folders, "history.csv"])
-
-
-def _braces(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else "{" + ",".join(names) + "}"
+        "Seeds of one run share a colour; a ring marks the epoch that was kept. Look for scores "
+        "that still rise at the end.",
+    )
+    epochs = sources.figure(
+        "epochs",
+        "The first epoch near the best and the kept epoch of every training; see the table below.",
+        "Squares: the first epoch whose select score is near the best of its history. Rings: the "
+        "epoch that was kept. A mark at the end of its bar asks for more epochs.",
+    )
+    return (
+        curves
+        + epochs
+        + page.details("Epochs of every training job", sources.table("epochs"))
+        + page.details("Scores of every training job", sources.table("seeds"))
+    )
 
 
 def _data(sets: dict[str, Prepared]) -> str:

@@ -1,4 +1,4 @@
-"""One look for every figure, and PNG files that are the same bytes each time."""
+"""One look for every figure, and PNG and SVG files that are the same bytes each time."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -67,6 +67,14 @@ def png(figure: Figure, dpi: int) -> bytes:
     return stream.getvalue()
 
 
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG, letters as outlines; nothing in it tells the version, host or time."""
+    stream = io.BytesIO()
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    figure.savefig(stream, format="svg", metadata=nothing)
+    return stream.getvalue()
+
+
 def notice(message: str) -> Figure:
     """A figure that only says why there is nothing to show."""
     figure = new_figure(6.0, 1.2)
@@ -82,6 +90,11 @@ def color(position: int) -> str:
 def mark(position: int) -> tuple[str, str]:
     """Colour and marker of the n-th class; the pair repeats only after 7 x 8 classes."""
     return color(position), MARKERS[position // len(CYCLE) % len(MARKERS)]
+
+
+def cut(name: str, longest: int) -> str:
+    """A name of at most `longest` letters, the last one an ellipsis where some were left out."""
+    return name if len(name) <= longest else name[: longest - 1] + "\u2026"
 
 
 def unit_axis(axes: Axes, values: Sequence[float]) -> None:
