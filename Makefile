@@ -16,7 +16,7 @@ export PATH
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema data weights readme verify bench bench-gpu clean
+.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema data weights show readme verify bench bench-gpu clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -39,8 +39,7 @@ $(PEERS): $(READY) requirements-peers.txt
 
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
 	snakemake --cores $(CORES) --quiet rules
-	@tail -n +1 -q results/tables/{finetune,classify,faces,segment,street}.md
-	@echo "The report with all tables and figures: results/report.html"
+	@python -m reprise.pipeline.show
 
 test: $(READY) ## the whole test suite
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -q
@@ -82,6 +81,9 @@ rulegraph: $(READY) ## draw the rules in docs/rulegraph.md
 
 schema: $(READY) ## derive workflow/schemas/params.schema.json from the code
 	python -m reprise.pipeline.schema
+
+show: $(READY) ## print the tables of the last run
+	python -m reprise.pipeline.show
 
 readme: $(READY) ## put the tables of the last run into README.md
 	python -m reprise.pipeline.readme
