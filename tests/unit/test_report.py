@@ -13,13 +13,14 @@ import pytest
 from fake_results import fake_params
 
 from reprise.errors import RepriseError
-from reprise.evaluation.digests import digest_of
+from reprise.evaluation.digests import digest_of, digests
+from reprise.evaluation.evaluate import evaluate
 from reprise.figures import page
-from reprise.figures.draw import FIGURES
+from reprise.figures.draw import FIGURES, draw
 from reprise.figures.made import target
 from reprise.figures.report import report
-from reprise.files import sha256
-from reprise.params import Params
+from reprise.files import read_json, sha256, write_bytes, write_csv, write_json, write_text
+from reprise.params import Params, Settings
 
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "img"}
@@ -207,6 +208,67 @@ def test_settled_pairs_lead_and_every_sentence_is_one_of_the_table(
     assert all(any(unescape(one).endswith(s) for s in pairs["said"]) for one in said)
     order = ["not shown" in one for one in said]
     assert order == sorted(order)
+
+
+def rebuilt(results: Path, params: Params) -> str:
+    """Everything after training, made again for these parameters."""
+    vars(params).pop("stages", None)  # a copy brings along what was cached of the whole
+    metrics, tables = evaluate(results, params)
+    write_json(results / "metrics.json", metrics)
+    for name, table in tables.items():
+        write_csv(results / "tables" / f"{name}.csv", table.frame)
+        write_text(results / "tables" / f"{name}.md", table.text)
+    write_csv(results / "digests.csv", digests(results, params))
+    for name in FIGURES:
+        drawn = draw(name, results, params)
+        write_bytes(results / "figures" / f"{name}.png", drawn.png)
+        write_bytes(results / "vector" / f"{name}.svg", drawn.svg)
+    made, holes = report(results, params)
+    assert holes == []
+    return unescape(made)
+
+
+def test_with_one_seed_there_is_no_interval_over_seeds_and_the_page_says_so(
+    results: Path, params: Params
+) -> None:
+    one = params.finetune.model_copy(update={"seeds": [1]})
+    said = rebuilt(results, params.model_copy(update={"finetune": one}))
+    assert "One seed only: finetune, classify, segment, street." in said
+    assert "one seed, so nothing is known of other seeds" in said
+    pairs = pd.read_csv(results / "tables" / "pairs.csv")
+    assert pairs["low_both"].isna().all() and (pairs["test"] == "McNemar").all()
+
+
+def test_parts_without_runs_and_a_setting_alone_leave_a_page(results: Path, params: Params) -> None:
+    settings = Settings(scratch=[], supervised=[], byol=["C"])
+    changes = {
+        "finetune": params.finetune.model_copy(update={"settings": settings}),
+        "faces": params.faces.model_copy(update={"runs": []}),
+        "street": params.street.model_copy(update={"runs": []}),
+    }
+    said = rebuilt(results, params.model_copy(update=changes))
+    assert "No run of this part in params.yaml." in said
+    pairs = pd.read_csv(results / "tables" / "pairs.csv")
+    assert set(pairs["part"]) == {"classify"}
+
+
+def test_a_history_of_one_epoch_and_a_class_without_an_image_leave_a_page(
+    results: Path, params: Params
+) -> None:
+    for path in results.rglob("history.csv"):
+        if "pretrain" not in path.parts:
+            history = pd.read_csv(path)
+            history[history["selected"] == 1].to_csv(path, index=False)
+    for source in ("classify", "finetune"):
+        for path in (results / "embed" / source).glob("*.csv"):
+            table = pd.read_csv(path)
+            table[table["epoch"] == 1].to_csv(path, index=False)
+    path = results / "prepare" / "zones" / "dataset.json"
+    about = read_json(path)
+    about["classes"].append({"id": 3, "name": "never seen", "color": [1, 2, 3]})
+    write_json(path, about)
+    rebuilt(results, params)
+    assert "never seen" in (results / "tables" / "confusion.csv").read_text()
 
 
 def test_a_cell_is_read_as_it_was_written() -> None:

@@ -147,7 +147,11 @@ def judge(
         layout alone), kNN accuracy of layout and features (0..1, leave one out), and the variance.
     """
     # trustworthiness is defined for fewer than half of the points
-    neighbours = max(1, min(NEIGHBOURS, (len(points) - 1) // 2 - 1))
+    neighbours = min(NEIGHBOURS, (len(points) - 1) // 2)
+    if neighbours < 1:
+        raise RepriseError(
+            f"embed.points: {len(points)} images are too few to judge a layout; 3 do"
+        )
     return {
         "images": len(points),
         "neighbours": neighbours,

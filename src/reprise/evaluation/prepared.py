@@ -1,5 +1,6 @@
 """What evaluation needs to know about a prepared data set: names, roles and the truth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,11 +114,15 @@ def _index(folder: Path) -> pd.DataFrame:
     return index
 
 
-def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    """Read a csv that has at least `columns`; `id` is kept as text. Raises RepriseError."""
+def read_table(path: Path, columns: list[str], texts: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a csv that has at least `columns`. Raises RepriseError.
+
+    `id` and the columns named in `texts` are kept as text; in those an empty cell is "".
+    """
     try:
         # a class or a run may be called "none" or "NA"; only an empty cell is no value
-        table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False, na_values=[""])
+        kinds = dict.fromkeys(["id", *texts], str)
+        table = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; run the stage that makes it first") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -127,7 +132,7 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
         raise RepriseError(
             f"{path}: column '{missing[0]}' is missing; it needs {', '.join(columns)}"
         )
-    return table
+    return table.fillna(dict.fromkeys(texts, "")) if texts else table
 
 
 def _array(path: Path, rows: int) -> NDArray[np.uint8]:

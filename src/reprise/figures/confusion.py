@@ -18,7 +18,7 @@ COLUMNS = ["part", "run", "setting", "truth", "prediction", "count"]
 
 def confusions(results: Path, part: str) -> Figure:
     """Draw tables/confusion.csv: a panel for each run (or setting) of a part."""
-    table = read_table(results / "tables" / "confusion.csv", COLUMNS).fillna({"setting": ""})
+    table = read_table(results / "tables" / "confusion.csv", COLUMNS, ["setting"])
     own = table[table["part"] == part]
     panels = [(key, rows) for key, rows in own.groupby(["run", "setting"], sort=False)]
     if not panels:

@@ -71,7 +71,8 @@ def _interval(metrics: dict[str, Any]) -> str:
     widths = [one["accuracy_high"] - one["accuracy_low"] for _, one in settings]
     return (
         f"With {settings[0][1]['images']} report images, the accuracy of a setting is known to "
-        f"about {100 * max(widths) / 2:.1f} points either way; a smaller gap may be chance."
+        f"about {100 * max(widths) / 2:.1f} points either way. The difference of "
+        "two settings is measured on the same images and has an interval of its own."
     )
 
 

@@ -23,7 +23,7 @@ INTRODUCTION = (
 
 def made(sources: Sources, params: Params) -> str:
     """The section, a heading for each part that has runs."""
-    files = sources.csv("digests.csv", COLUMNS).fillna({"setting": "", "seed": -1})
+    files = sources.csv("digests.csv", COLUMNS, ["setting"]).fillna({"seed": -1})
     parts = [page.paragraph(INTRODUCTION)]
     for part, block in params.stages.items():
         if not block.runs:

@@ -17,7 +17,7 @@ COLUMNS += ["low_both", "high_both", "shown", "metric"]
 
 def pairs(results: Path) -> Figure:
     """Draw tables/pairs.csv and, for the seeds, tables/seeds.csv; one panel a family of pairs."""
-    table = read_table(results / "tables" / "pairs.csv", COLUMNS).fillna({"run": ""})
+    table = read_table(results / "tables" / "pairs.csv", COLUMNS, ["run"])
     names = ["part", "run", "setting", "seed", "report"]
     seeds = read_table(results / "tables" / "seeds.csv", names)
     families = [

@@ -81,7 +81,7 @@ def report(results: Path, params: Params) -> tuple[str, list[str]]:
 def _found(sources: Sources) -> str:
     """The sentences of the pairs that were asked for, the settled ones first."""
     columns = ["part", "run", "second", "first", "shown", "said"]
-    pairs = sources.csv("tables/pairs.csv", columns).fillna({"run": ""})
+    pairs = sources.csv("tables/pairs.csv", columns, ["run"])
     settings = pairs["part"] == "finetune"
     asked = np.array(
         [pair in ASKED_PAIRS for pair in pairs[["second", "first"]].values.tolist()], bool

@@ -40,10 +40,10 @@ class Sources:
         except FileNotFoundError:
             return self._hole(f"{path}: not found; run `plot` for this figure first")
 
-    def csv(self, path: str, columns: Sequence[str]) -> pd.DataFrame:
-        """A csv below the results; empty where it is missing."""
+    def csv(self, path: str, columns: Sequence[str], texts: Sequence[str] = ()) -> pd.DataFrame:
+        """A csv below the results (see `read_table`); empty where it is missing."""
         try:
-            return read_table(self.results / path, list(columns))
+            return read_table(self.results / path, list(columns), texts)
         except RepriseError as error:
             self._hole(str(error))
             return pd.DataFrame(columns=list(columns))
