@@ -15,7 +15,7 @@ from reprise.figures.iou import iou
 from reprise.figures.masks import masks
 from reprise.figures.mistakes import mistakes
 from reprise.figures.pairs import pairs
-from reprise.figures.style import house_style, png, svg
+from reprise.figures.style import house_style, lay_out, png, svg
 from reprise.params import Params
 
 FIGURES = (
@@ -56,6 +56,7 @@ def draw(name: str, results: Path, params: Params) -> Drawn:
     """
     with house_style():
         figure = _figure(name, results, params)
+        lay_out(figure)
         return Drawn(png(figure, params.plot.dpi), svg(figure))
 
 
