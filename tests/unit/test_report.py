@@ -20,7 +20,8 @@ from reprise.figures.draw import FIGURES, draw
 from reprise.figures.made import target
 from reprise.figures.report import report
 from reprise.files import read_json, sha256, write_bytes, write_csv, write_json, write_text
-from reprise.params import Params, Settings
+from reprise.params import Params
+from reprise.params.stages import Settings
 
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "img"}

@@ -35,12 +35,15 @@ def convergence(results: Path, params: Params) -> Table:
 
     Returns:
         COLUMNS; `near_best` is the first epoch whose score on held-out images (kNN accuracy of
-        `pretrain`, else the select score) is at least NEAR of the history's best, `best`.
+        `pretrain`, else the select score) is at least NEAR of the history's best, `best`. A job
+        without a score is left out.
     """
     rows = []
     for part, run, setting, seed, path in histories(results, params):
         score = SCORES.get(part, "select_accuracy")
         history = read_history(path, [score])
+        if history[score].isna().all():  # a backbone that was taken over, on unlabelled images
+            continue
         best = float(history[score].max())
         near = history.loc[history[score] >= NEAR * best, "epoch"]
         kept = int(history["epoch"].iloc[chosen(history, path)])

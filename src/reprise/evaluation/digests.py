@@ -49,7 +49,8 @@ def digest_of(path: Path) -> tuple[int, str]:
     """
     if path.is_file():
         return path.stat().st_size, sha256(path)
-    files = sorted(path.iterdir()) if path.is_dir() else []
+    # an engine may leave hidden files of its own
+    files = sorted(f for f in path.iterdir() if f.name[0] != ".") if path.is_dir() else []
     if not files:
         raise RepriseError(f"{path}: not found; run the stage that makes it first")
     lines = "".join(f"{sha256(file)}  {file.name}\n" for file in files)

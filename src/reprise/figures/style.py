@@ -60,16 +60,22 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def lay_out(figure: Figure) -> None:
-    """Place the axes once, to a millionth of the figure's size.
+GRID = 999_983
 
-    The layout's solver gives other last bits from run to run, and SVG names its parts by them.
+
+def lay_out(figure: Figure) -> None:
+    """Place the axes once, to about a millionth of the figure's size.
+
+    The layout's solver gives other last bits from run to run, and SVG names its parts by them. The
+    grid is of a prime, so that no simple fraction lies half way between two of its lines.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
-        left, bottom, width, height = axes.get_position(original=True).bounds
-        axes.set_position((round(left, 6), round(bottom, 6), round(width, 6), round(height, 6)))
+        left, bottom, width, height = (
+            round(edge * GRID) / GRID for edge in axes.get_position(original=True).bounds
+        )
+        axes.set_position((left, bottom, width, height))
 
 
 def png(figure: Figure, dpi: int) -> bytes:
