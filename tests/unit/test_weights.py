@@ -175,4 +175,4 @@ def test_a_backbone_that_was_taken_over_has_a_history_that_the_tables_can_read(
     made, tables = evaluate(results, params)
     assert "knn_accuracy" not in made["pretrain"]["tiny"]["supervised"]  # no labels, no number
     assert "| tiny | supervised | 0 | 0 | - | - | - |" in tables["pretrain"].text
-    assert draw("curves", results, params).startswith(b"\x89PNG")
+    assert draw("curves", results, params).png.startswith(b"\x89PNG")

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 INK = "#222222"
+GRID = 999_983  # lines of the grid on which axes are placed, over the width of a figure
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with Matplotlib: the same letters everywhere
@@ -58,9 +59,6 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
-
-
-GRID = 999_983
 
 
 def lay_out(figure: Figure) -> None:
