@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 from fake_results import fake_params, fake_results
+from judged import judge
 
-from reprise.evaluation.digests import digests
 from reprise.evaluation.embedding import embed
-from reprise.evaluation.evaluate import evaluate
-from reprise.figures.draw import FIGURES, draw
-from reprise.files import write_bytes, write_csv, write_json, write_text
+from reprise.files import write_csv
 from reprise.params import Params
 
 
@@ -31,16 +29,7 @@ def whole_results(tmp_path_factory: pytest.TempPathFactory, params: Params) -> P
             points, layout = embed(features, method, params.embed)
             write_csv(results / "embed" / source / f"{method}.csv", points)
             write_csv(results / "embed" / source / f"{method}.layout.csv", layout)
-    metrics, tables = evaluate(results, params)
-    write_json(results / "metrics.json", metrics)
-    for name, table in tables.items():
-        write_csv(results / "tables" / f"{name}.csv", table.frame)
-        write_text(results / "tables" / f"{name}.md", table.text)
-    write_csv(results / "digests.csv", digests(results, params))
-    for name in FIGURES:
-        drawn = draw(name, results, params)
-        write_bytes(results / "figures" / f"{name}.png", drawn.png)
-        write_bytes(results / "vector" / f"{name}.svg", drawn.svg)
+    judge(results, params)
     return results
 
 

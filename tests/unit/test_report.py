@@ -11,15 +11,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fake_results import fake_params
+from judged import judge
 
 from reprise.errors import RepriseError
-from reprise.evaluation.digests import digest_of, digests
-from reprise.evaluation.evaluate import evaluate
+from reprise.evaluation.digests import digest_of
 from reprise.figures import page
-from reprise.figures.draw import FIGURES, draw
+from reprise.figures.draw import FIGURES
 from reprise.figures.made import target
 from reprise.figures.report import report
-from reprise.files import read_json, sha256, write_bytes, write_csv, write_json, write_text
+from reprise.files import read_json, sha256, write_json
 from reprise.params import Params
 from reprise.params.stages import Settings
 
@@ -214,16 +214,7 @@ def test_settled_pairs_lead_and_every_sentence_is_one_of_the_table(
 def rebuilt(results: Path, params: Params) -> str:
     """Everything after training, made again for these parameters."""
     vars(params).pop("stages", None)  # a copy brings along what was cached of the whole
-    metrics, tables = evaluate(results, params)
-    write_json(results / "metrics.json", metrics)
-    for name, table in tables.items():
-        write_csv(results / "tables" / f"{name}.csv", table.frame)
-        write_text(results / "tables" / f"{name}.md", table.text)
-    write_csv(results / "digests.csv", digests(results, params))
-    for name in FIGURES:
-        drawn = draw(name, results, params)
-        write_bytes(results / "figures" / f"{name}.png", drawn.png)
-        write_bytes(results / "vector" / f"{name}.svg", drawn.svg)
+    judge(results, params)
     made, holes = report(results, params)
     assert holes == []
     return unescape(made)

@@ -1,0 +1,23 @@
+"""What is made of a results folder after its trainings: tables, digests and figures."""
+
+from pathlib import Path
+
+from reprise.evaluation.digests import digests
+from reprise.evaluation.evaluate import evaluate
+from reprise.figures.draw import FIGURES, draw
+from reprise.files import write_bytes, write_csv, write_json, write_text
+from reprise.params import Params
+
+
+def judge(results: Path, params: Params) -> None:
+    """Write them as the stages evaluate, digests and plot do."""
+    metrics, tables = evaluate(results, params)
+    write_json(results / "metrics.json", metrics)
+    for name, table in tables.items():
+        write_csv(results / "tables" / f"{name}.csv", table.frame)
+        write_text(results / "tables" / f"{name}.md", table.text)
+    write_csv(results / "digests.csv", digests(results, params))
+    for name in FIGURES:
+        drawn = draw(name, results, params)
+        write_bytes(results / "figures" / f"{name}.png", drawn.png)
+        write_bytes(results / "vector" / f"{name}.svg", drawn.svg)
