@@ -53,6 +53,7 @@ from reprise.models.backbone import resnet
 from reprise.params import Augment, ByolPretraining, Runtime
 from reprise.training.byol import Byol
 from reprise.training.loop import make_optimizer
+from reprise.training.pretraining import TOGETHER
 from reprise.training.runtime import set_up
 from reprise.training.schedules import learning_rate
 
@@ -100,7 +101,9 @@ class Ours:
             backbone=case.backbone, stem=case.stem, hidden=HIDDEN, projection=PROJECTION,
             augment=AUGMENT,
         )  # fmt: skip
-        self.model = Byol(resnet(case.backbone, case.stem), HIDDEN, PROJECTION, self.recipe.tau)  # type: ignore[arg-type]
+        backbone = resnet(case.backbone, case.stem)  # type: ignore[arg-type]
+        together = case.size**2 <= TOGETHER
+        self.model = Byol(backbone, HIDDEN, PROJECTION, self.recipe.tau, together=together)
         self.device.place(self.model)
         self.model.train()
         self.inputs = Inputs(data, AUGMENT, 0, self.device.device)

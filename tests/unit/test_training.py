@@ -110,11 +110,11 @@ def test_features_computed_once_are_those_of_each_epoch(data: PreparedSet) -> No
     rows = data.rows("train")
     once = FrozenFeatures(inputs, net.backbone, rows, CPU)
     for epoch in (1, 2, 3):
-        each = forward(net.backbone, lambda r, e=epoch: inputs.train(r, e), rows, CPU)
+        each = forward(net.backbone, lambda r, e=epoch: inputs.train(r, e), rows, CPU, 3)
         assert torch.allclose(once.train(rows, epoch), each, atol=1e-5)
     assert not torch.allclose(once.train(rows, 1), once.train(rows, 2))
     select = data.rows("select")
-    plain = forward(net.backbone, inputs.plain, select, CPU)
+    plain = forward(net.backbone, inputs.plain, select, CPU, 256)
     assert torch.allclose(once.plain(select), plain, atol=1e-5)
 
 

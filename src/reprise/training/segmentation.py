@@ -122,5 +122,7 @@ def _answers(
 ) -> NDArray[np.uint8]:
     """Predicted label maps of `rows`, (n, H, W)."""
     with evaluating(model):
-        maps = forward(lambda x: network(x).argmax(dim=1), inputs.plain, rows, device)
+        maps = forward(
+            lambda x: network(x).argmax(dim=1), inputs.plain, rows, device, inputs.at_once
+        )
     return maps.cpu().numpy().astype(np.uint8)
