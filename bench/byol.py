@@ -306,6 +306,10 @@ def row(name: str, quick: bool) -> Measured:
             Comparison("each as a user runs it", "auto", "lightly", 1.5),
             Comparison("both in float32", "float32", "lightly"),
         ],
-        notes=[f"A repetition is {steps} steps after one that is not timed."],
+        notes=[
+            f"A repetition is {steps} steps after one that is not timed. Both sides multiply the "
+            "same matrices: in float32 only what lies around the products can differ, and in "
+            "bfloat16 the products by as much as the rates above."
+        ],
         tables=[Table(SHARE, ["training", "side", "share"], wait)],
     )
