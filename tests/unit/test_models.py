@@ -12,8 +12,8 @@ from reprise.data.packages import LITE0, package_file
 from reprise.errors import RepriseError
 from reprise.models.backbone import lite0, load_backbone, resnet
 from reprise.models.classifier import lite0_classifier, small_cnn, with_head
-from reprise.models.layers import CroppedConv2d, met
 from reprise.models.segmentation import segmenter
+from reprise.models.substitutes import CroppedConv2d, met
 
 
 def parameters(model: torch.nn.Module) -> int:

@@ -11,7 +11,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from reprise.data.packages import LITE0, package_file
 from reprise.errors import RepriseError
-from reprise.models.layers import CROPPED, become
+from reprise.models.substitutes import CROPPED, become
 
 Stem = Literal["imagenet", "small"]
 _RESNETS: Mapping[str, tuple[type[BasicBlock | Bottleneck], list[int]]] = {

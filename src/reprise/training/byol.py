@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.models.backbone import Backbone
-from reprise.models.layers import TWO_VIEWS, become
+from reprise.models.substitutes import TWO_VIEWS, become
 from reprise.training import schedules
 
 LEAST_SPREAD = 0.25  # both: see `collapsed`
