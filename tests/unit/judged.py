@@ -4,7 +4,7 @@ from pathlib import Path
 
 from reprise.evaluation.digests import digests
 from reprise.evaluation.evaluate import evaluate
-from reprise.figures.draw import FIGURES, draw
+from reprise.figures.draw import draw, figures
 from reprise.files import write_bytes, write_csv, write_json, write_text
 from reprise.params import Params
 
@@ -17,7 +17,7 @@ def judge(results: Path, params: Params) -> None:
         write_csv(results / "tables" / f"{name}.csv", table.frame)
         write_text(results / "tables" / f"{name}.md", table.text)
     write_csv(results / "digests.csv", digests(results, params))
-    for name in FIGURES:
+    for name in figures(params):
         drawn = draw(name, results, params)
         write_bytes(results / "figures" / f"{name}.png", drawn.png)
         write_bytes(results / "vector" / f"{name}.svg", drawn.svg)

@@ -50,6 +50,31 @@ rule plot:
         " --vector {output.vector} --log {log}"
 
 
+# the masks of one run of Segment Anything
+use rule plot as plot_anything with:
+    input:
+        script="workflow/scripts/plot.py",
+        code=closure("plot"),
+        outlines="results/anything/{run}/outlines",
+        scores="results/anything/{run}/scores.csv",
+        about=prepared("anything"),
+    output:
+        figure=report(
+            "results/figures/anything_{run}.png",
+            caption="../report/anything.rst",
+            category="Figures",
+            labels={"figure": "anything {run}"},
+        ),
+        vector="results/vector/anything_{run}.svg",
+    log:
+        "logs/plot/anything_{run}.log",
+    benchmark:
+        "logs/benchmark/plot/anything_{run}.tsv"
+    params:
+        figure="anything_{run}",
+        reads=values("plot", "anything.data", "anything.images", "anything.recipes.{run}"),
+
+
 # the points of one source by one method
 use rule plot as plot_points with:
     input:
@@ -71,7 +96,7 @@ use rule plot as plot_points with:
     benchmark:
         "logs/benchmark/plot/{method}_{source}.tsv"
     wildcard_constraints:
-        method=r"(?!confusion|mistakes)\w+",  # those are figures of the rule above
+        method=r"(?!anything|confusion|mistakes)\w+",  # those are figures of the rules above
     params:
         figure="{method}_{source}",
         reads=values("plot", "embed.{source}", "{source}.data"),
@@ -96,6 +121,7 @@ rule report:
             method=config["embed"]["methods"],
             source=SOURCES,
         ),
+        anything=expand("results/figures/anything_{run}.png", run=config["anything"]["runs"]),
         about=[prepared(part, "index.csv", "dataset.json") for part in PARTS],
         masks=[masks(part) + prepared(part) for part in ["segment", "street"]],
     output:
@@ -110,7 +136,7 @@ rule report:
         runtime=10,
     params:
         results=subpath(input.metrics, parent=True),
-        reads=values("prepare", *PARTS, "embed"),
+        reads=values("prepare", *PARTS, "anything", "embed"),
     shell:
         "PYTHONPATH=src python {input.script} --results {params.results} --out {output.page}"
         " --log {log}"

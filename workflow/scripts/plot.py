@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
-from reprise.figures.draw import FIGURES, draw
+from reprise.figures.draw import draw
 from reprise.files import write_bytes
 from reprise.params import load_params
 
@@ -12,7 +12,7 @@ from reprise.params import load_params
 def main() -> None:
     """Draw one figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--figure", required=True, choices=FIGURES)
+    parser.add_argument("--figure", required=True, help="its name, as pairs")
     parser.add_argument("--results", default=Path("results"), type=Path, help="folder of all jobs")
     parser.add_argument("--out", required=True, type=Path, help="PNG to write")
     parser.add_argument("--vector", required=True, type=Path, help="SVG to write")
