@@ -1,7 +1,7 @@
 """Training of a segmentation network, with the epoch chosen by select mIoU."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,10 +73,7 @@ def train_segmenter(
     }
 
     def network(batch: Tensor) -> Tensor:
-        logits: Tensor = model(batch).float()
-        if logits.shape[-2:] != size:
-            logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
-        return logits
+        return logits_at(model, batch, size)
 
     def values_of(rows: Rows, epoch: int) -> Tensors:
         images, wanted = inputs.train_with_labels(rows, epoch, labels)
@@ -104,6 +101,14 @@ def train_segmenter(
     predictions = dict(zip(names, answers(rows), strict=True))
     masks = {name: mask.numpy() for name, mask in progress.kept.items()}
     return Outcome(progress.best_state, progress.rows, predictions, masks, shown)
+
+
+def logits_at(model: nn.Module, batch: Tensor, size: Sequence[int]) -> Tensor:
+    """A network's logits, (n, classes, *size) float32, brought to `size` where they are not."""
+    logits: Tensor = model(batch).float()
+    if logits.shape[-2:] != tuple(size):
+        logits = F.interpolate(logits, tuple(size), mode="bilinear", align_corners=False)
+    return logits
 
 
 def warn_of_empty_classes(data: PreparedSet, truth: Truth) -> None:
