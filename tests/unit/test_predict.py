@@ -1,107 +1,26 @@
-"""A trained run answers images as it did where it was judged, in the courses' formats.
-
-Tiny networks are really trained, by the stages' own scripts, on samples in the courses' layouts.
-"""
+"""A trained run answers images as it did where it was judged; a mistake is one line."""
 
 import csv
 import json
-import os
-import re
-import runpy
-import shlex
 import shutil
-import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
-from ruamel.yaml import YAML
+from torch.nn import functional
+from trained import predict, tiny
 
-from reprise import cli
 from reprise.__main__ import main
 from reprise.data.course.listing import read_rows
 from reprise.data.course.sample import Form, write_sample
 from reprise.data.store import PreparedSet, Task, open_set
 from reprise.palette import decode_mask
-from reprise.pipeline.preset import render
-
-ROOT = Path(__file__).parents[2]
-CLASSIFIER = {"model": "cnn", "weights": "none", "image_size": 32, "epochs": 2, "batch_size": 16}
-CLASSIFIER |= {"learning_rate": 0.001, "features": [1]}
-SEGMENTER = {"model": "fcn32s", "weights": "none", "width": 0.0625, "image_size": 64, "epochs": 1}
-SEGMENTER |= {"batch_size": 4, "learning_rate": 0.001}
-# the runs that the courses' shell scripts name, and two more
-CLASSIFIERS = ["dlcv2021_resnet101_single", "dlcv2022_resnext101", "dlcv2023_resnet101"]
-SEGMENTERS = ["dlcv2021_deeplabv3", "dlcv2022_deeplabv3", "dlcv2023_deeplabv3", "dlcv2024_unet"]
-SCRIPTS = sorted((ROOT / "course").glob("*/*.sh"))
-
-
-def tiny() -> dict[str, Any]:
-    """The preset course-smoke with the courses' runs on networks that train in a second."""
-    values: dict[str, Any] = YAML(typ="safe", pure=True).load(
-        render("course-smoke", ROOT / "presets")
-    )
-    for run in CLASSIFIERS:
-        values["classify"]["recipes"][run] = dict(CLASSIFIER)
-    values["classify"]["recipes"]["dlcv2021_resnet101"] = CLASSIFIER | {"vote": 2}
-    for run in SEGMENTERS:
-        values["segment"]["recipes"][run] = dict(SEGMENTER)
-    small = {"backbone": "resnet10", "stem": "small", "imagenet_layer": False, "epochs": 8}
-    small |= {"learning_rate": 0.003, "schedule": "constant"}
-    for run in ("dlcv2023", "dlcv2024"):
-        values["finetune"]["recipes"][run]["common"] |= small
-    values["street"]["recipes"]["cs6550_fcn8s_noskip_3"] |= {"model": "fcn8s_noskip", "epochs": 1}
-    return values
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose runs were trained by the stages' scripts; not to be changed."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "params.yaml").write_text(yaml.safe_dump(tiny()))
-    shutil.copytree(ROOT / "course", folder / "course")
-    (folder / "src").symlink_to(ROOT / "src")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for name in ("fifty", "office", "satellite", "camvid"):
-            job(patch, f"prepare.py --set {name}", f"prepare/{name}")
-        for run in [*CLASSIFIERS, "dlcv2021_resnet101"]:
-            train(patch, "classify.py --stage classify", "classify", run, "fifty")
-        for run in ("dlcv2023", "dlcv2024"):
-            train(patch, "finetune.py --setting C", "finetune", run, "office", "C/")
-        for run in SEGMENTERS:
-            train(patch, "segment.py --stage segment", "segment", run, "satellite")
-        run = "cs6550_fcn8s_noskip_3"
-        train(patch, "segment.py --stage street", "street", run, "camvid")
-    return folder
-
-
-def train(
-    patch: pytest.MonkeyPatch, start: str, part: str, run: str, data: str, below: str = ""
-) -> None:
-    line = f"{start} --run {run} --seed 0 --data results/prepare/{data}"
-    job(patch, line, f"{part}/{run}/{below}0")
-
-
-def job(patch: pytest.MonkeyPatch, line: str, name: str) -> None:
-    """What an engine runs for a job, in this process."""
-    script, *words = line.split()
-    words += ["--out", f"results/{name}", "--log", f"logs/{name}.log"]
-    patch.setattr(sys, "argv", [script, *words])
-    runpy.run_path(str(ROOT / "workflow" / "scripts" / script), run_name="__main__")
-
-
-def predict(project: Path, *words: object) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        line = ["reprise", "predict", *map(str, words), "--project", str(project)]
-        patch.setattr(sys, "argv", line)
-        cli.run(main)
+from reprise.prediction.windows import cut, joined
 
 
 def refused(project: Path, caplog: pytest.LogCaptureFixture, *words: object) -> str:
@@ -375,112 +294,23 @@ def test_help_says_what_predict_takes(
         assert all(word in said for word in words)
 
 
-@pytest.fixture(scope="module")
-def handouts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small hand-outs, of which the val splits play the hidden tests."""
-    folder = tmp_path_factory.mktemp("handouts")
-    for layout in ("fifty", "office", "satellite"):
-        write_sample(folder / layout, layout, 4)
-    return folder
+@pytest.mark.parametrize("size", [(64, 64), (64, 151), (200, 64), (64, 65)])
+def test_windows_cover_an_image_and_come_back_to_their_places(size: tuple[int, int]) -> None:
+    ids = np.random.default_rng(0).integers(0, 5, size, dtype=np.uint8)
+    one = cut(np.repeat(ids[..., None], 3, axis=2), (64, 64), "a.png")
+    assert one.windows.shape[1:] == (64, 64, 3) and len(one.windows) == len(one.places)
+    # a network that sees each pixel's class
+    logits = (
+        functional.one_hot(torch.from_numpy(one.windows[..., 0]).long(), 5)
+        .permute(0, 3, 1, 2)
+        .float()
+    )
+    assert np.array_equal(joined(logits, one).numpy(), ids)
 
 
-def asked_by(script: Path, handouts: Path, out: Path) -> tuple[list[str], list[str]]:
-    """The arguments of a course's script, and the names that its answers must have."""
-    text = script.read_text()
-    if "Office" in text:
-        root = handouts / "office" / "office"
-        rows = [row[1] for _, row in read_rows(root / "val.csv")[1:]]
-        return [str(root / "val.csv"), str(root / "val"), f"{out}/a.csv"], rows
-    if "50 classes" in text:
-        root = handouts / "fifty" / "p1_data" / "val_50"
-        return [str(root), f"{out}/a.csv"], sorted(path.name for path in root.iterdir())
-    root = handouts / "satellite" / "p2_data" / "validation"
-    names = sorted(path.name for path in root.glob("*_sat.jpg"))
-    if "xxxx.jpg" in text:  # 2021 and 2022
-        images = out / "images"
-        images.mkdir()
-        for name in names:
-            shutil.copy(root / name, images / name.replace("_sat", ""))
-        return [str(images), f"{out}/masks"], [name.replace("_sat.jpg", ".png") for name in names]
-    return [str(root), f"{out}/masks"], [name.replace("_sat.jpg", "_mask.png") for name in names]
-
-
-HEADERS = {
-    "2021/hw1_1": "image_id, label", "2022/hw1_1": "filename, label",
-    "2022/hw4_2": "id,filename,label", "2023/hw1_1": "filename,label",
-    "2023/hw1_2": "id,filename,label", "2024/hw1_1": "filename,label",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: "/".join(path.parts[-2:]))
-def test_a_courses_script_answers_a_hand_out_from_any_folder(
-    script: Path, project: Path, handouts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words, names = asked_by(script, handouts, tmp_path)
-    if words[-1].endswith("masks"):
-        Path(words[-1]).mkdir()  # the courses say that it exists
-    own = project / "course" / script.parent.name / script.name
-    # a Python that says what it was asked; this process then does it, since torch starts slowly
-    said, stub = tmp_path / "said", tmp_path / "bin" / "python"
-    stub.parent.mkdir()
-    stub.write_text(f'#!/bin/sh\nprintf \'%s\\n\' "$PYTHONPATH" "$@" > {said}\n')
-    stub.chmod(0o755)
-    env = {"PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run(["bash", str(own), *words], cwd=tmp_path, env=env, check=True)
-    source, *asked = said.read_text().splitlines()
-    assert source == f"{project}/src" and asked[:3] == ["-m", "reprise", "predict"]
-    assert asked[-len(words) * 2 :][1::2] == words
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", asked[1:])
-    cli.run(main)
-    if words[-1].endswith("masks"):
-        masks = sorted(Path(words[-1]).iterdir())
-        assert [mask.name for mask in masks] == names
-        assert all(decode_mask(np.asarray(Image.open(mask))).max() < 6 for mask in masks)
-        return
-    first, *rows = Path(words[-1]).read_text().splitlines()
-    assert first == HEADERS["/".join([script.parent.name, script.stem])]
-    place = [name.strip() for name in first.split(",")].index("label") - 1
-    cells = [row.split(",") for row in rows]
-    assert [row[place] for row in cells] == names
-    assert all(row[-1].isdecimal() and int(row[-1]) < 8 for row in cells)
-
-
-def test_a_courses_script_without_arguments_says_so(project: Path, tmp_path: Path) -> None:
-    for script in SCRIPTS:
-        made = subprocess.run(
-            ["sh", str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert made.returncode == 2 and "too few arguments" in made.stderr
-        assert os.access(script, os.X_OK) and len(script.read_text().splitlines()) <= 4
-
-
-def documented() -> list[str]:
-    """The commands of docs/course.md that need a trained run and nothing else."""
-    text = (ROOT / "docs" / "course.md").read_text()
-    return re.findall(r"^\$ (python -m reprise .*|.*bash course/.*)$", text, re.M)
-
-
-def test_the_commands_of_the_page_work(
-    project: Path, handouts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert len(documented()) == 7
-    own = tmp_path / "project"
-    shutil.copytree(project, own, symlinks=True)
-    for name in ("photos", "test_images"):
-        shutil.copytree(handouts / "office" / "office" / "val", own / name)
-    for name in ("asked.csv", "test.csv"):
-        shutil.copy(handouts / "office" / "office" / "val.csv", own / name)
-    monkeypatch.chdir(own)
-    for line in documented():
-        if line.startswith("python"):
-            monkeypatch.setattr(sys, "argv", shlex.split(line)[2:])
-            with pytest.raises(SystemExit) if "--help" in line else nullcontext():
-                cli.run(main)
-        elif line.startswith("REPRISE_RUN"):  # with a Python of its own
-            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-            subprocess.run(line, shell=True, env={"PATH": path, "HOME": "."}, check=True)
-        else:
-            assert (own / line.split()[1]).is_file()
-    for name in ("classes.csv", "answers.csv", "masks"):
-        assert (own / name).exists()
+def test_an_image_is_scaled_until_it_covers_the_size_that_was_learnt() -> None:
+    for own, scaled in (((32, 48), (64, 96)), ((300, 128), (150, 64)), ((10, 10), (64, 64))):
+        one = cut(np.zeros((*own, 3), np.uint8), (64, 64), "a.png")
+        assert one.scaled == scaled
+        logits = torch.zeros(len(one.windows), 2, 64, 64)
+        assert tuple(joined(logits, one).shape) == own

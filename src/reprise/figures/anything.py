@@ -46,8 +46,9 @@ def _note(scores: pd.DataFrame) -> str:
     if scores.empty:
         return "no masks"
     middle = scores[COLUMNS[1:]].median()
+    count = "1 mask" if len(scores) == 1 else f"{len(scores)} masks"
     return (
-        f"{len(scores)} masks, medians: predicted IoU {middle['predicted_iou']:.3f}, "
+        f"{count}, medians: predicted IoU {middle['predicted_iou']:.3f}, "
         f"stability {middle['stability']:.3f}"
     )
 
