@@ -15,6 +15,7 @@ from reprise.figures.iou import iou
 from reprise.figures.masks import masks
 from reprise.figures.mistakes import mistakes
 from reprise.figures.pairs import pairs
+from reprise.figures.reported import reported
 from reprise.figures.style import house_style, lay_out, png, svg
 from reprise.params import Params
 
@@ -27,6 +28,7 @@ FIGURES = (
     "tsne_finetune",
     "finetune",
     "pairs",
+    "reported",
     "masks_segment",
     "masks_street",
     "iou",
@@ -76,4 +78,4 @@ def _figure(name: str, results: Path, params: Params) -> Figure:
             return mistakes(results, params, part)
         case _:
             tables = {"epochs": epochs, "finetune": finetune, "iou": iou, "pairs": pairs}
-            return tables[name](results)
+            return (tables | {"reported": reported})[name](results)
