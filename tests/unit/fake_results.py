@@ -56,7 +56,7 @@ def fake_params() -> Params:
             "data": "zones",
             "runs": ["cnn", "big"],
             "seeds": [0],
-            "recipes": {"cnn": CLASSIFIER, "big": CLASSIFIER},
+            "recipes": {"cnn": CLASSIFIER, "big": CLASSIFIER | {"vote": 3}},
         },
         "faces": {
             "data": "people",
@@ -178,7 +178,10 @@ def fake_jobs(results: Path, params: Params) -> None:
     for part, block in (("classify", params.classify), ("faces", params.faces)):
         for run in block.runs:
             for seed in block.seeds:
-                fake_classifier(results / part / run / str(seed), results, block.data, 0.6, rng)
+                folder = results / part / run / str(seed)
+                fake_classifier(folder, results, block.data, 0.6, rng)
+                if block.recipes[run].vote > 1:
+                    fake_single(folder / "predictions.csv")
     for part, maps in (("segment", params.segment), ("street", params.street)):
         for run in maps.runs:
             for seed in maps.seeds:
@@ -233,6 +236,13 @@ def fake_classifier(
         points = strength * centres[tensors["label"]] + noise
         tensors[f"epoch_{epoch:04d}"] = points.astype(np.float32)
     save_file(tensors, folder / "features.safetensors")
+
+
+def fake_single(path: Path) -> None:
+    """Add the answers of the single best epoch to those of a vote: of every third image another."""
+    table = pd.read_csv(path, dtype={"id": str})
+    other = (table["prediction"] + (table.index % 3 == 0)) % (table["label"].max() + 1)
+    write_csv(path, table.assign(single=other))
 
 
 def fake_segmenter(

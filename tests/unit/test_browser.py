@@ -133,21 +133,21 @@ def test_a_table_sorts_by_the_keyboard_and_says_so(page: webdriver.Chrome) -> No
         cells = table.find_elements(By.CSS_SELECTOR, f"tbody tr > :nth-child({place})")
         return [cell.text for cell in cells]
 
-    heading = table.find_element(By.CSS_SELECTOR, "thead th:nth-child(4)")
+    heading = table.find_element(By.CSS_SELECTOR, "thead th:nth-child(5)")
     button = heading.find_element(By.TAG_NAME, "button")
     assert heading.text.startswith("Report accuracy")
     button.send_keys(Keys.ENTER)
-    values = [float(text) for text in column(4)]
+    values = [float(text) for text in column(5)]
     assert values == sorted(values) and len(set(values)) > 1
     assert heading.get_attribute("aria-sort") == "ascending"
     button.send_keys(Keys.SPACE)
-    assert [float(text) for text in column(4)] == values[::-1]
+    assert [float(text) for text in column(5)] == values[::-1]
     assert heading.get_attribute("aria-sort") == "descending"
     # letters, and a row moves as a whole
-    rows = dict(zip(column(1), column(4), strict=True))
+    rows = dict(zip(column(1), column(5), strict=True))
     table.find_element(By.CSS_SELECTOR, "thead th:nth-child(1) button").click()
     assert column(1) == ["A", "B", "C", "D", "E"]
-    assert dict(zip(column(1), column(4), strict=True)) == rows
+    assert dict(zip(column(1), column(5), strict=True)) == rows
 
 
 def test_the_slider_goes_through_the_epochs(page: webdriver.Chrome) -> None:

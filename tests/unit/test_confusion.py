@@ -213,9 +213,10 @@ def test_merged_classes_are_scored_against_the_merged_truth(results: Path) -> No
         truth = prepared.truth()[row]
         merged = np.select([truth == 0, truth == 3], [0, 2], 1).astype(np.uint8)
         Image.fromarray(merged).save(folder / f"{prepared.index['id'].iloc[row]}.png")
-    labels, matrices = score_masks(folder, prepared, "report", 3)
+    labels, matrices, void = score_masks(folder, prepared, "report", 3)
     matrix = matrices.sum(axis=0)
     assert labels.names == ("water", "green", "grey")
+    assert matrix.sum() + void.sum() == 12 * 8 * 8 and void.any()
     assert mean_iou(matrix, labels.declared) == (1.0, 3, 3)
     assert matrix.sum() == (np.asarray(prepared.truth())[prepared.rows("report")] != 4).sum()
 

@@ -9,8 +9,17 @@ from PIL import Image
 
 from reprise.data.legend import COURSE
 from reprise.errors import RepriseError
-from reprise.evaluation.confusion import confusion
-from reprise.evaluation.course import cs6550_scores, dlcv_mean_iou, own_mean_iou, pairs
+from reprise.evaluation.confusion import confusion, mean_iou, void_answers
+from reprise.evaluation.course import (
+    cs6550_scores,
+    dlcv_mean_iou,
+    own_mean_iou,
+    pairs,
+    with_void,
+)
+from reprise.evaluation.course_scores import COURSE_METRICS, course_estimates
+from reprise.evaluation.prepared import Labels
+from reprise.evaluation.scores import MaskScore
 from reprise.palette import UNKNOWN, decode_mask, encode_mask
 
 COLOURS = np.array([*(rgb for _, rgb in COURSE), (0, 0, 0), (255, 0, 0)], np.uint8)
@@ -51,6 +60,10 @@ def test_miou_is_that_of_the_courses_evaluator(seed: int, kinds: int) -> None:
     truth, prediction = random_masks(seed, COLOURS[:kinds])
     matrix = matrix_of(truth, prediction)
     assert dlcv_mean_iou(matrix).value == pytest.approx(evaluator(truth, prediction), abs=1e-12)
+    # the same from what a run keeps: the matrix that leaves unknown out, and the answers there
+    t, p = decode_mask(truth), decode_mask(prediction)
+    whole = with_void(confusion(t, p, 7, UNKNOWN), void_answers(t, p, 7, UNKNOWN))
+    assert mean_iou(whole, range(6), "nan").value == pytest.approx(evaluator(truth, prediction))
     if kinds > 6:  # an answer on an unknown pixel is a false positive there, and none here
         assert own_mean_iou(matrix).value > dlcv_mean_iou(matrix).value
 
@@ -96,7 +109,9 @@ def test_cs6550_averages_over_images_and_void_counts_against_it(seed: int) -> No
     truth[1] = 11
     prediction = np.where(rng.random(truth.shape) < 0.7, truth, 4).astype(np.uint8)
     prediction[prediction == 11] = 0
-    found = cs6550_scores(truth, prediction, 11)
+    images = np.array([confusion(t, p, 11, 11) for t, p in zip(truth, prediction, strict=True)])
+    void = np.array([void_answers(t, p, 11, 11) for t, p in zip(truth, prediction, strict=True)])
+    found = cs6550_scores(images, void, list(range(11)))
     assert found == pytest.approx(starter(truth, prediction, 11), abs=1e-12)
 
 
@@ -123,3 +138,38 @@ def test_masks_are_paired_by_name_and_a_lone_one_is_named(tmp_path: Path) -> Non
     (tmp_path / "p" / "0003_mask.png").write_bytes(b"no picture")
     with pytest.raises(RepriseError, match=r"0003_mask.png: does not decode"):
         pairs(tmp_path / "g", tmp_path / "p")
+
+
+def test_the_courses_metrics_have_the_intervals_of_resampled_images() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.choice([0, 1, 2, 3], (30, 9, 8), p=[0.4, 0.3, 0.2, 0.1]).astype(np.uint8)
+    prediction = np.where(rng.random(truth.shape) < rng.random((30, 1, 1)), truth, 1)
+    prediction = np.where(prediction == 3, 0, prediction).astype(np.uint8)
+    both = list(zip(truth, prediction, strict=True))
+    images = np.array([confusion(t, p, 3, 3) for t, p in both])
+    void = np.array([void_answers(t, p, 3, 3) for t, p in both])
+    labels = Labels(("a", "b", "c"), (), 3)
+    score = MaskScore("run", 0, labels, images.sum(axis=0), images, void)
+    found = course_estimates([score])
+    own: dict[str, list[float]] = {metric: [] for metric in COURSE_METRICS}
+    for drawn in [np.arange(30), *rng.integers(0, 30, (3000, 30))]:
+        whole = with_void(images[drawn].sum(axis=0), void[drawn].sum(axis=0))
+        own["miou_dlcv"].append(mean_iou(whole, range(3)).value)
+        miou, accuracy = cs6550_scores(images[drawn], void[drawn], [0, 1, 2])
+        own["miou_cs6550"].append(miou)
+        own["pixel_accuracy_cs6550"].append(accuracy)
+    for metric, values in own.items():
+        one = found["run", metric]
+        assert one.value == values[0]
+        ends = np.quantile(values[1:], [0.025, 0.975])
+        assert (one.low_images, one.high_images) == pytest.approx(ends, abs=0.005)
+    lacking = MaskScore("run", 0, Labels(("a", "b", "c", "d"), (), 4), *grown(images, void))
+    estimates = course_estimates([lacking])
+    assert math.isnan(estimates["run", "miou_dlcv"].value)
+    assert estimates["run", "miou_cs6550"].value == found["run", "miou_cs6550"].value
+
+
+def grown(images: np.ndarray, void: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same with a class more, which no image has: select, images and void."""
+    more = np.pad(images, ((0, 0), (0, 1), (0, 1)))
+    return more.sum(axis=0), more, np.pad(void, ((0, 0), (0, 1)))

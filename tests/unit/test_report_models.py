@@ -48,6 +48,25 @@ def test_a_classifier_is_torchvisions_with_a_new_last_layer(name: str) -> None:
     assert parameters(ours, trained=True) == (width + 1) * 50
 
 
+@pytest.mark.parametrize("width", [1.0, 0.5, 0.0625])
+def test_a_narrow_alexnet_has_alexnets_layers_and_fewer_channels(width: float) -> None:
+    torch.manual_seed(0)
+    net = published("alexnet", width).net
+    with META:
+        whole = published("alexnet").net
+    ours, theirs = net.state_dict(), whole.state_dict()
+    assert list(ours) == list(theirs)
+    for key, value in theirs.items():
+        first = [round(width * value.shape[0])]
+        kept = first if key == "features.0.weight" else [round(width * n) for n in value.shape[:2]]
+        rest = value.shape[1 if kept is first else 2 :]
+        assert list(ours[key].shape) == [*kept, *rest], key
+    backbone = published("alexnet", width)
+    features = backbone(torch.randn(2, 3, 64, 64))
+    assert features.shape == (2, backbone.width) == (2, round(4096 * width))
+    assert features.std() > 0
+
+
 def test_timm_and_torchvision_have_the_same_efficientnet_b2() -> None:
     with META:
         assert parameters(timm.create_model("efficientnet_b2")) == parameters(

@@ -204,3 +204,5 @@ def test_a_training_that_votes_answers_with_the_majority_of_its_epochs(tmp_path:
     assert set((voting.predictions["confidence"] * 3).round(4)) <= {1.0, 2.0, 3.0}
     assert list(voting.predictions["id"]) == list(single.predictions["id"])
     assert (voting.predictions["prediction"] != single.predictions["prediction"]).any()
+    assert voting.predictions["single"].equals(single.predictions["prediction"])
+    assert "single" not in single.predictions

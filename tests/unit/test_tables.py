@@ -16,7 +16,7 @@ from reprise.evaluation.means import mean_accuracy
 from reprise.params import Params
 
 NAMES = ["classify", "confusion", "epochs", "faces", "finetune", "iou", "mcnemar", "pairs"]
-NAMES += ["pretrain", "seeds", "segment", "street"]
+NAMES += ["pretrain", "reported", "seeds", "segment", "street", "votes"]
 
 
 def jobs(correct: list[int]) -> pd.DataFrame:
@@ -56,16 +56,16 @@ def test_every_table_is_written_as_csv_and_markdown(whole_results: Path) -> None
 def test_the_finetune_table_has_the_columns_of_the_reports(whole_results: Path) -> None:
     lines = (whole_results / "tables" / "finetune.md").read_text().splitlines()
     assert lines[0] == (
-        "| Setting | Pretraining | Fine-tuning | Report accuracy | sd | 95 % interval "
+        "| Setting | Pretraining | Weights | Fine-tuning | Report accuracy | sd | 95 % interval "
         "| images and seeds | k/n | Select accuracy | Seeds |"
     )
-    starts = [line.split(" | ")[:3] for line in lines[2:7]]
+    starts = [line.split(" | ")[:4] for line in lines[2:7]]
     assert starts == [
-        ["| A", "none", "full model"],
-        ["| B", "supervised", "full model"],
-        ["| C", "BYOL", "full model"],
-        ["| D", "supervised", "frozen backbone"],
-        ["| E", "BYOL", "frozen backbone"],
+        ["| A", "none", "none (from scratch)", "full model"],
+        ["| B", "supervised", "own pretraining", "full model"],
+        ["| C", "BYOL", "own pretraining", "full model"],
+        ["| D", "supervised", "own pretraining", "frozen backbone"],
+        ["| E", "BYOL", "own pretraining", "frozen backbone"],
     ]
 
 

@@ -174,5 +174,9 @@ def test_a_backbone_that_was_taken_over_has_a_history_that_the_tables_can_read(
     write_history(results / "pretrain" / "tiny" / "supervised" / "history.csv", rows)
     made, tables = evaluate(results, params)
     assert "knn_accuracy" not in made["pretrain"]["tiny"]["supervised"]  # no labels, no number
-    assert "| tiny | supervised | 0 | 0 | - | - | - |" in tables["pretrain"].text
+    said = tables["pretrain"].text
+    assert "| tiny | supervised | none (from scratch) | 0 | 0 | - | - | - |" in said
+    epochs = tables["epochs"].text
+    assert "| pretrain | tiny | supervised | - | 0 | 0 | - | - |" in epochs and "'-': a" in epochs
+    assert draw("epochs", results, params).png.startswith(b"\x89PNG")
     assert draw("curves", results, params).png.startswith(b"\x89PNG")

@@ -20,7 +20,7 @@ CLASSIFIER |= {"learning_rate": 0.001, "features": [1]}
 SEGMENTER = {"model": "fcn32s", "weights": "none", "width": 0.0625, "image_size": 64, "epochs": 1}
 SEGMENTER |= {"batch_size": 4, "learning_rate": 0.001}
 # the runs that the courses' shell scripts name, and two more
-CLASSIFIERS = ["dlcv2021_resnet101_single", "dlcv2022_resnext101", "dlcv2023_resnet101"]
+CLASSIFIERS = ["dlcv2021_resnet101", "dlcv2022_resnext101", "dlcv2023_resnet101"]
 SEGMENTERS = ["dlcv2021_deeplabv3", "dlcv2022_deeplabv3", "dlcv2023_deeplabv3", "dlcv2024_unet"]
 
 
@@ -51,7 +51,7 @@ def train_project(folder: Path) -> None:
         patch.chdir(folder)
         for name in ("fifty", "office", "satellite", "camvid"):
             job(patch, f"prepare.py --set {name}", f"prepare/{name}")
-        for run in [*CLASSIFIERS, "dlcv2021_resnet101"]:
+        for run in CLASSIFIERS:
             train(patch, "classify.py --stage classify", "classify", run, "fifty")
         for run in ("dlcv2023", "dlcv2024"):
             train(patch, "finetune.py --setting C", "finetune", run, "office", "C/")

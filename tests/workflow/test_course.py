@@ -21,8 +21,14 @@ def test_every_recipe_of_the_reports_runs_to_the_report(tmp_path):
     for part in ("classify", "faces", "segment", "street"):
         table = pd.read_csv(results / "tables" / f"{part}.csv")
         assert list(table["run"]) == params.stages[part].runs
+        assert set(table["weights"]) == {"none"}  # nothing published is in the samples
     settings = pd.read_csv(results / "tables" / "finetune.csv")
     assert list(settings["setting"]) == [*"ABCDE", *"ABCDE"]
+    assert list(pd.read_csv(results / "tables" / "votes.csv")["run"]) == ["dlcv2021_resnet101"]
+    reported = pd.read_csv(results / "tables" / "reported.csv")
+    assert (reported["run"] == reported["recipe"]).all() and not reported["same_data"].any()
+    absent = reported["ours"].isna() & (reported["metric"] != "miou_dlcv")  # no pixel of a class
+    assert not absent.any()
     for name in params.prepare.sets:
         about = read_json(results / "prepare" / name / "dataset.json")
         assert about["note"].startswith("Made to try the pipeline: not the course's images")

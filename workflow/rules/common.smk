@@ -15,7 +15,7 @@ from reprise.pipeline.closure import closure as imported
 from reprise.pipeline.guard import Guard
 
 PARTS = ["pretrain", "finetune", "classify", "faces", "segment", "street"]
-TABLES = [*PARTS, "iou", "seeds", "pairs", "mcnemar", "confusion", "epochs"]
+TABLES = [*PARTS, "iou", "votes", "seeds", "pairs", "mcnemar", "confusion", "epochs", "reported"]
 CLASSES = ["finetune", "classify", "faces"]  # parts that name the class of an image
 SCORED = [*CLASSES, "segment", "street"]
 SOURCES = ["classify", "finetune"]  # of the features that `embed` shows

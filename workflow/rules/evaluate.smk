@@ -2,6 +2,7 @@ rule evaluate:
     input:
         script="workflow/scripts/evaluate.py",
         code=closure("evaluate"),
+        reported=expand("workflow/reported/{name}.csv", name=["numbers", "others"]),
         sets=[prepared(part, "labels.npy", "index.csv", "dataset.json") for part in PARTS],
         histories=[of_jobs(part, "history.csv") for part in PARTS],
         finetune=of_jobs("finetune", "predictions.csv"),
@@ -27,6 +28,6 @@ rule evaluate:
         runtime=10,
     params:
         results=subpath(output.metrics, parent=True),
-        reads=values(*PARTS),
+        reads=values("prepare", *PARTS),
     shell:
         "PYTHONPATH=src python {input.script} --results {params.results} --log {log}"

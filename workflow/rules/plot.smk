@@ -4,6 +4,7 @@ FIGURES = {
     "epochs": ["results/tables/epochs.csv"],
     "finetune": ["results/tables/finetune.csv", "results/tables/seeds.csv"],
     "pairs": ["results/tables/pairs.csv", "results/tables/seeds.csv"],
+    "reported": ["results/tables/reported.csv"],
     "iou": ["results/tables/iou.csv"],
     "masks_segment": masks("segment") + prepared("segment"),
     "masks_street": masks("street") + prepared("street"),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 BLOCK = 2**18  # pixels that are counted at once: they stay in the processor's cache
 Matrix = NDArray[np.int64]
+Ids = NDArray[np.integer]
 Absent = Literal["skip", "zero", "nan"]
 
 
@@ -27,8 +28,8 @@ class MeanIoU(NamedTuple):
 
 
 def confusion(
-    truth: NDArray[np.integer],
-    prediction: NDArray[np.integer],
+    truth: Ids,
+    prediction: Ids,
     classes: int,
     ignore: int | None = None,
 ) -> Matrix:
@@ -63,11 +64,21 @@ def confusion(
     return counts
 
 
-def _outside(ids: NDArray[np.integer], classes: int) -> bool:
+def void_answers(truth: Ids, prediction: Ids, classes: int, ignore: int | None) -> Matrix:
+    """What is answered where the truth is `ignore`: (classes,) int64, pixels of each class.
+
+    This project does not count them; both courses' own metrics do (see evaluation/course.py).
+    """
+    answers = prediction[truth == ignore] if ignore is not None else prediction[:0]
+    counts: Matrix = np.bincount(answers.ravel(), minlength=classes).astype(np.int64)
+    return counts
+
+
+def _outside(ids: Ids, classes: int) -> bool:
     return bool(ids.size and (ids.min() < 0 or ids.max() >= classes))
 
 
-def _pairs(t: NDArray[np.integer], p: NDArray[np.integer], classes: int) -> Matrix:
+def _pairs(t: Ids, p: Ids, classes: int) -> Matrix:
     """How often each pair of ids stands at the same place, (classes, classes)."""
     if classes**2 > 256 or t.dtype != np.uint8 or p.dtype != np.uint8:
         wide = np.bincount(t.astype(np.int64) * classes + p, minlength=classes**2)

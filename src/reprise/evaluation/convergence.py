@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from reprise.evaluation.histories import chosen, read_history
-from reprise.evaluation.markdown import Column, Table, document, markdown, share, text
+from reprise.evaluation.markdown import Column, Table, document, markdown, number, share, text
 from reprise.params import Params
 
 NEAR = 0.95  # of the best score of the history
@@ -35,34 +35,39 @@ def convergence(results: Path, params: Params) -> Table:
 
     Returns:
         COLUMNS; `near_best` is the first epoch whose score on held-out images (kNN accuracy of
-        `pretrain`, else the select score) is at least NEAR of the history's best, `best`. A job
-        without a score is left out.
+        `pretrain`, else the select score) is at least NEAR of the history's best, `best`. Both are
+        missing where a pretraining has no score: its images have no labels.
     """
     rows = []
     for part, run, setting, seed, path in histories(results, params):
         score = SCORES.get(part, "select_accuracy")
         history = read_history(path, [score])
-        if history[score].isna().all():  # a backbone that was taken over, on unlabelled images
-            continue
-        best = float(history[score].max())
+        best = float(history[score].max())  # NaN where there is none
         near = history.loc[history[score] >= NEAR * best, "epoch"]
         kept = int(history["epoch"].iloc[chosen(history, path)])
         last = int(history["epoch"].max())
-        rows.append([part, run, setting, seed, last, kept, int(near.iloc[0]), best])
-    frame = pd.DataFrame(rows, columns=COLUMNS).astype({"seed": "Int64"})
+        rows.append([part, run, setting, seed, last, kept, near.min(), best])
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype({"seed": "Int64", "near_best": "Int64"})
     columns = [
         Column("Part", text("part")),
         Column("Run", text("run"), "---"),
         Column("Setting", lambda row: str(row["setting"]) or "-", "---"),
-        Column("Seed", lambda row: "-" if pd.isna(row["seed"]) else str(row["seed"])),
+        Column("Seed", number("seed")),
         Column("Epochs", text("epochs")),
         Column("Kept epoch", text("kept")),
-        Column("First near the best", text("near_best")),
+        Column("First near the best", number("near_best")),
         Column("Best score", share("best")),
     ]
     note = (
-        f"First near the best: the first epoch whose score on the select role is at least "
-        f"{NEAR:.0%} of the best one of its history. Where that or the kept epoch is the last one, "
-        "more epochs might have given more."
+        f"First near the best, the epochs to convergence: the first epoch whose score on the role "
+        f"select is at least {NEAR:.0%} of the best one of its history. The score is the kNN "
+        "accuracy in pretraining, the mIoU in segmentation, else the accuracy. Where the first "
+        "epoch near the best, or the kept one, is the last, more epochs might have given more."
     )
-    return Table(frame, document(markdown(frame, columns), note))
+    unscored = (
+        "'-': a pretraining on images without labels has a loss and no score, and a low loss of "
+        "BYOL is no sign of good features. 0 epochs: published weights, nothing was trained."
+        if frame["near_best"].isna().any()
+        else ""
+    )
+    return Table(frame, document(markdown(frame, columns), note, unscored))

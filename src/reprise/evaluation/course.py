@@ -19,6 +19,8 @@ from reprise.palette import UNKNOWN, decode_mask
 
 CLASSES = UNKNOWN  # ids 0 to 5 are averaged
 Maps = NDArray[np.uint8]
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 def main() -> None:
@@ -53,25 +55,52 @@ def own_mean_iou(matrix: NDArray[np.int64]) -> MeanIoU:
     return mean_iou(known, range(CLASSES))
 
 
-def cs6550_scores(truth: Maps, prediction: Maps, classes: int) -> tuple[float, float]:
+def with_void(images: Counts, void: Counts) -> Counts:
+    """Confusion matrices with a row more, of the pixels whose truth is ignored.
+
+    Args:
+        images: (..., classes, classes), rows = truth.
+        void: (..., classes), what was answered on ignored pixels.
+
+    Returns:
+        (..., classes + 1, classes + 1); the column of the new class is empty. DLCV's script counts
+        these answers as false positives, so its IoU is that of these matrices.
+    """
+    made = np.zeros((*images.shape[:-2], images.shape[-1] + 1, images.shape[-1] + 1), np.int64)
+    made[..., :-1, :-1] = images
+    made[..., -1, :-1] = void
+    return made
+
+
+def cs6550_ious(images: Counts, void: Counts, declared: list[int]) -> Floats:
+    """IoU of each declared class in each image, (images, declared); NaN where an image lacks it."""
+    return np.array([iou(matrix)[declared] for matrix in with_void(images, void)])
+
+
+def cs6550_right(images: Counts, void: Counts) -> tuple[Counts, Counts]:
+    """Right pixels and all pixels of each image, (images,) each; those of void are wrong."""
+    right: Counts = np.trace(images, axis1=-2, axis2=-1)
+    whole: Counts = images.sum(axis=(-2, -1)) + void.sum(axis=-1)
+    return right, whole
+
+
+def cs6550_scores(images: Counts, void: Counts, declared: list[int]) -> tuple[float, float]:
     """mIoU and pixel accuracy as CS6550's starter counts them: image by image.
 
     Of each image the IoU of each class that stands in its truth or its prediction; of each class
     the mean over the images that have it; of these the mean over the classes. The accuracy is the
-    mean over images of the share of right pixels. Void pixels (`classes` and above in the truth)
-    count against both.
+    mean over images of the share of right pixels. Void pixels count against both.
 
     Args:
-        truth: (n, H, W) class ids; `classes` or more is void.
-        prediction: (n, H, W) class ids 0..classes-1.
-        classes: how many are averaged.
+        images: (n, classes, classes), the confusion matrix of each image, rows = truth.
+        void: (n, classes), what was answered where the truth is void.
+        declared: the ids that are averaged.
     """
-    void = np.minimum(truth, classes).astype(np.uint8)
-    each = [confusion(t, p, classes + 1) for t, p in zip(void, prediction, strict=True)]
-    ious = np.array([iou(matrix)[:classes] for matrix in each])
+    ious = cs6550_ious(images, void, declared)
     seen = ~np.isnan(ious)
     of_class = np.nansum(ious, axis=0)[seen.any(axis=0)] / seen.sum(axis=0)[seen.any(axis=0)]
-    return float(of_class.mean()), float((truth == prediction).mean(axis=(1, 2)).mean())
+    right, whole = cs6550_right(images, void)
+    return float(of_class.mean()), float((right / whole).mean())
 
 
 def pairs(labels: Path, predictions: Path) -> list[tuple[Maps, Maps]]:

@@ -1,38 +1,47 @@
 """All predictions to all numbers: the work of the stage `evaluate`."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from reprise.evaluation import scores, tables
+from reprise.evaluation.beside import beside_table
 from reprise.evaluation.compare import COLUMNS, EXACT
 from reprise.evaluation.convergence import convergence
+from reprise.evaluation.course_scores import course_estimates
 from reprise.evaluation.families import Compared, compare_classes, compare_masks, joined
 from reprise.evaluation.markdown import Table
 from reprise.evaluation.means import class_ious
 from reprise.evaluation.metrics import metrics
 from reprise.evaluation.mistakes import confusion_table, counted
+from reprise.evaluation.origins import weights_of
 from reprise.evaluation.pair_tables import exact_table, pairs_table
 from reprise.evaluation.prepared import Prepared, read_prepared
+from reprise.evaluation.reported import REPORTED
+from reprise.evaluation.votes import votes_table
 from reprise.params import Params
 
 CLASSES = ("finetune", "classify", "faces")
 MASKS = ("segment", "street")
 
 
-def evaluate(results: Path, params: Params) -> tuple[dict[str, Any], dict[str, Table]]:
+def evaluate(
+    results: Path, params: Params, reported: Path = REPORTED
+) -> tuple[dict[str, Any], dict[str, Table]]:
     """Score every job named in `params`.
 
     Args:
         results: folder with prepare/, finetune/ and so on; only predictions, histories, and the
             prepared sets' dataset.json, index.csv and labels.npy are read.
         params: the axes.
+        reported: folder of the reports' numbers (see evaluation/reported.py).
 
     Returns:
         The content of metrics.json, and the tables by name: pretrain, finetune, classify, faces,
-        segment, street, iou, seeds, pairs, mcnemar, confusion, epochs.
+        segment, street, iou, votes, seeds, pairs, mcnemar, confusion, epochs, reported.
 
     Raises:
         RepriseError: names the file that is missing or wrong.
@@ -47,11 +56,12 @@ def evaluate(results: Path, params: Params) -> tuple[dict[str, Any], dict[str, T
     jobs |= {part: scores.mask_frame(masks[part]) for part in MASKS}
 
     made = summaries(jobs, compared, masks, sets, params)
-    made["pretrain"] = tables.pretrain_table(
-        scores.pretrain_jobs(results, params), sets["pretrain"]
-    )
+    pretrained = scores.pretrain_jobs(results, params)
+    origin = partial(weights_of, params, "pretrain")
+    made["pretrain"] = tables.pretrain_table(pretrained, sets["pretrain"], origin)
     ious = [class_ious(part, masks[part]) for part in MASKS]
     made["iou"] = tables.iou_table(pd.concat(ious, ignore_index=True))
+    made["votes"] = votes_table(results, params, sets)
     made["seeds"] = tables.seeds_table(jobs)
     made["pairs"] = pairs_table(joined([one.pairs for one in compared.values()], COLUMNS))
     made["mcnemar"] = exact_table(joined([one.exact for one in compared.values()], EXACT))
@@ -59,6 +69,8 @@ def evaluate(results: Path, params: Params) -> tuple[dict[str, Any], dict[str, T
     counts += [counted(part, masks[part], sets[part].labels) for part in MASKS]
     made["confusion"] = confusion_table(pd.concat(counts, ignore_index=True))
     made["epochs"] = convergence(results, params)
+    images = {part: one.index["role"].value_counts() for part, one in sets.items()}
+    made["reported"] = beside_table(reported, results, params, made, images)
     return metrics({name: table.frame for name, table in made.items()}), made
 
 
@@ -70,15 +82,23 @@ def summaries(
     params: Params,
 ) -> dict[str, Table]:
     """The table of each part that is scored: one row a run or setting."""
+    origin = {part: partial(weights_of, params, part) for part in params.stages}
     made = {
         "finetune": tables.finetune_table(
-            jobs["finetune"], compared["finetune"], sets["finetune"], setups(params)
+            jobs["finetune"],
+            compared["finetune"],
+            sets["finetune"],
+            setups(params),
+            origin["finetune"],
         )
     }
     for part in ("classify", "faces"):
-        made[part] = tables.classify_table(jobs[part], compared[part], sets[part])
+        made[part] = tables.classify_table(jobs[part], compared[part], sets[part], origin[part])
     for part in MASKS:
-        made[part] = tables.segment_table(jobs[part], compared[part], masks[part], sets[part])
+        course = course_estimates(masks[part])
+        made[part] = tables.segment_table(
+            jobs[part], compared[part], course, masks[part], sets[part], origin[part]
+        )
     return made
 
 

@@ -28,6 +28,11 @@ def text(name: str) -> Callable[[pd.Series], str]:
     return lambda row: str(row[name])
 
 
+def number(name: str) -> Callable[[pd.Series], str]:
+    """A whole number; a dash for none."""
+    return lambda row: "-" if pd.isna(row[name]) else str(int(row[name]))
+
+
 def share(name: str) -> Callable[[pd.Series], str]:
     """A number in 0..1 with four digits; a dash for none."""
     return lambda row: "-" if pd.isna(row[name]) else f"{row[name]:.4f}"

@@ -8,6 +8,7 @@ import pandas as pd
 ACCURACY = ["accuracy", "accuracy_sd", "accuracy_low", "accuracy_high", "correct", "n", "images"]
 ACCURACY += ["select_accuracy", "seeds", "accuracy_both_low", "accuracy_both_high"]
 MASKS = ["miou", "miou_sd", "pixel_accuracy", "counted", "declared", "images"]
+MASKS += ["miou_dlcv", "miou_cs6550", "pixel_accuracy_cs6550"]
 MASKS += ["select_miou", "seeds", "miou_low", "miou_high", "miou_both_low", "miou_both_high"]
 PAIRS = ["difference", "sd_seeds", "low_images", "high_images", "low_both", "high_both"]
 PAIRS += ["p", "p_holm"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from reprise.evaluation.compare import method
-from reprise.evaluation.markdown import Column, Table, document, markdown, text
+from reprise.evaluation.markdown import Column, Table, document, markdown, number, text
 
 NO_PAIR = "Fewer than two runs of each part in params.yaml: nothing to compare.\n"
 
@@ -21,9 +21,9 @@ def pairs_table(frame: pd.DataFrame) -> Table:
         Column("p", probability("p")),
         Column("p, Holm", probability("p_holm")),
         Column("Shown", lambda row: "yes" if row["shown"] else "no"),
-        Column("Images needed", whole("images_needed")),
-        Column("Seeds needed", whole("seeds_needed")),
-        Column("Times both", whole("times_needed")),
+        Column("Images needed", number("images_needed")),
+        Column("Seeds needed", number("seeds_needed")),
+        Column("Times both", number("times_needed")),
     ]
     blocks = []
     for heading, rows in families(frame):
@@ -77,8 +77,3 @@ def interval(kind: str) -> Callable[[pd.Series], str]:
 def probability(name: str) -> Callable[[pd.Series], str]:
     """A p-value."""
     return lambda row: "< 0.001" if row[name] < 0.001 else f"{row[name]:.3f}"
-
-
-def whole(name: str) -> Callable[[pd.Series], str]:
-    """A whole number; a dash for none."""
-    return lambda row: "-" if pd.isna(row[name]) else str(int(row[name]))

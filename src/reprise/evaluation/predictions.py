@@ -1,5 +1,6 @@
 """Readers of what the models answered; every answer is checked before it is counted."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,26 @@ from reprise.evaluation.prepared import Labels, Prepared, read_table
 COLUMNS = ["id", "role", "label", "prediction", "confidence"]
 
 
-def read_predictions(path: Path, prepared: Prepared) -> pd.DataFrame:
+def read_predictions(path: Path, prepared: Prepared, answers: Sequence[str] = ()) -> pd.DataFrame:
     """Read predictions.csv: one row for each image of the roles select and report.
 
+    Args:
+        path: predictions.csv of a job.
+        prepared: the data set that it answers.
+        answers: further columns of classes that must be there.
+
     Returns:
-        Columns id (str), role (str), label, prediction (int64), confidence (float64, 0..1).
+        Columns id (str), role (str), label, prediction (int64), confidence (float64, 0..1), and
+        `answers` (int64).
 
     Raises:
         RepriseError: names the file and the row of a class that is not one of the data set's, of a
             confidence outside 0..1, or of an image that is unknown, doubled, missing, or has
             another role or label than in index.csv.
     """
-    table = read_table(path, COLUMNS)
+    table = read_table(path, [*COLUMNS, *answers])
     classes = len(prepared.labels.names)
-    for column in ("label", "prediction"):
+    for column in ("label", "prediction", *answers):
         values = pd.to_numeric(table[column], errors="coerce")
         _refuse(
             path, table, column, ~values.isin(range(classes)), f"the classes are 0 to {classes - 1}"
@@ -36,7 +43,7 @@ def read_predictions(path: Path, prepared: Prepared) -> pd.DataFrame:
     _refuse(path, table, "confidence", ~confidence.between(0, 1), "it must be in 0 to 1")
     _refuse(path, table, "id", table["id"].duplicated(), "it stands there twice")
     _agrees(path, table, prepared)
-    return table[COLUMNS]
+    return table[[*COLUMNS, *answers]]
 
 
 def _agrees(path: Path, table: pd.DataFrame, prepared: Prepared) -> None:

@@ -8,7 +8,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reprise.errors import RepriseError
-from reprise.evaluation.confusion import Matrix, confusion, mean_iou, pixel_accuracy
+from reprise.evaluation.confusion import (
+    Matrix,
+    confusion,
+    mean_iou,
+    pixel_accuracy,
+    void_answers,
+)
 from reprise.evaluation.histories import chosen, read_history
 from reprise.evaluation.predictions import read_mask, read_predictions
 from reprise.evaluation.prepared import Labels, Prepared
@@ -37,7 +43,8 @@ class MaskScore:
     """A segmentation job: its labels, and confusion matrices whose rows are the truth.
 
     `select` (classes, classes) is of the whole role, `images` (images, classes, classes) of each
-    image of the report role.
+    image of the report role; `void` (images, classes) is what was answered on its pixels whose
+    truth is the ignored label, which the matrices leave out.
     """
 
     run: str
@@ -45,6 +52,7 @@ class MaskScore:
     labels: Labels
     select: Matrix
     images: Matrix
+    void: Matrix
 
     @property
     def report(self) -> Matrix:
@@ -117,8 +125,8 @@ def class_frame(scores: list[ClassScore]) -> pd.DataFrame:
 
 def score_masks(
     folder: Path, prepared: Prepared, role: str, merge: int | None
-) -> tuple[Labels, Matrix]:
-    """The classes, and the confusion matrix of each image of a role, (images, classes, classes).
+) -> tuple[Labels, Matrix, Matrix]:
+    """The classes, and `images` and `void` of MaskScore for a role.
 
     Args:
         folder: holds one `<id>.png` for each image.
@@ -132,21 +140,24 @@ def score_masks(
     labels, table = prepared.merged(merge)
     truth = prepared.truth()
     rows = prepared.rows(role)
-    matrices = np.zeros((len(rows), len(labels.names), len(labels.names)), np.int64)
-    for matrix, row in zip(matrices, rows, strict=True):
+    classes = len(labels.names)
+    matrices = np.zeros((len(rows), classes, classes), np.int64)
+    void = np.zeros((len(rows), classes), np.int64)
+    for i, row in enumerate(rows):
         name = prepared.index["id"].iloc[row]
         label_map = table[truth[row]]
         mask = read_mask(folder / f"{name}.png", label_map.shape, labels)
         try:
-            matrix[:] = confusion(label_map, mask, len(labels.names), labels.ignore)
+            matrices[i] = confusion(label_map, mask, classes, labels.ignore)
         except ValueError as error:
             path = prepared.folder / "labels.npy"
             raise RepriseError(f"{path}: image '{name}': {error}; prepare the set again") from None
+        void[i] = void_answers(label_map, mask, classes, labels.ignore)
     if not matrices.any():
         raise RepriseError(
             f"{prepared.folder}: no labelled pixel of the role {role}; prepare again"
         )
-    return labels, matrices
+    return labels, matrices, void
 
 
 def segment_jobs(results: Path, stage: str, params: Params, prepared: Prepared) -> list[MaskScore]:
@@ -157,9 +168,9 @@ def segment_jobs(results: Path, stage: str, params: Params, prepared: Prepared) 
         for seed in block.seeds:
             folder = results / stage / run / str(seed) / "predictions"
             merge = block.recipes[run].merge
-            labels, select = score_masks(folder, prepared, "select", merge)
-            _, report = score_masks(folder, prepared, "report", merge)
-            scores.append(MaskScore(run, seed, labels, select.sum(axis=0), report))
+            labels, select, _ = score_masks(folder, prepared, "select", merge)
+            _, report, void = score_masks(folder, prepared, "report", merge)
+            scores.append(MaskScore(run, seed, labels, select.sum(axis=0), report, void))
     return scores
 
 

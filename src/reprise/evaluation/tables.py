@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from reprise.evaluation.course_scores import with_course
 from reprise.evaluation.families import Compared
 from reprise.evaluation.markdown import (
     Column,
@@ -18,10 +19,13 @@ from reprise.evaluation.markdown import (
     text,
 )
 from reprise.evaluation.means import mean_accuracy, mean_masks, with_intervals
+from reprise.evaluation.origins import WEIGHTS, with_weights
 from reprise.evaluation.prepared import Labels, Prepared
 from reprise.evaluation.resampling import DRAWS
 from reprise.evaluation.scores import MaskScore
+from reprise.evaluation.uncertainty import Estimate
 
+Origin = Callable[[str, str], str]  # (run, setting or method or "") -> see origins.weights_of
 START = {"scratch": "none", "supervised": "supervised", "byol": "BYOL"}
 
 
@@ -38,15 +42,24 @@ ACCURACY = [
 
 # Does pretraining help, by labels or without; which helps more, tuned whole or frozen?
 ASKED = [["B", "A"], ["C", "A"], ["C", "B"], ["E", "D"]]
+COURSE_NOTE = (
+    "The courses count otherwise. DLCV's script: over the whole role too, but an answer on an "
+    "unlabelled pixel is a false positive, and an absent class leaves no number ('-'). CS6550's "
+    "starter: the IoU of each class in each image that has it, the mean over these images, then "
+    "over the classes; an answer on an unlabelled pixel is a false positive here too."
+)
 NO_RUN = "No run of this part in params.yaml."
 
 
-def classify_table(jobs: pd.DataFrame, compared: Compared, prepared: Prepared) -> Table:
+def classify_table(
+    jobs: pd.DataFrame, compared: Compared, prepared: Prepared, origin: Origin
+) -> Table:
     """Runs of `classify` or `faces`."""
     frame = with_intervals(mean_accuracy(jobs, ["run"]), "accuracy", compared.estimates)
+    frame = with_weights(frame, origin)
     if frame.empty:
         return Table(frame, NO_RUN + "\n")
-    columns = [Column("Run", text("run")), *ACCURACY]
+    columns = [Column("Run", text("run")), WEIGHTS, *ACCURACY]
     notes = [accuracy_note(frame, prepared), *said(compared.pairs)]
     return Table(frame, document(markdown(frame, columns), *notes))
 
@@ -56,6 +69,7 @@ def finetune_table(
     compared: Compared,
     prepared: Prepared,
     setup: Callable[[str, str], tuple[str, bool]],
+    origin: Origin,
 ) -> Table:
     """Settings A to E of each run.
 
@@ -64,9 +78,10 @@ def finetune_table(
         compared: the intervals and pairs of these jobs.
         prepared: the data set they were fine-tuned on.
         setup: (run, setting) -> (where it starts: scratch, supervised or byol; frozen).
+        origin: (run, setting) -> where its weights come from.
     """
     means = mean_accuracy(jobs, ["run", "setting"])
-    frame = with_intervals(means, "accuracy", compared.estimates)
+    frame = with_weights(with_intervals(means, "accuracy", compared.estimates), origin, "setting")
     setups = [
         setup(run, setting) for run, setting in zip(frame["run"], frame["setting"], strict=True)
     ]
@@ -79,6 +94,7 @@ def finetune_table(
     columns = [
         Column("Setting", text("setting")),
         Column("Pretraining", text("pretraining"), "---"),
+        WEIGHTS,
         Column("Fine-tuning", text("tuned"), "---"),
         *ACCURACY,
     ]
@@ -107,26 +123,35 @@ def accuracy_note(frame: pd.DataFrame, prepared: Prepared) -> str:
 
 
 def segment_table(
-    jobs: pd.DataFrame, compared: Compared, scores: list[MaskScore], prepared: Prepared
+    jobs: pd.DataFrame,
+    compared: Compared,
+    course: dict[tuple[str, str], Estimate],
+    scores: list[MaskScore],
+    prepared: Prepared,
+    origin: Origin,
 ) -> Table:
-    """Runs of `segment` or `street`."""
+    """Runs of `segment` or `street`; `course` holds what the courses' scripts give for them."""
     means = mean_masks(jobs, len(prepared.rows("report")))
-    frame = with_intervals(means, "miou", compared.estimates)
+    frame = with_course(with_intervals(means, "miou", compared.estimates), course)
+    frame = with_weights(frame, origin)
     if frame.empty:
         return Table(frame, NO_RUN + "\n")
     columns = [
         Column("Run", text("run")),
+        WEIGHTS,
         Column("Report mIoU", share("miou")),
         Column("sd", share("miou_sd")),
         Column("95 % interval", between("miou_low", "miou_high")),
         Column("images and seeds", both("miou")),
         Column("mIoU over", lambda row: f"{row['counted']} of {row['declared']} classes"),
         Column("Pixel accuracy", share("pixel_accuracy")),
+        Column("mIoU, DLCV's script", share("miou_dlcv")),
+        Column("mIoU, CS6550's starter", share("miou_cs6550")),
         Column("Select mIoU", share("select_miou")),
         Column("Images", text("images")),
         Column("Seeds", text("seeds")),
     ]
-    notes = [mask_note(frame, prepared), *said(compared.pairs), *_class_notes(scores)]
+    notes = [mask_note(frame, prepared), *said(compared.pairs), COURSE_NOTE, *_class_notes(scores)]
     return Table(frame, document(markdown(frame, columns), *notes))
 
 
@@ -205,15 +230,17 @@ def _wide(rows: pd.DataFrame, runs: list[str]) -> str:
     return markdown(wide.reset_index(), columns)
 
 
-def pretrain_table(jobs: pd.DataFrame, prepared: Prepared) -> Table:
+def pretrain_table(jobs: pd.DataFrame, prepared: Prepared, origin: Origin) -> Table:
     """Both ways of pretraining of each run."""
     names = ["run", "method", "epochs", "kept", "knn_accuracy_random", "knn_accuracy"]
     frame = jobs.reindex(columns=[*names, "select_accuracy", "std", "effective_rank"])
+    frame = with_weights(frame, origin, "method")
     if frame.empty:
         return Table(frame, NO_RUN + "\n")
     columns = [
         Column("Run", text("run")),
         Column("Method", lambda row: START[row["method"]], "---"),
+        WEIGHTS,
         Column("Epochs", text("epochs")),
         Column("Kept epoch", text("kept")),
         Column("kNN accuracy, random network", share("knn_accuracy_random")),

@@ -16,6 +16,7 @@ from reprise.figures.iou import iou
 from reprise.figures.masks import masks
 from reprise.figures.mistakes import mistakes
 from reprise.figures.pairs import pairs
+from reprise.figures.reported import reported
 from reprise.figures.style import house_style, lay_out, png, svg
 from reprise.params import Params
 
@@ -28,6 +29,7 @@ FIGURES = (
     "tsne_finetune",
     "finetune",
     "pairs",
+    "reported",
     "masks_segment",
     "masks_street",
     "iou",
@@ -84,4 +86,4 @@ def _figure(name: str, results: Path, params: Params) -> Figure:
             return mistakes(results, params, part)
         case _:
             tables = {"epochs": epochs, "finetune": finetune, "iou": iou, "pairs": pairs}
-            return tables[name](results)
+            return (tables | {"reported": reported})[name](results)

@@ -16,6 +16,7 @@ COLUMNS = ["part", "run", "setting", "seed", "epochs", "kept", "near_best"]
 def epochs(results: Path) -> Figure:
     """Draw tables/epochs.csv: a line for each run or setting, its seeds above each other."""
     table = read_table(results / "tables" / "epochs.csv", COLUMNS, ["setting"])
+    table = table[table["epochs"] > 0]  # where weights are published, nothing was trained
     if table.empty:
         return style.notice("No run in params.yaml.")
     table["name"] = (table["part"] + " " + table["run"] + " " + table["setting"]).str.strip()

@@ -29,8 +29,9 @@ def limits(
     )
     if any(params.prepare.recipes[name].source in EMBEDDED for name in sets):
         said.append(
-            "These numbers cannot be set beside those of the five reports: the images, their size, "
-            "the labels and the budget are others. What can be compared is the order of the runs."
+            "Where the images are not those of the five reports, neither are their size, the "
+            "labels and the budget, and our numbers cannot be compared with theirs. What can "
+            "be compared is the order of the runs."
         )
     said += _notes(sets)
     return [sentence for sentence in said if sentence]

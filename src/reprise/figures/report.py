@@ -64,6 +64,7 @@ def report(results: Path, params: Params) -> tuple[str, list[str]]:
         ("segment", "Segmentation", _masks(sources, params, "segment", sets)),
         ("street", "Segmentation with and without skips", _masks(sources, params, "street", sets)),
         *_anything(sources, params),
+        ("reported", "Beside the reports' own numbers", _reported(sources)),
         ("classes", "IoU of each class", _classes(sources, ious)),
         ("training", "Training histories", _training(sources)),
         ("made", "How each number was made", made(sources, params)),
@@ -136,9 +137,26 @@ def _pairs(sources: Sources) -> str:
     )
 
 
+def _reported(sources: Sources) -> str:
+    return sources.figure(
+        "reported",
+        "The number of each report, of other solutions and of this run, where there are; the same "
+        "numbers stand in the table below.",
+        "Orange: what a report prints, with the interval that its number of images implies. Grey: "
+        "the least and most of other public solutions of the same assignment. Blue: ours; a hollow "
+        "ring is measured on other images, by the run in brackets, and only its order among our "
+        "own can be compared. Look at how wide the grey bars are beside the differences that the "
+        "reports draw conclusions from.",
+    ) + sources.table("reported")
+
+
 def _classify(sources: Sources, params: Params, sets: dict[str, Prepared]) -> str:
+    blocks = (params.classify, params.faces)
+    voting = any(block.recipes[run].vote > 1 for block in blocks for run in block.runs)
+    votes = "<h3>The vote of several epochs</h3>\n" + sources.table("votes")
     return (
         sources.table("classify")
+        + (votes if voting else "")
         + _embeddings(sources, params, "classify", sets)
         + _errors(sources, "classify")
     )

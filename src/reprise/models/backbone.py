@@ -70,12 +70,12 @@ def resnet(name: str, stem: Stem, imagenet_layer: bool = False) -> Backbone:
     return Backbone(net, width)
 
 
-def published(name: str) -> Backbone:
+def published(name: str, width: float = 1.0) -> Backbone:
     """torchvision's network under the keys of torchvision's weights, randomly initialised.
 
     resnet101 and resnext101_64x4d end in the 2048 values after pooling, alexnet in the 4096 of its
     second-last layer, efficientnet_b2 in its 1000 logits, which the CS6550 report reads.
-    Raises KeyError for another name.
+    width: of alexnet's channels. Raises KeyError for another name.
     """
     from torchvision import models  # takes a second, and most jobs need none of it
 
@@ -85,6 +85,8 @@ def published(name: str) -> Backbone:
         "resnet101": models.resnet101,
         "resnext101_64x4d": models.resnext101_64x4d,
     }
+    if name == "alexnet" and width < 1:
+        return narrow_alexnet(width)
     net = make[name](weights=None)
     if name == "efficientnet_b2":
         return Backbone(net, 1000)
@@ -93,6 +95,28 @@ def published(name: str) -> Backbone:
         return Backbone(net, 4096)
     net.fc = nn.Identity()
     return Backbone(net, 2048)
+
+
+def narrow_alexnet(width: float) -> Backbone:
+    """AlexNet with this share of its channels; the keys are torchvision's, the shapes are not."""
+    from torchvision.models import alexnet
+
+    with torch.device("meta"):  # the whole one has 57 million weights, and none of them stays
+        net = alexnet(weights=None)
+    net.classifier[6] = nn.Identity()
+    channels = 3
+    for layers in (net.features, net.classifier):
+        for place, layer in enumerate(layers):
+            if isinstance(layer, nn.Conv2d):
+                size, stride, padding = layer.kernel_size, layer.stride, layer.padding
+                out = max(1, round(width * layer.out_channels))
+                layers[place] = nn.Conv2d(channels, out, size, stride, padding)  # type: ignore[arg-type]
+                channels = out
+            elif isinstance(layer, nn.Linear):
+                reads = channels * 36 if place == 1 else channels  # 6 x 6 places are left
+                channels = max(1, round(width * layer.out_features))
+                layers[place] = nn.Linear(reads, channels)
+    return Backbone(net, channels)
 
 
 def lite0(weights: str) -> Backbone:

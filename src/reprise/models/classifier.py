@@ -55,9 +55,11 @@ def lite0_classifier(weights: str, classes: int) -> Classifier:
     return Classifier(backbone, nn.Identity(), backbone.width, classes)
 
 
-def published_classifier(name: str, classes: int, dropout: float = 0.0) -> Classifier:
+def published_classifier(
+    name: str, classes: int, dropout: float = 0.0, width: float = 1.0
+) -> Classifier:
     """A network of torchvision (see `published`), dropout, and a new last layer."""
-    backbone = published(name)
+    backbone = published(name, width)
     hidden = nn.Dropout(dropout) if dropout else nn.Identity()
     return Classifier(backbone, hidden, backbone.width, classes)
 
@@ -68,7 +70,7 @@ def classifier(recipe: ClassifyRecipe, classes: int) -> Classifier:
         return small_cnn(recipe.image_size, classes)
     if recipe.model == "lite0":
         return lite0_classifier(recipe.weights, classes)
-    return published_classifier(recipe.model, classes, recipe.dropout)
+    return published_classifier(recipe.model, classes, recipe.dropout, recipe.width)
 
 
 def with_head(backbone: Backbone, hidden: int, classes: int) -> Classifier:

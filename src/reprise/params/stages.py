@@ -138,6 +138,7 @@ class ClassifyRecipe(Training):
     weights: str = "none"  # or a name of the weights block; of lite0: imagenet, from its package
     frozen: bool = False  # train the last layer alone
     dropout: Share = 0.0  # before the last layer; not of cnn
+    width: Share = 1.0  # of the channels of alexnet; published weights fit 1.0 alone
     vote: Positive = 1  # so many epochs, those of the lowest select loss, answer together
     image_size: Positive
     features: list[Positive]  # epochs whose features are kept
@@ -180,6 +181,12 @@ class SegmentRecipe(Training):
     merge: Literal[3] | None = None  # train on the merged classes
     loss: Literal["cross_entropy", "weighted", "binary"] = "cross_entropy"  # see training/losses.py
     held_norm: bool = False  # of fcn8s: batch norm keeps mean 0 and variance 1, as in the starter
+
+    @property
+    def moments(self) -> dict[str, int]:
+        """The epochs whose masks are shown."""
+        middle = self.middle or (self.epochs + 1) // 2
+        return {"early": 1, "middle": middle, "final": self.epochs}
 
 
 class Segment(Block):

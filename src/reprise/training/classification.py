@@ -100,7 +100,8 @@ def train_classifier(
     """Train, choose the epoch by select accuracy, predict the select and report roles.
 
     features_of: the role whose second-last layer is kept, and at which epochs. vote: with more than
-    one, so many epochs of the lowest select loss answer together; the model is one epoch's still.
+    one, so many epochs of the lowest select loss answer together; the model is one epoch's still,
+    and what that one answers stands in the column `single`.
     Raises RepriseError for a class without a training image, and as `train` does.
     """
     device.place(model)
@@ -152,6 +153,7 @@ def train_classifier(
         answers = taken_out(progress.kept)
         chosen = [answers[str(epoch)] for epoch in voters(progress.rows, vote)]
         winner, share = majority(chosen, len(data.classes))
+        predictions["single"] = predictions["prediction"]
         predictions["prediction"], predictions["confidence"] = winner.numpy(), share.numpy()
     return Outcome(model.state_dict(), progress.rows, predictions, progress.kept | kept)
 

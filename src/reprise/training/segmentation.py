@@ -66,11 +66,7 @@ def train_segmenter(
     size = truth.maps.shape[1:]
     select = data.rows("select")
     loss = loss_of(recipe.loss, truth.maps, data.rows("train"), truth.classes, truth.ignore)
-    shown = {
-        "early": 1,
-        "middle": recipe.middle or (recipe.epochs + 1) // 2,
-        "final": recipe.epochs,
-    }
+    shown = recipe.moments
 
     def network(batch: Tensor) -> Tensor:
         return logits_at(model, batch, size)
