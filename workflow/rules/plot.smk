@@ -1,5 +1,6 @@
 # What each figure is drawn from, and the values that it reads.
 FIGURES = {
+    "architecture": ["results/tables/layers.csv"],
     "curves": [path for part in PARTS for path in of_jobs(part, "history.csv")],
     "epochs": ["results/tables/epochs.csv"],
     "finetune": ["results/tables/finetune.csv", "results/tables/seeds.csv"],
@@ -82,7 +83,7 @@ rule report:
         script="workflow/scripts/report.py",
         code=closure("report"),
         metrics="results/metrics.json",
-        tables=expand("results/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
+        tables=expand("results/tables/{table}.{form}", table=TABLES + SHAPES, form=["csv", "md"]),
         digests="results/digests.csv",
         figures=expand("results/figures/{figure}.png", figure=FIGURES),
         vectors=expand("results/vector/{figure}.svg", figure=FIGURES),

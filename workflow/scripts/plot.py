@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
+from reprise.errors import RepriseError
+from reprise.evaluation.holes import Holes, summary
 from reprise.figures.draw import FIGURES, draw
 from reprise.files import write_bytes
 from reprise.params import load_params
@@ -20,9 +22,12 @@ def main() -> None:
     given = parser.parse_args()
 
     params = load_params(given.params)
-    drawn = draw(given.figure, given.results, params)
+    holes = Holes()
+    drawn = draw(given.figure, given.results, params, holes)
     write_bytes(given.vector, drawn.svg)
     write_bytes(given.out, drawn.png)
+    if holes.of():
+        raise RepriseError(summary(holes.of(), str(given.out)))
 
 
 if __name__ == "__main__":

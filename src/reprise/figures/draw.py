@@ -6,6 +6,8 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from reprise.errors import RepriseError
+from reprise.evaluation.holes import Holes
+from reprise.figures.architecture import architecture
 from reprise.figures.confusion import confusions
 from reprise.figures.curves import curves
 from reprise.figures.embeddings import embeddings
@@ -19,6 +21,7 @@ from reprise.figures.style import house_style, lay_out, png, svg
 from reprise.params import Params
 
 FIGURES = (
+    "architecture",
     "curves",
     "epochs",
     "pca_classify",
@@ -48,24 +51,26 @@ class Drawn(NamedTuple):
     svg: bytes
 
 
-def draw(name: str, results: Path, params: Params) -> Drawn:
+def draw(name: str, results: Path, params: Params, holes: Holes | None = None) -> Drawn:
     """Draw one of FIGURES from what lies in `results`; the same bytes each time.
 
     Raises:
-        RepriseError: there is no such figure, or a file it is made of is missing or wrong.
+        RepriseError: there is no such figure, or a file it is made of is missing or wrong. With
+            `holes`, a figure of histories or predictions shows the rest, and they learn why.
     """
     with house_style():
-        figure = _figure(name, results, params)
+        left_out = Holes(strict=True) if holes is None else holes
+        figure = _figure(name, results, params, left_out)
         lay_out(figure)
         return Drawn(png(figure, params.plot.dpi), svg(figure))
 
 
-def _figure(name: str, results: Path, params: Params) -> Figure:
+def _figure(name: str, results: Path, params: Params, holes: Holes) -> Figure:
     if name not in FIGURES:
         raise RepriseError(f"figure '{name}': unknown; use one of {', '.join(FIGURES)}")
     match name.split("_"):
         case ["curves"]:
-            return curves(results, params)
+            return curves(results, params, holes)
         case ["pca" | "tsne" as method, source]:
             return embeddings(results, params, method, source)
         case ["masks", part]:
@@ -73,7 +78,13 @@ def _figure(name: str, results: Path, params: Params) -> Figure:
         case ["confusion", part]:
             return confusions(results, part)
         case ["mistakes", part]:
-            return mistakes(results, params, part)
+            return mistakes(results, params, part, holes)
         case _:
-            tables = {"epochs": epochs, "finetune": finetune, "iou": iou, "pairs": pairs}
+            tables = {
+                "architecture": architecture,
+                "epochs": epochs,
+                "finetune": finetune,
+                "iou": iou,
+                "pairs": pairs,
+            }
             return tables[name](results)
