@@ -59,7 +59,7 @@ def test_the_tables_the_figures_and_the_page_mark_a_missing_run_and_have_the_res
     # the line that every command ends with names the file, and is the only error
     assert called("evaluate", monkeypatch, "--results", str(results)) == 1
     (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
-    assert str(path) in record.message and "marks the hole, the rest is there" in record.message
+    assert str(path) in record.message and "the rest is in" in record.message
     marked = {p.name for p in (results / "tables").glob("*.md") if MARK in p.read_text()}
     part = lost.split("/")[0]
     history = path.name == "history.csv"
@@ -69,10 +69,7 @@ def test_the_tables_the_figures_and_the_page_mark_a_missing_run_and_have_the_res
     others = [p for p in fake_params().stages if p != part]
     assert not {f"{p}.md" for p in others} & marked
     for figure in ("curves", f"mistakes_{part}") if part in ("classify", "finetune") else ():
-        out = results / "figures" / f"{figure}.png"
-        vector = results / "vector" / f"{figure}.svg"
-        arguments = ["--results", str(results), "--out", str(out), "--vector", str(vector)]
-        code = called("plot", monkeypatch, "--figure", figure, *arguments)
+        code = called("plot", monkeypatch, "--results", str(results), "--figures", figure)
         first = part == "classify" or "/0/" in lost  # pictures are of the first seed
         assert code == int(history if figure == "curves" else first and not history)
     page = results / "report.html"
@@ -134,7 +131,7 @@ def test_a_hole_is_named_once_and_the_others_are_counted() -> None:
         with holes.leave_out(part):
             raise RepriseError(why)
     assert holes.of() == ["x", "y"] and holes.of("b") == ["x", "y"] and holes.of("c") == []
-    assert summary(holes.of(), "out") == "x (1 more); out marks the hole, the rest is there"
+    assert summary(holes.of(), "out") == "x (1 more); the rest is in out, where the hole is marked"
 
 
 def test_a_page_of_whole_results_has_no_mark(whole_results: Path, params: Params) -> None:

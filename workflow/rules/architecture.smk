@@ -8,13 +8,13 @@ rule architecture:
     output:
         networks=report(
             "results/tables/architecture.csv",
-            caption="../report/architecture.rst",
+            caption="../report/networks.rst",
             category="Tables",
             labels={"table": "architecture"},
         ),
         layers=report(
             "results/tables/layers.csv",
-            caption="../report/architecture.rst",
+            caption="../report/networks.rst",
             category="Tables",
             labels={"table": "layers"},
         ),

@@ -19,7 +19,8 @@ TRAININGS = ["pretrain", "finetune", "classify", "segment"]  # scripts of the pa
 SHAPES = ["architecture", "layers"]  # tables of the networks themselves
 TABLES = [*PARTS, "iou", "seeds", "pairs", "mcnemar", "confusion", "epochs", "histories"]
 CLASSES = ["finetune", "classify", "faces"]  # parts that name the class of an image
-SCORED = [*CLASSES, "segment", "street"]
+MASKS = ["segment", "street"]  # parts that draw label maps
+SCORED = [*CLASSES, *MASKS]
 SOURCES = ["classify", "finetune"]  # of the features that `embed` shows
 
 

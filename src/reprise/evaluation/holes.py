@@ -42,6 +42,6 @@ class Holes:
 
 
 def summary(holes: list[str], written: str) -> str:
-    """One line for the end of a command: the first hole, how many more, and what was written."""
+    """One line for the end of a command: the first hole, how many more, what was written."""
     more = f" ({len(holes) - 1} more)" if len(holes) > 1 else ""
-    return f"{holes[0]}{more}; {written} marks the hole, the rest is there"
+    return f"{holes[0]}{more}; the rest is in {written}, where the hole is marked"
