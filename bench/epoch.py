@@ -162,6 +162,9 @@ def row(name: str, quick: bool) -> Measured:
             Comparison("files, crops, flips and colours", "all", "files_all", 5),
             Comparison("files, flips, both in float32", "flip_float32", "files_flip"),
         ],
-        ["The files lie in the page cache."],
+        [
+            "The files lie in the page cache. Batches are a small share of our epoch (see below): "
+            "the rest is the steps of the network, which both sides make."
+        ],
         [Table(SHARE, ["training", "side", "share"], wait)],
     )

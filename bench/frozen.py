@@ -39,7 +39,6 @@ from reprise.training.runtime import set_up
 from reprise.training.schedules import learning_rate
 
 AUGMENTS = {"flip": {"flip": True}, "dihedral": {"dihedral": True}, "none": {}}
-EVALUATED = 256  # images in a batch of evaluation, as in the project
 
 
 @dataclass(frozen=True)
@@ -152,8 +151,8 @@ def plain(given: Frozen, precision: str) -> None:
         model.eval()
         right = 0
         with torch.no_grad():
-            for first in range(0, len(rows), EVALUATED):
-                chosen = rows[first : first + EVALUATED]
+            for first in range(0, len(rows), inputs.at_once):
+                chosen = rows[first : first + inputs.at_once]
                 right += int((logits_of(inputs.plain(chosen)).argmax(1) == labels[chosen]).sum())
         return right / len(rows)
 

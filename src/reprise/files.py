@@ -50,6 +50,21 @@ def folder_aside(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+@contextmanager
+def into_folder(path: Path) -> Iterator[Path]:
+    """Like `folder_aside`, but `path` keeps its other files; the new ones move in at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drop_parts(path.parent, f"{path.name}.")
+    part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+    try:
+        yield part
+        path.mkdir(exist_ok=True)
+        for file in sorted(part.iterdir()):
+            os.replace(file, path / file.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def drop_parts(folder: Path, name: str = "") -> None:
     """Delete what a killed process left half-written in `folder`, of the file `name` or of any."""
     for part in folder.glob(f".{name}*.part"):

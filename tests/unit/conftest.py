@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fake_results import fake_params, fake_results
 from judged import judge
+from trained import train_project
 
 from reprise.evaluation.embedding import embed
 from reprise.files import write_csv
@@ -31,6 +32,14 @@ def whole_results(tmp_path_factory: pytest.TempPathFactory, params: Params) -> P
             write_csv(results / "embed" / source / f"{method}.layout.csv", layout)
     judge(results, params)
     return results
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with trained runs of the courses' recipes (see trained.py); not to be changed."""
+    folder = tmp_path_factory.mktemp("project")
+    train_project(folder)
+    return folder
 
 
 @pytest.fixture

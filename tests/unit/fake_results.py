@@ -78,6 +78,12 @@ def fake_params() -> Params:
             "images": ["0012"],
             "recipes": {"skip": SEGMENTER, "merged": SEGMENTER | {"merge": 3}},
         },
+        "anything": {
+            "data": "cover",
+            "runs": ["tiny_one"],
+            "images": ["0012", "0013"],
+            "recipes": {"tiny_one": {"model": "small", "weights": "none"}},
+        },
         "embed": {
             "methods": ["pca", "tsne"],
             "classify": {"run": "cnn", "seed": 0},
@@ -101,6 +107,20 @@ def fake_results(results: Path, params: Params) -> None:
     names = ["sea", "wood", "grass", "rock"]
     fake_set(results / "prepare" / "groups", names, 4, maps=True, merged=merged)
     fake_jobs(results, params)
+    fake_anything(results, params)
+
+
+def fake_anything(results: Path, params: Params) -> None:
+    """Write scores and outlines of Segment Anything: three masks of the first image alone."""
+    rng = np.random.default_rng(3)
+    for run in params.anything.runs:
+        folder = results / "anything" / run
+        scores = {"image": params.anything.images[:1] * 3, "predicted_iou": [0.9, 0.8, 0.7]}
+        write_csv(folder / "scores.csv", pd.DataFrame(scores | {"stability": [0.99, 0.97, 0.98]}))
+        (folder / "outlines").mkdir(parents=True)
+        for image in params.anything.images:
+            pixels = rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "outlines" / f"{image}.png")
 
 
 def classes(names: list[str]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from reprise.evaluation.architecture import layers_table, networks_table
 from reprise.evaluation.digests import digests
 from reprise.evaluation.evaluate import evaluate
-from reprise.figures.draw import FIGURES, draw
+from reprise.figures.draw import draw, figures
 from reprise.files import read_json, write_bytes, write_csv, write_json, write_text
 from reprise.params import Params
 from reprise.training.architectures import architectures
@@ -25,7 +25,7 @@ def judge(results: Path, params: Params) -> None:
         write_csv(results / "tables" / f"{name}.csv", table.frame)
         write_text(results / "tables" / f"{name}.md", table.text)
     write_csv(results / "digests.csv", digests(results, params))
-    for name in FIGURES:
+    for name in figures(params):
         drawn = draw(name, results, params)
         write_bytes(results / "figures" / f"{name}.png", drawn.png)
         write_bytes(results / "vector" / f"{name}.svg", drawn.svg)

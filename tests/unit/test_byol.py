@@ -23,6 +23,9 @@ MODES = {
     "byol": {},
     "ema_buffers": {"ema_buffers": True},
     "simsiam": {"use_momentum": False},
+    "byol, views together": {"together": True},
+    "ema_buffers, views together": {"ema_buffers": True, "together": True},
+    "simsiam, views together": {"use_momentum": False, "together": True},
 }
 
 
@@ -150,7 +153,8 @@ class Reference:
 
 def pair(mode: str) -> tuple[Byol, Reference]:
     model = toy(**MODES[mode])
-    return model, Reference(copy.deepcopy(dict(model.state_dict())), **MODES[mode])
+    options = {key: value for key, value in MODES[mode].items() if key != "together"}
+    return model, Reference(copy.deepcopy(dict(model.state_dict())), **options)
 
 
 def assert_close(ours: Values, reference: Values) -> None:

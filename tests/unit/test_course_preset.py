@@ -97,4 +97,5 @@ def test_the_small_form_runs_every_recipe_of_the_whole(course: Params, smoke: Pa
     ):  # fmt: skip
         for run in stage.runs:
             assert small.recipes[run].model == stage.recipes[run].model
+    assert smoke.anything.runs == course.anything.runs == list(course.anything.recipes)
     assert all(recipe.source == "course" for recipe in smoke.prepare.recipes.values())

@@ -15,6 +15,7 @@ from PIL import Image
 from reprise.errors import RepriseError
 from reprise.evaluation.holes import Holes
 from reprise.evaluation.prepared import Labels
+from reprise.figures.anything import anything
 from reprise.figures.curves import curves
 from reprise.figures.draw import FIGURES, draw
 from reprise.figures.embeddings import embeddings
@@ -54,6 +55,19 @@ def test_a_users_own_matplotlib_settings_change_nothing(
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "lines.linewidth": 9}):
         assert draw("finetune", whole_results, params).png == made
         assert mpl.rcParams["font.size"] == 30
+
+
+def test_masks_of_a_random_network_are_called_that_in_the_figure(
+    results: Path, params: Params
+) -> None:
+    said = texts(anything(results, params, "tiny_one"))
+    assert "masks of a RANDOM network" in said and "no masks" in said
+    assert "3 masks, medians: predicted IoU 0.800, stability 0.980" in said
+    made = (results / "figures" / "anything_tiny_one.png").read_bytes()
+    assert draw("anything_tiny_one", results, params).png == made
+    (results / "anything" / "tiny_one" / "outlines" / "0013.png").unlink()
+    with pytest.raises(RepriseError, match=r"outlines/0013.png: not found; run `anything` first"):
+        draw("anything_tiny_one", results, params)
 
 
 def test_an_unknown_figure_is_refused_with_the_known_ones(results: Path, params: Params) -> None:

@@ -12,8 +12,8 @@ from reprise.data.packages import LITE0, package_file
 from reprise.errors import RepriseError
 from reprise.models.backbone import lite0, load_backbone, resnet
 from reprise.models.classifier import lite0_classifier, small_cnn, with_head
-from reprise.models.fcn import WideKernel
 from reprise.models.segmentation import segmenter
+from reprise.models.substitutes import CroppedConv2d, met
 
 
 def parameters(model: torch.nn.Module) -> int:
@@ -48,19 +48,44 @@ def test_segmentation_covers_every_pixel(name: str) -> None:
     assert (logits != 0).any(dim=1).all()
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 3), (2, 2), (4, 5)])
-def test_a_kernel_wider_than_the_map_answers_as_a_plain_convolution(
-    height: int, width: int
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (2, 3), (2, 2), (3, 3), (4, 5), (9, 8)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("kernel", "padding"), [(1, 0), (3, 0), (3, 1), (5, 1), (5, 2), (7, 3)])
+def test_a_cropped_kernel_answers_and_learns_as_the_whole_one(
+    size: tuple[int, int], stride: int, kernel: int, padding: int
 ) -> None:
+    if min(size) + 2 * padding < kernel:
+        pytest.skip("no place for the kernel")
     torch.manual_seed(0)
-    ours, plain = WideKernel(4, 6, 7, padding=3), torch.nn.Conv2d(4, 6, 7, padding=3)
+    shape = {"kernel_size": kernel, "stride": stride, "padding": padding, "dtype": torch.float64}
+    ours, plain = CroppedConv2d(3, 4, **shape), torch.nn.Conv2d(3, 4, **shape)
     plain.load_state_dict(ours.state_dict())
-    images = torch.randn(2, 4, height, width)
+    images = torch.randn(2, 3, *size, dtype=torch.float64)
     answers, expected = ours(images), plain(images)
-    assert torch.allclose(answers, expected, atol=1e-6)
+    assert torch.allclose(answers, expected, atol=1e-12)
     answers.square().sum().backward()
     expected.square().sum().backward()
-    assert torch.allclose(ours.weight.grad, plain.weight.grad, atol=1e-5)
+    assert torch.allclose(ours.weight.grad, plain.weight.grad, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("side", "kernel", "stride", "padding", "part"),
+    [(1, 3, 1, 1, (1, 2)), (2, 3, 2, 1, (1, 3)), (2, 3, 1, 1, (0, 3)), (2, 7, 1, 3, (2, 5))],
+)
+def test_only_what_meets_pixels_is_left_of_a_kernel(
+    side: int, kernel: int, stride: int, padding: int, part: tuple[int, int]
+) -> None:
+    rows, _ = met(side, kernel, stride, padding)
+    assert (rows.start, rows.stop) == part
+
+
+def test_a_resnet_keeps_its_names_and_its_answers_with_cropped_kernels() -> None:
+    ours = resnet("resnet18", "imagenet").net.double().eval()
+    plain = resnet18().double()
+    plain.fc = torch.nn.Identity()
+    plain.load_state_dict(ours.state_dict())
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    assert torch.allclose(ours(images), plain.eval()(images), atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["fcn32s", "fcn8s", "deeplabv3", "resnet10", "resnet18", "lite0"])

@@ -16,7 +16,7 @@ from judged import judge
 from reprise.errors import RepriseError
 from reprise.evaluation.digests import digest_of
 from reprise.figures import page
-from reprise.figures.draw import FIGURES
+from reprise.figures.draw import figures
 from reprise.figures.made import target
 from reprise.figures.report import report
 from reprise.files import read_json, sha256, write_json
@@ -83,11 +83,24 @@ def test_the_page_needs_no_other_file(html: str) -> None:
     assert str(policy).startswith("default-src 'none'; img-src data:;")
 
 
-def test_every_figure_is_on_the_page_with_words_and_a_caption(html: str) -> None:
+def test_every_figure_is_on_the_page_with_words_and_a_caption(html: str, params: Params) -> None:
     checker = read(html)
-    assert len(checker.of("img")) == len(FIGURES) == len(checker.of("figcaption"))
+    assert len(checker.of("img")) == len(figures(params)) == len(checker.of("figcaption"))
     assert all(len(str(image["alt"])) > 20 for image in checker.of("img"))
     assert all(int(str(image["width"])) > 0 for image in checker.of("img"))
+
+
+def test_masks_of_a_random_network_are_called_that_on_the_page(
+    html: str, whole_results: Path, params: Params
+) -> None:
+    assert "RANDOM weights: nothing was learnt, its masks mean nothing" in read(html).text
+    recipe = params.anything.recipes["tiny_one"].model_copy(update={"weights": "sam_vit_b"})
+    block = params.anything.model_copy(update={"recipes": {"tiny_one": recipe}})
+    learnt, _ = report(whole_results, params.model_copy(update={"anything": block}))
+    assert "with the published weights sam_vit_b" in learnt and "RANDOM weights" not in learnt
+    block = params.anything.model_copy(update={"runs": []})
+    none, holes = report(whole_results, params.model_copy(update={"anything": block}))
+    assert "Segment Anything" not in none and holes == []
 
 
 def test_every_heading_of_a_table_has_its_scope(html: str) -> None:

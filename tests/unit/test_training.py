@@ -1,5 +1,6 @@
 """Training: repeatable, frozen where it says so, and clear about bad input."""
 
+import copy
 import dataclasses
 import math
 from pathlib import Path
@@ -19,6 +20,7 @@ from reprise.params import Augment, ByolPretraining, FinetuneCommon, Runtime, Se
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.classification import FrozenFeatures, Outcome, forward, train_classifier
 from reprise.training.knn import knn_accuracy
+from reprise.training.loop import make_optimizer
 from reprise.training.outputs import write_classifier, write_tensors
 from reprise.training.pretraining import pretrain_byol
 from reprise.training.runtime import evaluating, set_up
@@ -110,11 +112,11 @@ def test_features_computed_once_are_those_of_each_epoch(data: PreparedSet) -> No
     rows = data.rows("train")
     once = FrozenFeatures(inputs, net.backbone, rows, CPU)
     for epoch in (1, 2, 3):
-        each = forward(net.backbone, lambda r, e=epoch: inputs.train(r, e), rows, CPU)
+        each = forward(net.backbone, lambda r, e=epoch: inputs.train(r, e), rows, CPU, 3)
         assert torch.allclose(once.train(rows, epoch), each, atol=1e-5)
     assert not torch.allclose(once.train(rows, 1), once.train(rows, 2))
     select = data.rows("select")
-    plain = forward(net.backbone, inputs.plain, select, CPU)
+    plain = forward(net.backbone, inputs.plain, select, CPU, 256)
     assert torch.allclose(once.plain(select), plain, atol=1e-5)
 
 
@@ -242,3 +244,36 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
 def test_numbers_too_small_for_float32_are_zero_and_cost_no_time() -> None:
     set_up(Runtime(device="cpu"))
     assert not (torch.full((8,), 1e-39) * 1).any()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("network", ["resnet10", "fcn32s", "deeplabv3"])
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_a_fused_step_is_the_plain_one(optimizer: str, network: str, bfloat16: bool) -> None:
+    """On a processor torch's fused steps read a gradient in the order in which it lies in memory.
+
+    Where that is not the weight's order, they step with the wrong entries and say nothing.
+    """
+    torch.manual_seed(0)
+    kind = resnet("resnet10", "small") if network == "resnet10" else segmenter(network, 3, 0.125)
+    CPU.place(kind)
+    images = torch.randn(4, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    recipe = RECIPE.model_copy(update={"optimizer": optimizer, "weight_decay": 0.1})
+    fused, plain = make_optimizer(recipe, kind), copy.deepcopy(kind)
+    groups = [
+        {"params": [p for p in plain.parameters() if p.ndim > 1], "weight_decay": 0.1},
+        {"params": [p for p in plain.parameters() if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    options = {"momentum": recipe.momentum} if optimizer == "sgd" else {}
+    one_by_one = type(fused)(groups, recipe.learning_rate, fused=False, foreach=False, **options)
+    for _ in range(3):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            answers = kind(images)
+        fused.zero_grad()
+        answers.float().square().mean().backward()
+        for mine, other in zip(kind.parameters(), plain.parameters(), strict=True):
+            other.grad = torch.empty_like(other).copy_(mine.grad)
+        fused.step()
+        one_by_one.step()
+        for mine, other in zip(kind.parameters(), plain.parameters(), strict=True):
+            assert torch.allclose(mine, other, rtol=1e-4, atol=1e-6)

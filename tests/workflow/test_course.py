@@ -26,5 +26,7 @@ def test_every_recipe_of_the_reports_runs_to_the_report(tmp_path):
     for name in params.prepare.sets:
         about = read_json(results / "prepare" / name / "dataset.json")
         assert about["note"].startswith("Made to try the pipeline: not the course's images")
+    scores = pd.read_csv(results / "anything" / "dlcv2024" / "scores.csv", dtype={"image": str})
+    assert sorted(set(scores["image"])) == params.anything.images
     page = (results / "report.html").read_text()
-    assert "Made to try the pipeline" in page
+    assert "Made to try the pipeline" in page and "RANDOM weights" in page

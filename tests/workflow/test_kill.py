@@ -53,8 +53,11 @@ def call(folder: Path, words: list[str]) -> str:
     return made.stdout
 
 
-def kill_once(folder: Path, engine: str, job: str, draw: random.Random) -> None:
-    """Start the engine; kill it and its job between the first checkpoint and about the end."""
+def kill_once(folder: Path, engine: str, job: str, draw: random.Random) -> bool:
+    """Start the engine; kill it and its job between the first checkpoint and about the end.
+
+    False when the job ended well before it wrote one: the kill before fell after its last step.
+    """
     out = folder / "results" / JOBS[job][0]
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
@@ -65,12 +68,15 @@ def kill_once(folder: Path, engine: str, job: str, draw: random.Random) -> None:
     ) as process:  # fmt: skip
         end = time.monotonic() + SECONDS
         while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
-            assert process.poll() is None, "the job ended before its first checkpoint"
+            if process.poll() is not None:
+                assert process.returncode == 0 and before, "ended before its first checkpoint"
+                return False
             assert time.monotonic() < end
             time.sleep(0.02)
         time.sleep(draw.uniform(0, JOBS[job][2]))
         for one in [*psutil.Process(process.pid).children(recursive=True), process]:
             os.kill(one.pid, signal.SIGKILL)
+    return True
 
 
 def goes_on(folder: Path, engine: str, job: str, kills: int) -> None:
@@ -78,8 +84,11 @@ def goes_on(folder: Path, engine: str, job: str, kills: int) -> None:
     whole = run_again(folder, engine, job)
     shutil.rmtree(out)
     draw = random.Random(f"{engine} {job}")
-    for _ in range(kills):
-        kill_once(folder, engine, job, draw)
+    while kills:
+        if kill_once(folder, engine, job, draw):
+            kills -= 1
+        else:
+            shutil.rmtree(out)
     call(folder, command(engine, job))
     assert digests(out) == whole
     log = next((folder / "logs").glob(f"{JOBS[job][0]}.log"))

@@ -87,7 +87,7 @@ rule plot_points:
     benchmark:
         "logs/benchmark/plot/{method}_{source}.tsv"
     wildcard_constraints:
-        method=r"(?!confusion|mistakes)\w+",  # those are figures of the rules above
+        method=r"(?!anything|confusion|mistakes)\w+",  # those are figures of other rules
     threads: 1
     resources:
         mem_mb=1000,
@@ -97,6 +97,31 @@ rule plot_points:
         reads=values("plot", "embed.{source}", "{source}.data"),
     shell:
         "PYTHONPATH=src python {input.script} --figures {params.figure} --log {log}"
+
+
+# the masks of one run of Segment Anything
+use rule plot_points as plot_anything with:
+    input:
+        script="workflow/scripts/plot.py",
+        code=closure("plot"),
+        outlines="results/anything/{run}/outlines",
+        scores="results/anything/{run}/scores.csv",
+        about=prepared("anything"),
+    output:
+        figure=report(
+            "results/figures/anything_{run}.png",
+            caption="../report/anything.rst",
+            category="Figures",
+            labels={"figure": "anything {run}"},
+        ),
+        vector="results/vector/anything_{run}.svg",
+    log:
+        "logs/plot/anything_{run}.log",
+    benchmark:
+        "logs/benchmark/plot/anything_{run}.tsv"
+    params:
+        figure="anything_{run}",
+        reads=values("plot", "anything.data", "anything.images", "anything.recipes.{run}"),
 
 
 rule report:
@@ -118,6 +143,7 @@ rule report:
             method=config["embed"]["methods"],
             source=SOURCES,
         ),
+        anything=expand("results/figures/anything_{run}.png", run=config["anything"]["runs"]),
         about=[prepared(part, "index.csv", "dataset.json") for part in PARTS],
         masks=[masks(part) + prepared(part) for part in MASKS],
     output:
@@ -132,7 +158,7 @@ rule report:
         runtime=10,
     params:
         results=subpath(input.metrics, parent=True),
-        reads=values("prepare", *PARTS, "embed"),
+        reads=values("prepare", *PARTS, "anything", "embed"),
     shell:
         "PYTHONPATH=src python {input.script} --results {params.results} --out {output.page}"
         " --log {log}"

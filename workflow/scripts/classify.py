@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
-from reprise.data.inputs import IMAGENET_LITE, NORMALISE, Inputs
+from reprise.data.inputs import Inputs, moments_of
 from reprise.data.store import open_set
 from reprise.errors import RepriseError
-from reprise.models.classifier import classifier
+from reprise.models.classifier import DEPTHWISE, classifier
 from reprise.models.weights import start_backbone
 from reprise.params import load_params
 from reprise.training.checkpoint import for_job
@@ -32,15 +32,12 @@ def main() -> None:
     recipe = stage.recipes[args.run]
     where = f"{args.params}: {args.stage}.recipes.{args.run}"
     data = open_set(args.data, "classification")
-    device = set_up(
-        params.runtime, args.seed, depthwise=recipe.model in ("lite0", "efficientnet_b2")
-    )
+    device = set_up(params.runtime, args.seed, depthwise=recipe.model in DEPTHWISE)
     model = classifier(recipe, len(data.classes))
     files = start_backbone(model.backbone, recipe.weights, params.weights)
     if recipe.frozen:
         model.backbone.freeze()
-    lite = recipe.weights == "imagenet"
-    normalise = IMAGENET_LITE if lite else NORMALISE[recipe.normalise]
+    normalise = moments_of(recipe.normalise, recipe.weights)
     inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size, normalise)
     kept = ("report", recipe.features)
     checkpoint = for_job(args.out, [args.seed, recipe.model_dump()], args.data, files, device)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
-from reprise.data.inputs import NORMALISE, Inputs
+from reprise.data.inputs import Inputs, moments_of
 from reprise.data.store import open_set
 from reprise.errors import RepriseError
 from reprise.models.backbone import load_backbone, resnet
@@ -40,7 +40,7 @@ def main() -> None:
     frozen = params.finetune.recipes[args.run].setting(args.setting).frozen
     if frozen:
         backbone.freeze()
-    normalise = NORMALISE[recipe.normalise]
+    normalise = moments_of(recipe.normalise)
     inputs = Inputs(data, recipe.augment, args.seed, device.device, normalise=normalise)
     kept = ("train", recipe.features)
     files = [args.backbone] if args.backbone else []

@@ -6,7 +6,7 @@ from pathlib import Path
 from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.evaluation.holes import Holes, summary
-from reprise.figures.draw import FIGURES, draw
+from reprise.figures.draw import draw
 from reprise.files import write_bytes
 from reprise.params import load_params
 
@@ -14,7 +14,7 @@ from reprise.params import load_params
 def main() -> None:
     """Draw figures; one that cannot be drawn does not keep the others from it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--figures", required=True, nargs="+", choices=FIGURES)
+    parser.add_argument("--figures", required=True, nargs="+", help="their names, as pairs")
     parser.add_argument("--results", default=Path("results"), type=Path, help="folder of all jobs")
     parser.add_argument("--out", type=Path, help="folder of the PNG; figures/ in the results")
     parser.add_argument("--vector", type=Path, help="folder of the SVG; vector/ in the results")

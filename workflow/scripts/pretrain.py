@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from reprise.cli import run
-from reprise.data.inputs import NORMALISE, Inputs
+from reprise.data.inputs import Inputs, moments_of
 from reprise.data.store import open_set
 from reprise.errors import RepriseError
 from reprise.models.backbone import resnet
@@ -35,7 +35,7 @@ def main() -> None:
     device = set_up(params.runtime, recipe.seed)
     ready = isinstance(recipe, SupervisedPretraining) and recipe.weights != "none"
     backbone = resnet(recipe.backbone, recipe.stem, imagenet_layer=ready)
-    normalise = NORMALISE[recipe.normalise]
+    normalise = moments_of(recipe.normalise)
     inputs = Inputs(data, recipe.augment, recipe.seed, device.device, normalise=normalise)
     checkpoint = for_job(args.out, [args.method, recipe.model_dump()], args.data, [], device)
     if isinstance(recipe, ByolPretraining):

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
-from reprise.data.inputs import NORMALISE, Inputs
+from reprise.data.inputs import Inputs, moments_of
 from reprise.data.store import PreparedSet, open_set
 from reprise.errors import RepriseError
 from reprise.models.segmentation import segmenter, start_segmenter
@@ -36,7 +36,7 @@ def main() -> None:
     device = set_up(params.runtime, args.seed)
     model = segmenter(recipe.model, truth.classes, recipe.width, recipe.held_norm)
     files = start_segmenter(model, recipe.weights, params.weights)
-    normalise = NORMALISE[recipe.normalise]
+    normalise = moments_of(recipe.normalise)
     inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size, normalise)
     values = [args.seed, stage.images, recipe.model_dump()]
     checkpoint = for_job(args.out, values, args.data, files, device)

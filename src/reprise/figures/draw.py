@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from reprise.errors import RepriseError
 from reprise.evaluation.holes import Holes
+from reprise.figures.anything import anything
 from reprise.figures.architecture import architecture
 from reprise.figures.confusion import confusions
 from reprise.figures.curves import curves
@@ -51,8 +52,13 @@ class Drawn(NamedTuple):
     svg: bytes
 
 
+def figures(params: Params) -> tuple[str, ...]:
+    """Every figure: FIGURES, and one of each run of Segment Anything."""
+    return FIGURES + tuple(f"anything_{run}" for run in params.anything.runs)
+
+
 def draw(name: str, results: Path, params: Params, holes: Holes | None = None) -> Drawn:
-    """Draw one of FIGURES from what lies in `results`; the same bytes each time.
+    """Draw one of `figures` from what lies in `results`; the same bytes each time.
 
     Raises:
         RepriseError: there is no such figure, or a file it is made of is missing or wrong. With
@@ -66,9 +72,11 @@ def draw(name: str, results: Path, params: Params, holes: Holes | None = None) -
 
 
 def _figure(name: str, results: Path, params: Params, holes: Holes) -> Figure:
-    if name not in FIGURES:
-        raise RepriseError(f"figure '{name}': unknown; use one of {', '.join(FIGURES)}")
+    if name not in figures(params):
+        raise RepriseError(f"figure '{name}': unknown; use one of {', '.join(figures(params))}")
     match name.split("_"):
+        case ["anything", *run]:
+            return anything(results, params, "_".join(run))
         case ["curves"]:
             return curves(results, params, holes)
         case ["pca" | "tsne" as method, source]:

@@ -63,6 +63,7 @@ def report(results: Path, params: Params) -> tuple[str, list[str]]:
         ("faces", "Faces", sources.table("faces") + _errors(sources, "faces")),
         ("segment", "Segmentation", _masks(sources, params, "segment", sets)),
         ("street", "Segmentation with and without skips", _masks(sources, params, "street", sets)),
+        *_anything(sources, params),
         ("classes", "IoU of each class", _classes(sources, ious)),
         ("networks", "Networks", _networks(sources)),
         ("training", "Training histories", _training(sources)),
@@ -218,6 +219,30 @@ def _masks(sources: Sources, params: Params, part: str, sets: dict[str, Prepared
         return page.live(f"Label maps of {part}", spec, about) if spec else ""
 
     return sources.table(part) + figure + sources.attempt(explorer) + _confusion(sources, part)
+
+
+def _anything(sources: Sources, params: Params) -> list[tuple[str, str, str]]:
+    """The section of Segment Anything; none where params.yaml has no run of it."""
+    made = ""
+    for run in params.anything.runs:
+        recipe = params.anything.recipes[run]
+        learnt = (
+            f"with the published weights {recipe.weights}"
+            if recipe.weights != "none"
+            else "with RANDOM weights: nothing was learnt, its masks mean nothing, and show only "
+            "that the parts of the pipeline fit"
+        )
+        made += sources.figure(
+            f"anything_{run}",
+            f"Images {', '.join(params.anything.images)} with the outlines of run {run}'s masks.",
+            f"Run {run}: every mask that Segment Anything finds, {recipe.model} {learnt}. It is "
+            f"asked at {recipe.points} x {recipe.points} points; masks with a predicted IoU below "
+            f"{recipe.least_iou:g} or a stability below {recipe.least_stability:g} are dropped. It "
+            "names no class, and no truth says which masks are right. Look at what it takes for "
+            "one thing. The masks, and the scores of each, lie in "
+            f"results/anything/{run}.",
+        )
+    return [("anything", "Segment Anything", made)] if made else []
 
 
 def _classes(sources: Sources, ious: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from reprise.figures import page
 from reprise.files import read_json
 
 # photographs and thousands of points are smaller as pixels
-PIXELS = ("pca_", "tsne_", "masks_", "mistakes_")
+PIXELS = ("pca_", "tsne_", "masks_", "mistakes_", "anything_")
 
 
 class Sources:

@@ -1,65 +1,69 @@
 """Segment Anything (Kirillov et al. 2023): masks of everything in named images of a prepared set.
 
-`python -m reprise.models.anything --data results/prepare/satellite --images 0050 0130 0256
---model vit_h --weights sam_vit_h --out results/anything` writes a folder of masks for each image,
-the image with their outlines, and scores.csv. The network is its authors' package, the checkpoint a
-file of the weights block of params.yaml.
+The network is its authors' package, the checkpoint a file of the weights block of params.yaml.
 """
 
-import argparse
 import colorsys
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from reprise.cli import run
 from reprise.data.store import open_set
 from reprise.errors import RepriseError
 from reprise.files import folder_aside, read_json, write_csv
 from reprise.models.weights import load_state, read_weights
-from reprise.params import load_params
+from reprise.params import AnythingRecipe, WeightsFile
 
-MODELS = ("vit_b", "vit_l", "vit_h")
 COLUMNS = ("image", "mask", "area", "x", "y", "width", "height", "predicted_iou", "stability")
 Bytes = NDArray[np.uint8]
 
 
-def main() -> None:
-    """Write the masks of named images."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of a prepared set")
-    parser.add_argument("--images", nargs="+", required=True, help="ids of the set")
-    parser.add_argument("--model", choices=MODELS, required=True)
-    parser.add_argument("--weights", required=True, help="a name of the weights block")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--points", type=int, default=32, help="points a side that are asked")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    given = parser.parse_args()
-    files = load_params(given.params).weights
-    if given.weights not in files:
-        raise RepriseError(f"{given.params}: weights has no '{given.weights}'; add it there")
-    images = named_images(given.data, given.images)
-    model = sam(given.model)
-    file = files[given.weights]
-    load_state(model, read_weights(given.weights, file), file.path)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    write_masks(given.out, model.to(device), images, given.points)
-
-
 def sam(name: str) -> nn.Module:
-    """A Segment Anything network of the published size, randomly initialised, in evaluation."""
+    """A Segment Anything network, randomly initialised, in evaluation.
+
+    name: a published size, vit_b, vit_l or vit_h; or small, see `small_sam`.
+    """
     from segment_anything import sam_model_registry  # takes seconds
 
-    model: nn.Module = sam_model_registry[name]()
+    model: nn.Module = small_sam() if name == "small" else sam_model_registry[name]()
     return model
+
+
+def small_sam() -> nn.Module:
+    """A SAM of two thin layers for images of 64 pixels; nobody published weights for it."""
+    from segment_anything import modeling
+
+    encoder = modeling.ImageEncoderViT(
+        depth=2, embed_dim=32, img_size=64, mlp_ratio=2, num_heads=2, patch_size=16, qkv_bias=True,
+        norm_layer=partial(nn.LayerNorm, eps=1e-6), use_rel_pos=True, global_attn_indexes=(1,),
+        window_size=3, out_chans=16,
+    )  # fmt: skip
+    prompts = modeling.PromptEncoder(
+        embed_dim=16, image_embedding_size=(4, 4), input_image_size=(64, 64), mask_in_chans=4
+    )
+    decoder = modeling.MaskDecoder(
+        num_multimask_outputs=3, transformer_dim=16, iou_head_depth=2, iou_head_hidden_dim=16,
+        transformer=modeling.TwoWayTransformer(1, embedding_dim=16, num_heads=2, mlp_dim=16),
+    )  # fmt: skip
+    model: nn.Module = modeling.Sam(encoder, prompts, decoder).eval()
+    return model
+
+
+def start_sam(model: nn.Module, name: str, files: Mapping[str, WeightsFile]) -> None:
+    """Load what a recipe's `weights` names; `none` leaves the network as it was drawn.
+
+    Raises RepriseError (see `read_weights` and `load_state`).
+    """
+    if name in files:
+        load_state(model, read_weights(name, files[name]), files[name].path)
 
 
 def named_images(folder: Path, names: Sequence[str]) -> dict[str, Bytes]:
@@ -73,44 +77,44 @@ def named_images(folder: Path, names: Sequence[str]) -> dict[str, Bytes]:
     return {name: np.array(about.images[rows[name]]) for name in names}
 
 
-def masks_of(
-    model: nn.Module, image: Bytes, points: int = 32, least_iou: float = 0.88,
-    least_stability: float = 0.95,
-) -> list[dict[str, Any]]:  # fmt: skip
+def masks_of(model: nn.Module, image: Bytes, recipe: AnythingRecipe) -> list[dict[str, Any]]:
     """All masks of an image, the largest first, as the authors' automatic generator finds them.
 
     Each has `segmentation` (H, W) bool, `area`, `bbox` (x, y, width, height), `predicted_iou` and
-    `stability_score`. points: the grid's points a side; the two least scores are the authors'.
+    `stability_score`.
     """
     from segment_anything import SamAutomaticMaskGenerator
 
     generator = SamAutomaticMaskGenerator(
-        model, points, pred_iou_thresh=least_iou, stability_score_thresh=least_stability
+        model,
+        recipe.points,
+        pred_iou_thresh=recipe.least_iou,
+        stability_score_thresh=recipe.least_stability,
     )
     found: list[dict[str, Any]] = generator.generate(image)
     return sorted(found, key=lambda mask: (-mask["area"], mask["bbox"]))
 
 
 def write_masks(
-    folder: Path, model: nn.Module, images: dict[str, Bytes], points: int = 32, **least: float
+    folder: Path, model: nn.Module, images: dict[str, Bytes], recipe: AnythingRecipe
 ) -> None:
-    """Write `<image>/0000.png` and so on, black and white, `<image>.png` with outlines, scores.csv.
+    """Write masks/<image>/0000.png and so on, black and white, outlines/<image>.png, scores.csv.
 
-    The folder is replaced as a whole.
+    Each of the three is replaced as a whole.
     """
     rows = []
-    with folder_aside(folder) as part:
+    with folder_aside(folder / "masks") as masks, folder_aside(folder / "outlines") as outlined:
         for name, image in images.items():
-            masks = masks_of(model, image, points, **least)
-            logging.info("%s: %d masks", name, len(masks))
-            (part / name).mkdir()
-            for number, mask in enumerate(masks):
+            found = masks_of(model, image, recipe)
+            logging.info("%s: %d masks", name, len(found))
+            (masks / name).mkdir()
+            for number, mask in enumerate(found):
                 pixels = mask["segmentation"].astype(np.uint8) * np.uint8(255)
-                Image.fromarray(pixels).save(part / name / f"{number:04d}.png")
+                Image.fromarray(pixels).save(masks / name / f"{number:04d}.png")
                 rows.append(score(name, number, mask))
-            outlined = outlines(image, [mask["segmentation"] for mask in masks])
-            Image.fromarray(outlined).save(part / f"{name}.png")
-        write_csv(part / "scores.csv", pd.DataFrame(rows, columns=list(COLUMNS)))
+            drawn = outlines(image, [mask["segmentation"] for mask in found])
+            Image.fromarray(drawn).save(outlined / f"{name}.png")
+    write_csv(folder / "scores.csv", pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def score(image: str, number: int, mask: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +135,3 @@ def outlines(image: Bytes, masks: Sequence[NDArray[np.bool_]]) -> Bytes:
         colour = colorsys.hsv_to_rgb(number * 0.618034 % 1, 1, 1)
         drawn[mask & ~whole] = np.round(np.array(colour) * 255).astype(np.uint8)
     return drawn
-
-
-if __name__ == "__main__":
-    run(main)

@@ -11,6 +11,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from reprise.data.packages import LITE0, package_file
 from reprise.errors import RepriseError
+from reprise.models.substitutes import CROPPED, become
 
 Stem = Literal["imagenet", "small"]
 _RESNETS: Mapping[str, tuple[type[BasicBlock | Bottleneck], list[int]]] = {
@@ -65,6 +66,7 @@ def resnet(name: str, stem: Stem, imagenet_layer: bool = False) -> Backbone:
         net.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
         nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
         net.maxpool = nn.Identity()
+    become(net, CROPPED)
     return Backbone(net, width)
 
 

@@ -5,6 +5,8 @@ from torch import Tensor, nn
 from reprise.models.backbone import Backbone, lite0, published
 from reprise.params import ClassifyRecipe
 
+DEPTHWISE = ("lite0", "efficientnet_b2")  # models of depthwise convolutions
+
 
 class Classifier(nn.Module):
     """backbone -> hidden -> last.

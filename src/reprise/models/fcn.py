@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vgg import cfgs, make_layers
 
+from reprise.models.substitutes import CroppedConv2d
+
 
 def vgg16_stages(width: float, batch_norm: bool = True) -> nn.ModuleList:
     """VGG-16's convolutions (Simonyan and Zisserman 2015) as five stages, each ending in a pool.
@@ -21,26 +23,6 @@ def vgg16_stages(width: float, batch_norm: bool = True) -> nn.ModuleList:
     return nn.ModuleList(nn.Sequential(*layers[start:end]) for start, end in stages)
 
 
-class WideKernel(nn.Conv2d):
-    """A convolution of stride 1 whose kernel may reach beyond the whole feature map.
-
-    Only the part of the kernel that can meet a value is used; the result is the same. In bfloat16
-    oneDNN leaves the gradient of the rest unwritten: whatever lay in memory would become weights.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = (max(0, p - (n - 1)) for p, n in zip(self.pad, x.shape[-2:], strict=True))
-        rows, columns = self.weight.shape[-2:]
-        met = self.weight[:, :, height : rows - height, width : columns - width]
-        padding = (self.pad[0] - height, self.pad[1] - width)
-        return F.conv2d(x, met, self.bias, padding=padding)
-
-    @property
-    def pad(self) -> tuple[int, int]:
-        """Rows and columns of padding; half of the kernel's size, so that the map keeps its own."""
-        return (self.kernel_size[0] // 2, self.kernel_size[1] // 2)
-
-
 class FCN32s(nn.Module):
     """FCN-32s (Long, Shelhamer and Darrell 2015) on VGG-16 with padding 1.
 
@@ -53,7 +35,7 @@ class FCN32s(nn.Module):
         wide, top = int(4096 * width), int(512 * width)
         self.stages = vgg16_stages(width, batch_norm)
         self.fully = nn.Sequential(
-            WideKernel(top, wide, 7, padding=3), nn.ReLU(), nn.Dropout2d(),
+            CroppedConv2d(top, wide, 7, padding=3), nn.ReLU(), nn.Dropout2d(),
             nn.Conv2d(wide, wide, 1), nn.ReLU(), nn.Dropout2d(),
         )  # fmt: skip
         self.score = nn.Conv2d(wide, classes, 1)

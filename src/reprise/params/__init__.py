@@ -1,5 +1,6 @@
 """params.yaml as typed, frozen values; a wrong key is an error that names its nearest neighbour."""
 
+from reprise.params.anything import Anything, AnythingRecipe
 from reprise.params.sets import CourseSet, FaceSet, Grid, MapSet, TileSet
 from reprise.params.stages import (
     ByolPretraining,
@@ -18,6 +19,8 @@ from reprise.params.weights import WeightsFile
 from reprise.params.whole import Params, Runtime, load_params, parse, schema_json
 
 __all__ = [
+    "Anything",
+    "AnythingRecipe",
     "Augment",
     "ByolPretraining",
     "Classify",

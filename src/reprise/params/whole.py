@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from reprise.errors import RepriseError
+from reprise.params.anything import Anything
 from reprise.params.block import OWN, Block, Positive, known
 from reprise.params.sets import Prepare
 from reprise.params.stages import Classify, Embed, Finetune, Plot, Pretrain, Segment
@@ -36,6 +37,7 @@ class Params(Block):
     faces: Classify
     segment: Segment
     street: Segment
+    anything: Anything
     embed: Embed
     plot: Plot
 
@@ -55,7 +57,7 @@ class Params(Block):
     def _names_exist(self) -> Self:
         for name in self.prepare.sets:
             known("prepare.sets", name, list(self.prepare.recipes), "prepare.recipes")
-        for stage, block in self.stages.items():
+        for stage, block in [*self.stages.items(), ("anything", self.anything)]:
             known(f"{stage}.data", block.data, self.prepare.sets, "prepare.sets")
             for run in block.runs:
                 known(f"{stage}.runs", run, list(block.recipes), f"{stage}.recipes")
@@ -82,6 +84,8 @@ class Params(Block):
         for run in self.pretrain.runs:
             recipes = self.pretrain.recipes[run]
             asked.append((f"{run}.supervised.weights", recipes.supervised.weights))
+        for run in self.anything.runs:
+            asked.append((f"anything.recipes.{run}.weights", self.anything.recipes[run].weights))
         return asked
 
 

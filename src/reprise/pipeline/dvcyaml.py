@@ -6,8 +6,9 @@ data, run, setting or seed. A rule then gives one job for each stage. In the tex
 
 - a placeholder that is one of the job's wildcards becomes `${item.<wildcard>}` of a DVC matrix,
 - the placeholder of a scalar becomes `${<its key in params.yaml>}`,
-- a path that holds a foreign axis (a file of every job of a part) is cut before it: DVC depends on
-  the folder of the part.
+- a path that holds a foreign axis (a file of every job of a part) is cut to the folder before it:
+  DVC depends on that folder, and what is named of it alone is left out. The folder must be there
+  where the axis is empty too.
 
 So the stages hold for every value of the axes. What stands in dvc.yaml outside `stages` is kept.
 """
@@ -185,15 +186,18 @@ def _stage(job: Job, stand_in: Placeholders) -> dict[str, Any]:
     def template(text: str) -> str:
         return PLACEHOLDER.sub(lambda match: known[match[0]], text)
 
-    def dependency(path: str) -> str:
+    def folder(path: str) -> str | None:
         foreign = next((m for m in PLACEHOLDER.finditer(path) if m[0] not in known), None)
-        return template(path[: foreign.start()].rstrip("/") if foreign else path)
+        return template(path[: foreign.start()].rpartition("/")[0]) if foreign else None
 
+    folders = {cut for path in job.inputs if (cut := folder(path))}
+    files = {template(path) for path in job.inputs if not folder(path)}
+    alone = {file for file in files if not file.startswith(tuple(f"{cut}/" for cut in folders))}
     stage: dict[str, Any] = {}
     if axes:
         stage["matrix"] = {name: f"${{{stand_in.axes[value]}}}" for name, value in axes.items()}
     stage["cmd"] = template(job.command)
-    stage["deps"] = _unique(dependency(path) for path in job.inputs)
+    stage["deps"] = sorted(folders | alone)
     stage["params"] = _unique(template(key) for key in job.keys)
     stage["outs"] = [_out(template(path)) for path in job.outputs]
     return stage

@@ -5,7 +5,7 @@ Numbers in comments are those of the paper and of the authors' code (byol/ in th
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.models.backbone import Backbone
+from reprise.models.substitutes import TWO_VIEWS, become
 from reprise.training import schedules
 
 LEAST_SPREAD = 0.25  # both: see `collapsed`
@@ -50,8 +51,9 @@ def simsiam_mlp(width: int, hidden: int, out: int) -> nn.Sequential:
 class Byol(nn.Module):
     """Online network with predictor, and a target network that follows its parameters.
 
-    forward: two views (n, 3, H, W) -> loss (a mean over n, in 0..8). Each view goes through the
-    networks by itself, so that batch norm sees one view at a time.
+    forward: two views (n, 3, H, W) -> loss (a mean over n, in 0..8). Batch norm sees one view at a
+    time. All else sees both in one batch where `together` says so, which changes the order in which
+    numbers are added and nothing else: weights are read once, at the price of a copy for each norm.
 
     The target has no gradient. In training its batch norm normalises each batch with the
     statistics of that batch and keeps running statistics of its own, as in the authors' code.
@@ -79,11 +81,15 @@ class Byol(nn.Module):
         *,
         use_momentum: bool = True,
         ema_buffers: bool = False,
+        together: bool = False,
     ) -> None:
         super().__init__()
         projector = (mlp if use_momentum else simsiam_mlp)(backbone.width, hidden, projection)
         self.online = nn.Sequential(backbone, projector)
         self.predictor = mlp(projection, hidden, projection)
+        self.together = together
+        if together:
+            become(self, TWO_VIEWS)
         self.target = None
         if use_momentum:
             self.target = copy.deepcopy(self.online).requires_grad_(False)
@@ -100,17 +106,23 @@ class Byol(nn.Module):
         return self
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        projections = [self.online(view) for view in (first, second)]
-        predictions = [self.predictor(projection) for projection in projections]
+        projections = self._of_views(self.online, first, second)
+        predictions = self._of_views(self.predictor, *projections)
         with torch.no_grad():
             targets = (
                 [projection.detach() for projection in projections]
                 if self.target is None
-                else [self.target(view) for view in (first, second)]
+                else self._of_views(self.target, first, second)
             )
         losses = regression_loss(predictions[0], targets[1])
         losses = losses + regression_loss(predictions[1], targets[0])
         return losses.mean()
+
+    def _of_views(self, network: nn.Module, first: Tensor, second: Tensor) -> Sequence[Tensor]:
+        """What a network makes of each view."""
+        if self.together:
+            return network(torch.cat([first, second])).chunk(2)  # type: ignore[no-any-return]
+        return [network(first), network(second)]
 
     @torch.no_grad()
     def update_target(self, step: int, steps: int) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.data.augment import symmetries
-from reprise.data.inputs import Inputs, Rows
+from reprise.data.inputs import MOST, Inputs, Rows
 from reprise.data.store import PreparedSet
 from reprise.errors import RepriseError
 from reprise.models.classifier import Classifier
@@ -21,8 +21,6 @@ from reprise.training.checkpoint import Checkpoint
 from reprise.training.loop import Job, Progress, Row, Tensors, train
 from reprise.training.runtime import Device, evaluating
 from reprise.training.vote import KEPT, majority, taken_out, voters
-
-BATCH = 256  # of evaluation
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,13 @@ class Outcome:
 
 
 class Batches(Protocol):
-    """Where a classifier's batches come from: images, or features of a frozen backbone."""
+    """Where a classifier's batches come from: images, or features of a frozen backbone.
+
+    at_once: rows of a batch where no gradient is wanted.
+    """
+
+    @property
+    def at_once(self) -> int: ...
 
     def train(self, rows: Rows, epoch: int, view: int = 0) -> Tensor: ...
 
@@ -51,14 +55,16 @@ class FrozenFeatures:
     have views; every other one has its plain features.
     """
 
+    at_once = MOST
+
     def __init__(self, inputs: Inputs, backbone: nn.Module, train: Rows, device: Device) -> None:
         self.inputs, self.device = inputs, device
         self.place = np.full(len(inputs.images), -1)
         self.place[train] = np.arange(len(train))
         everything = np.arange(len(inputs.images))
-        self.unchanged = forward(backbone, inputs.plain, everything, device)
+        self.unchanged = forward(backbone, inputs.plain, everything, device, inputs.at_once)
         others = [
-            forward(backbone, partial(inputs.turned, code=code), train, device)
+            forward(backbone, partial(inputs.turned, code=code), train, device, inputs.at_once)
             for code in range(1, finite_views(inputs.recipe))
         ]
         self.features = torch.stack([self.unchanged[train], *others])  # (views, rows, width)
@@ -118,18 +124,21 @@ def train_classifier(
         correct = (logits.argmax(1) == truth).sum()
         return {"loss": F.cross_entropy(logits, truth), "correct": correct}
 
+    def outputs(layer: Callable[[Tensor], Tensor], rows: Rows) -> Tensor:
+        return forward(lambda x: layer(body(x)), batches.plain, rows, device, batches.at_once)
+
     def measure(row: Row, progress: Progress) -> None:
         seen = len(train_rows) // recipe.batch_size * recipe.batch_size
         row["train_accuracy"] = float(progress.sums["correct"]) / seen
         with evaluating(model):
-            logits = forward(lambda x: model.head(body(x)), batches.plain, select, device)
+            logits = outputs(model.head, select)
             row["select_loss"] = float(F.cross_entropy(logits, labels[select]))
             row["select_accuracy"] = float((logits.argmax(1) == labels[select]).float().mean())
             if row["epoch"] in features_of[1]:
-                found = forward(lambda x: model.second_last(body(x)), batches.plain, shown, device)
+                found = outputs(model.second_last, shown)
                 progress.kept[f"epoch_{row['epoch']:04d}"] = found.cpu()
             if vote > 1:
-                given = forward(lambda x: model.head(body(x)), batches.plain, judged, device)
+                given = outputs(model.head, judged)
                 progress.kept[f"{KEPT}{row['epoch']}"] = given.argmax(1).cpu()
         progress.choose(row, trained, row["select_accuracy"])
 
@@ -138,7 +147,7 @@ def train_classifier(
     trained.load_state_dict(progress.best_state)
     kept = {"label": labels[shown].cpu(), "row": torch.from_numpy(shown)}
     with evaluating(model):
-        predictions = _predict(lambda x: model.head(body(x)), batches, data, device)
+        predictions = _predict(partial(outputs, model.head), data)
     if vote > 1:
         answers = taken_out(progress.kept)
         chosen = [answers[str(epoch)] for epoch in voters(progress.rows, vote)]
@@ -160,13 +169,11 @@ def every_class_trains(data: PreparedSet) -> None:
             )
 
 
-def _predict(
-    network: Callable[[Tensor], Tensor], batches: Batches, data: PreparedSet, device: Device
-) -> pd.DataFrame:
+def _predict(logits_of: Callable[[Rows], Tensor], data: PreparedSet) -> pd.DataFrame:
     tables = []
     for role in ("select", "report"):
         rows = data.rows(role)
-        shares = forward(network, batches.plain, rows, device).softmax(1).cpu()
+        shares = logits_of(rows).softmax(1).cpu()
         confidence, prediction = shares.max(1)
         table = data.index.iloc[rows][["id", "role", "label"]].copy()
         table["prediction"] = prediction.numpy()
@@ -180,10 +187,11 @@ def forward(
     batch_of: Callable[[Rows], Tensor],
     rows: Rows,
     device: Device,
+    at_once: int,
 ) -> Tensor:
-    """Run a network over `rows` in batches without gradients, (n, ...) float32."""
+    """Run a network over `rows`, `at_once` at a time, without gradients, (n, ...) float32."""
     parts = []
     with torch.no_grad(), device.autocast():
-        for start in range(0, len(rows), BATCH):
-            parts.append(network(batch_of(rows[start : start + BATCH])).float())
+        for start in range(0, len(rows), at_once):
+            parts.append(network(batch_of(rows[start : start + at_once])).float())
     return torch.cat(parts)

@@ -1,7 +1,7 @@
 """Training of a segmentation network, with the epoch chosen by select mIoU."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,10 +73,7 @@ def train_segmenter(
     }
 
     def network(batch: Tensor) -> Tensor:
-        logits: Tensor = model(batch).float()
-        if logits.shape[-2:] != size:
-            logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
-        return logits
+        return logits_at(model, batch, size)
 
     def values_of(rows: Rows, epoch: int) -> Tensors:
         images, wanted = inputs.train_with_labels(rows, epoch, labels)
@@ -106,6 +103,14 @@ def train_segmenter(
     return Outcome(progress.best_state, progress.rows, predictions, masks, shown)
 
 
+def logits_at(model: nn.Module, batch: Tensor, size: Sequence[int]) -> Tensor:
+    """A network's logits, (n, classes, *size) float32, brought to `size` where they are not."""
+    logits: Tensor = model(batch).float()
+    if logits.shape[-2:] != tuple(size):
+        logits = F.interpolate(logits, tuple(size), mode="bilinear", align_corners=False)
+    return logits
+
+
 def warn_of_empty_classes(data: PreparedSet, truth: Truth) -> None:
     """Say which classes no pixel of the train role has: they cannot be learnt."""
     seen = np.bincount(truth.maps[data.rows("train")].ravel(), minlength=256)
@@ -122,5 +127,7 @@ def _answers(
 ) -> NDArray[np.uint8]:
     """Predicted label maps of `rows`, (n, H, W)."""
     with evaluating(model):
-        maps = forward(lambda x: network(x).argmax(dim=1), inputs.plain, rows, device)
+        maps = forward(
+            lambda x: network(x).argmax(dim=1), inputs.plain, rows, device, inputs.at_once
+        )
     return maps.cpu().numpy().astype(np.uint8)
