@@ -16,7 +16,7 @@ export PATH
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema data weights show readme verify bench bench-gpu clean
+.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema data weights plots show readme verify bench bench-gpu clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,7 @@ $(READY): requirements.lock requirements-data.txt pyproject.toml
 	.venv/bin/uv pip install --quiet --python .venv --compile-bytecode -r requirements.lock
 	.venv/bin/uv pip install --quiet --python .venv --no-deps -r requirements-data.txt
 	.venv/bin/uv pip install --quiet --python .venv --no-deps --no-build-isolation -e .
+	.venv/bin/python -m reprise.pipeline.plots
 	@touch $@
 
 $(PEERS): $(READY) requirements-peers.txt
@@ -81,6 +82,10 @@ rulegraph: $(READY) ## draw the rules in docs/rulegraph.md
 
 schema: $(READY) ## derive workflow/schemas/params.schema.json from the code
 	python -m reprise.pipeline.schema
+
+plots: $(READY) ## curves and confusion matrices of a run, or of two: ARGS="diff HEAD"; needs no network
+	@python -m reprise.pipeline.plots
+	@dvc plots $(or $(ARGS),show)
 
 show: $(READY) ## print the tables of the last run
 	python -m reprise.pipeline.show

@@ -14,7 +14,7 @@ from reprise.params import Params, parse
 TRAINING: dict[str, Any] = {"epochs": 3, "batch_size": 4, "learning_rate": 0.01}
 BACKBONE = TRAINING | {"backbone": "resnet10", "stem": "small"}
 CLASSIFIER = TRAINING | {"model": "cnn", "image_size": 8, "features": [1, 3]}
-SEGMENTER = TRAINING | {"model": "fcn8s", "image_size": 8}
+SEGMENTER = TRAINING | {"model": "fcn8s", "image_size": 32}
 GRID = {"tile": 8, "stride": 8, "land": 0.3, "block": 12, "select": 0.2, "report": 0.2}
 TILES = GRID | {"source": "tiles", "labels": "igbp", "majority": 0.5, "least": 1}
 MAPS = GRID | {"source": "maps"}
@@ -150,6 +150,8 @@ def fake_set(
     write_csv(folder / "index.csv", index)
     about = {
         "name": folder.name,
+        "height": 8,
+        "width": 8,
         "task": "segmentation" if maps else "classification",
         "classes": classes(names),
         "ignore": ignore,

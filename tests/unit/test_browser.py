@@ -105,6 +105,30 @@ def changed(page: webdriver.Chrome, live: int, before: str) -> bool:
     return bool(WebDriverWait(page, 10).until(lambda _: picture(page, live) != before))
 
 
+# moves over a chart, line by line, until the pointer is on a point; the picture beside it
+HOVER = """
+const [canvas] = arguments, box = canvas.getBoundingClientRect();
+for (let y = 2; y < box.height; y += 4) {
+  for (let x = 2; x < box.width; x += 4) {
+    const at = { clientX: box.left + x, clientY: box.top + y, bubbles: true };
+    for (const kind of ["pointermove", "mousemove"]) {
+      canvas.dispatchEvent(new (kind[0] === "p" ? PointerEvent : MouseEvent)(kind, at));
+    }
+    const image = document.querySelector("#vg-tooltip-element.visible img");
+    if (image) return image.src;
+  }
+}
+return "";
+"""
+
+
+def test_a_point_of_a_layout_shows_its_image(page: webdriver.Chrome) -> None:
+    canvas = page.find_elements(By.CSS_SELECTOR, ".live canvas")[0]
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    assert page.execute_script(HOVER, canvas).startswith("data:image/webp;base64,")
+    assert page.get_log("browser") == []  # the page's policy lets the picture through
+
+
 def test_every_chart_is_drawn_and_the_console_is_silent(page: webdriver.Chrome) -> None:
     assert len(page.find_elements(By.CSS_SELECTOR, ".live[data-drawn] canvas")) == 4
     assert page.get_log("browser") == []

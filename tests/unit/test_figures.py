@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from reprise.errors import RepriseError
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.prepared import Labels
 from reprise.figures.anything import anything
 from reprise.figures.curves import curves
@@ -70,12 +71,12 @@ def test_masks_of_a_random_network_are_called_that_in_the_figure(
 
 
 def test_an_unknown_figure_is_refused_with_the_known_ones(results: Path, params: Params) -> None:
-    with pytest.raises(RepriseError, match="figure 'pca_faces': unknown; use one of curves, "):
+    with pytest.raises(RepriseError, match="figure 'pca_faces': unknown; use one of archi"):
         draw("pca_faces", results, params)
 
 
 def test_every_run_and_part_is_in_the_curves(whole_results: Path, params: Params) -> None:
-    said = texts(curves(whole_results, params))
+    said = texts(curves(whole_results, params, Holes(strict=True)))
     for part, block in params.stages.items():
         assert part in said
         for run in block.runs:
@@ -87,7 +88,7 @@ def test_the_kept_epoch_is_marked_in_the_curves(whole_results: Path, params: Par
     path = whole_results / "classify" / "cnn" / "0" / "history.csv"
     history = pd.read_csv(path)
     kept = history.loc[history["selected"] == 1].iloc[0]
-    axes = curves(whole_results, params).axes[5]  # third row, right
+    axes = curves(whole_results, params, Holes(strict=True)).axes[5]  # third row, right
     rings = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "o"]  # type: ignore[index]
     assert any(np.allclose(ring, [kept["epoch"], kept["select_accuracy"]]) for ring in rings)
 

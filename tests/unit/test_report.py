@@ -191,7 +191,7 @@ def test_the_page_with_a_hole_is_written_and_the_command_fails(
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(ROOT / "workflow" / "scripts" / "report.py"), run_name="__main__")
     assert ended.value.code == 1
-    assert "faces.md: not found" in caplog.text and "marks the hole" in caplog.text
+    assert "faces.md: not found" in caplog.text and "where the hole is marked" in caplog.text
     assert "Missing here: " in read(out.read_text()).text
 
 

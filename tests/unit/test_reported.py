@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from reprise.errors import RepriseError
 from reprise.evaluation.beside import beside_table, counterpart, on_own_data
 from reprise.evaluation.evaluate import evaluate
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.intervals import wilson
 from reprise.evaluation.origins import weights_of
 from reprise.evaluation.reported import REPORTED, read_numbers, read_others
@@ -101,7 +102,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def made(results: Path, params: Params, folder: Path) -> pd.DataFrame:
-    return evaluate(results, params, folder)[1]["reported"].frame
+    return evaluate(results, params, reported=folder)[1]["reported"].frame
 
 
 def test_ours_is_the_number_of_the_table_and_theirs_has_wilsons_interval(
@@ -148,7 +149,7 @@ def test_epochs_and_moments_are_read_off_the_histories(
     assert kept["ours"] == history["selected"].idxmax()
     assert middle["ours"] == pytest.approx(history.loc[2, "select_miou"])
     assert middle["role"] == "select" and middle["images"] == 6
-    text = evaluate(results, params, folder)[1]["reported"].text
+    text = evaluate(results, params, reported=folder)[1]["reported"].text
     assert "| setting A | s | epochs to converge | 150 | - | - |" in text
 
 
@@ -160,7 +161,7 @@ def test_a_registered_folder_is_the_reports_own_data(
     prepare = params.prepare.model_copy(update={"recipes": recipes})
     own = params.model_copy(update={"prepare": prepare})
     for given, whose in ((params, "zones, other images"), (own, "zones, the report's own")):
-        table = evaluate(results, given, folder)[1]["reported"]
+        table = evaluate(results, given, reported=folder)[1]["reported"]
         assert f"| {whose} |" in table.text
         assert table.frame["same_data"].tolist() == ["own" in whose]
 
@@ -215,4 +216,4 @@ def test_an_unknown_folder_of_numbers_stops_the_table(
     results: Path, params: Params, tmp_path: Path
 ) -> None:
     with pytest.raises(RepriseError, match="not found"):
-        beside_table(tmp_path, results, params, {}, {})
+        beside_table(tmp_path, results, params, {}, {}, Holes(strict=True))

@@ -1,13 +1,14 @@
 """Promises of the intervals, the tests and the forecasts, against the literature and SciPy."""
 
 import math
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from reprise.evaluation.confusion import confusion, mean_iou
+from reprise.evaluation.intervals import wilson
 from reprise.evaluation.resampling import (
     Measured,
     mean_ious,
@@ -31,11 +32,38 @@ def test_mcnemars_test_is_a_fair_coin_and_has_no_order(one: int, other: int) -> 
     assert mcnemar(one, other) == mcnemar(other, one) == pytest.approx(fair)
 
 
+@pytest.mark.parametrize(("one", "other"), [(1, 0), (2, 9), (17, 4), (60, 41)])
+def test_mcnemars_exact_p_is_twice_the_tail_of_the_coins(one: int, other: int) -> None:
+    # twice the smaller tail of a fair coin, in whole numbers
+    n, least_ = one + other, min(one, other)
+    tail = sum(math.comb(n, k) for k in range(least_ + 1)) / 2**n
+    assert mcnemar(one, other) == pytest.approx(min(1.0, 2 * tail), rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 29, 148, 458])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_wilsons_interval_is_scipys(n: int, level: float) -> None:
+    for correct in {0, 1, n // 3, n - 1, n}:
+        theirs = stats.binomtest(correct, n).proportion_ci(level, method="wilson")
+        assert wilson(correct, n, level) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
 def test_holm_adjusts_the_worked_example_as_printed() -> None:
     # Wikipedia, "Holm-Bonferroni method", example: of 0.01, 0.04, 0.03, 0.005 at level 0.05 the
     # first and the fourth are rejected
     adjusted = holm([0.01, 0.04, 0.03, 0.005])
     assert adjusted == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_holm_is_bonferronis_test_of_every_set_of_hypotheses(seed: int) -> None:
+    # Marcus, Peritz and Gabriel 1976, Biometrika 63:655: closed testing. A hypothesis is rejected
+    # when Bonferroni rejects each set of hypotheses that it belongs to, so its adjusted p is the
+    # largest of theirs; of Bonferroni's tests that is Holm's
+    p = np.random.default_rng(seed).random(6) ** 3
+    sets = [s for size in range(1, 7) for s in combinations(range(6), size)]
+    closed = [max(min(1, len(s) * p[list(s)].min()) for s in sets if i in s) for i in range(6)]
+    assert holm(p.tolist()) == pytest.approx(closed)
 
 
 def test_holm_is_between_no_correction_and_bonferronis() -> None:
@@ -157,6 +185,36 @@ def test_the_interval_over_both_covers_the_truth_as_often_as_it_says(sd_seeds: f
     # within three binomial standard errors; three seeds tell too little where seeds are all
     promised = 0.95 if sd_seeds < 0.1 else 0.92
     assert inside / trials > promised - 3 * math.sqrt(promised * (1 - promised) / trials)
+
+
+def test_seeds_alone_give_students_test_as_scipy_has_it() -> None:
+    values = np.array([0.031, -0.004, 0.052, 0.018])
+    found = estimate(Measured(values, np.tile(values, (50, 1)), 100))
+    theirs = stats.ttest_1samp(values, 0)
+    assert found.se_images == pytest.approx(0)
+    assert found.p() == pytest.approx(theirs.pvalue)
+    assert (found.low, found.high) == pytest.approx(theirs.confidence_interval(0.95))
+
+
+def test_images_alone_give_students_test_as_scipy_has_it() -> None:
+    values = np.random.default_rng(11).normal(0.1, 1, 80)
+    found = Estimate(float(values.mean()), 80, 1, float(stats.sem(values)), 0, 0, math.nan, 0, 0)
+    assert found.p() == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_both_sources_give_satterthwaites_degrees_of_freedom_as_scipys_welch_test_has_them() -> (
+    None
+):
+    # the variance of a sum of two means is that of their difference: Welch's test of two samples
+    rng = np.random.default_rng(12)
+    images, seeds = rng.normal(0.4, 1, 30), rng.normal(0, 0.3, 4)
+    found = Estimate(
+        float(images.mean() - seeds.mean()), 30, 4, float(stats.sem(images)), 0, 0,
+        float(seeds.std(ddof=1)), 0, 0,
+    )  # fmt: skip
+    theirs = stats.ttest_ind(images, seeds, equal_var=False)
+    assert found.freedom(30, 4) == pytest.approx(theirs.df)
+    assert found.p() == pytest.approx(theirs.pvalue)
 
 
 def difference(value: float, se_images: float, sd_seeds: float, seeds: int = 3) -> Estimate:

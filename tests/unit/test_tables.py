@@ -15,8 +15,9 @@ from reprise.evaluation.markdown import Column, markdown, text
 from reprise.evaluation.means import mean_accuracy
 from reprise.params import Params
 
-NAMES = ["classify", "confusion", "epochs", "faces", "finetune", "iou", "mcnemar", "pairs"]
-NAMES += ["pretrain", "reported", "seeds", "segment", "street", "votes"]
+NAMES = ["architecture", "classify", "confusion", "epochs", "faces", "finetune", "histories", "iou"]
+NAMES += ["layers", "mcnemar", "pairs", "pretrain", "reported", "seeds", "segment", "street"]
+NAMES += ["votes"]
 
 
 def jobs(correct: list[int]) -> pd.DataFrame:

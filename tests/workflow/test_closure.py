@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reprise.pipeline.closure import closure
+from reprise.closure import closure
 
 ROOT = Path(__file__).parents[2]
 TRAINING = ["pretrain", "finetune", "classify", "segment"]

@@ -4,6 +4,7 @@ import json
 import re
 import resource
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -131,10 +132,30 @@ def test_both_engines_run_the_same_jobs_again(snakemake_clone, what, stages):
         for path, data in before.items():
             path.write_bytes(data)
     assert set().union(*ours.values()) == set().union(*theirs.values())
-    rules = {re.sub(r"_points$", "", name.split()[0]) for name in ours}
+    rules = {re.sub(r"^plot_.*", "plot", name.split()[0]) for name in ours}
     everything = {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")}
     everything |= {"faces", "street"}
     assert rules == (everything if stages == ["everything"] else set(stages))
+
+
+def test_snakemakes_own_report_has_every_figure_and_table_with_caption_and_label(snakemake_clone):
+    made = call(snakemake_clone, "snakemake", "--report", "report.zip")
+    assert made.returncode == 0, made.stderr
+    with zipfile.ZipFile(snakemake_clone / "report.zip") as archive:
+        files = {Path(name).name for name in archive.namelist()}
+        (page,) = [name for name in archive.namelist() if name.endswith("/report.html")]
+        said = archive.read(page).decode()
+    (snakemake_clone / "report.zip").unlink()
+    figures = {path.name for path in (snakemake_clone / "results" / "figures").glob("*.png")}
+    tables = {path.name for path in (snakemake_clone / "results" / "tables").glob("*.csv")}
+    assert figures and tables and figures | tables <= files
+    results = json.loads(re.search(r"var results = (\{.*?\});?\n", said)[1])
+    for path, result in results.items():
+        name = Path(path).stem
+        assert result["labels"] and name in {"_".join(reversed(list(result["labels"].values()))),
+                                             *result["labels"].values()}  # fmt: skip
+        assert len(re.sub("<.*?>", "", result["caption"] or "").split()) > 8, path
+    assert {Path(path).name for path in results} == figures | tables
 
 
 def test_a_misspelt_key_ends_in_one_line(snakemake_clone):

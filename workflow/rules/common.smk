@@ -11,13 +11,17 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from reprise.errors import RepriseError
 from reprise.params import load_params
 from reprise.pipeline.alive import drop_stale_locks
-from reprise.pipeline.closure import closure as imported
+from reprise.closure import closure as imported
 from reprise.pipeline.guard import Guard
 
 PARTS = ["pretrain", "finetune", "classify", "faces", "segment", "street"]
-TABLES = [*PARTS, "iou", "votes", "seeds", "pairs", "mcnemar", "confusion", "epochs", "reported"]
+TRAININGS = ["pretrain", "finetune", "classify", "segment"]  # scripts of the parts
+SHAPES = ["architecture", "layers"]  # tables of the networks themselves
+TABLES = [*PARTS, "iou", "votes", "seeds", "pairs", "mcnemar", "confusion", "epochs", "histories"]
+TABLES += ["reported"]
 CLASSES = ["finetune", "classify", "faces"]  # parts that name the class of an image
-SCORED = [*CLASSES, "segment", "street"]
+MASKS = ["segment", "street"]  # parts that draw label maps
+SCORED = [*CLASSES, *MASKS]
 SOURCES = ["classify", "finetune"]  # of the features that `embed` shows
 
 

@@ -2,6 +2,9 @@ rule digests:
     input:
         script="workflow/scripts/digests.py",
         code=closure("digests"),
+        # the digests of these are taken too
+        scripts=[f"workflow/scripts/{name}.py" for name in TRAININGS],
+        sources=[closure(name) for name in TRAININGS],
         sets=[prepared(part) for part in PARTS],
         histories=[of_jobs(part, "history.csv") for part in PARTS],
         backbones=of_jobs("pretrain", "backbone.safetensors"),

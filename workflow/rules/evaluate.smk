@@ -12,11 +12,15 @@ rule evaluate:
         street=of_jobs("street", "predictions"),
     output:
         metrics="results/metrics.json",
-        csv=report(
-            expand("results/tables/{table}.csv", table=TABLES),
-            caption="../report/table.rst",
-            category="Tables",
-        ),
+        csv=[
+            report(
+                f"results/tables/{table}.csv",
+                caption="../report/table.rst",
+                category="Tables",
+                labels={"table": table},
+            )
+            for table in TABLES
+        ],
         md=expand("results/tables/{table}.md", table=TABLES),
     log:
         "logs/evaluate.log",

@@ -1,58 +1,106 @@
-# What each figure is drawn from, and the values that it reads.
-FIGURES = {
-    "curves": [path for part in PARTS for path in of_jobs(part, "history.csv")],
-    "epochs": ["results/tables/epochs.csv"],
-    "finetune": ["results/tables/finetune.csv", "results/tables/seeds.csv"],
-    "pairs": ["results/tables/pairs.csv", "results/tables/seeds.csv"],
-    "reported": ["results/tables/reported.csv"],
-    "iou": ["results/tables/iou.csv"],
-    "masks_segment": masks("segment") + prepared("segment"),
-    "masks_street": masks("street") + prepared("street"),
+# Figures that one process draws, for its start takes longer than most of them: what they are drawn
+# from, and the blocks of params.yaml that they read.
+FAMILIES = {
+    "tables": (
+        ["architecture", "epochs", "finetune", "iou", "pairs", "reported"],
+        [f"results/tables/{name}.csv" for name in ["layers", "epochs", "finetune", "iou"]]
+        + [f"results/tables/{name}.csv" for name in ["pairs", "seeds", "reported"]],
+        [],
+    ),
+    "histories": (
+        ["curves"],
+        [of_jobs(part, "history.csv") for part in PARTS],
+        PARTS,
+    ),
+    "confusion": (
+        [f"confusion_{part}" for part in SCORED],
+        ["results/tables/confusion.csv"],
+        [],
+    ),
+    "masks": (
+        [f"masks_{part}" for part in MASKS],
+        [masks(part) + prepared(part) for part in MASKS],
+        MASKS,
+    ),
+    "mistakes": (
+        [f"mistakes_{part}" for part in CLASSES],
+        [first_seed(part, "predictions.csv") + prepared(part) for part in CLASSES],
+        CLASSES,
+    ),
 }
-FIGURES |= {f"confusion_{part}": ["results/tables/confusion.csv"] for part in SCORED}
-FIGURES |= {
-    f"mistakes_{part}": first_seed(part, "predictions.csv") + prepared(part) for part in CLASSES
-}
-FIGURE_READS = {
-    "curves": PARTS,
-    "masks_segment": ["segment"],
-    "masks_street": ["street"],
-} | {f"mistakes_{part}": [part] for part in CLASSES}
+FIGURES = [figure for figures, _, _ in FAMILIES.values() for figure in figures]
+
+for FAMILY, (DRAWN, FROM, READS) in FAMILIES.items():
+
+    rule:
+        name:
+            f"plot_{FAMILY}"
+        input:
+            script="workflow/scripts/plot.py",
+            code=closure("plot"),
+            drawn=FROM,
+        output:
+            # mistakes_faces has the caption of all figures of mistakes
+            figures=[
+                report(
+                    f"results/figures/{figure}.png",
+                    caption=f"../report/{figure.split('_')[0]}.rst",
+                    category="Figures",
+                    labels={"figure": figure},
+                )
+                for figure in DRAWN
+            ],
+            vectors=expand("results/vector/{figure}.svg", figure=DRAWN),
+        log:
+            f"logs/plot/{FAMILY}.log",
+        benchmark:
+            f"logs/benchmark/plot/{FAMILY}.tsv"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            figures=DRAWN,
+            reads=values("plot", *READS),
+        shell:
+            "PYTHONPATH=src python {input.script} --figures {params.figures} --log {log}"
 
 
-rule plot:
+# the points of one source by one method
+rule plot_points:
     input:
         script="workflow/scripts/plot.py",
         code=closure("plot"),
-        drawn=lambda wildcards: FIGURES[wildcards.figure],
+        points="results/embed/{source}/{method}.csv",
+        layout="results/embed/{source}/{method}.layout.csv",
+        about=lambda wildcards: prepared(wildcards.source, "index.csv", "dataset.json"),
     output:
         figure=report(
-            "results/figures/{figure}.png",
-            caption="../report/figure.rst",
-            category="Figures",
-            labels={"figure": "{figure}"},
+            "results/figures/{method}_{source}.png",
+            caption="../report/points.rst",
+            category="Embeddings",
+            labels={"source": "{source}", "method": "{method}"},
         ),
-        vector="results/vector/{figure}.svg",
+        vector="results/vector/{method}_{source}.svg",
     log:
-        "logs/plot/{figure}.log",
+        "logs/plot/{method}_{source}.log",
     benchmark:
-        "logs/benchmark/plot/{figure}.tsv"
+        "logs/benchmark/plot/{method}_{source}.tsv"
     wildcard_constraints:
-        figure="|".join(FIGURES),
+        method=r"(?!anything|confusion|mistakes)\w+",  # those are figures of other rules
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        figure="{figure}",
-        reads=lambda w: values("plot", *FIGURE_READS.get(w.figure, []))(w),
+        figure="{method}_{source}",
+        reads=values("plot", "embed.{source}", "{source}.data"),
     shell:
-        "PYTHONPATH=src python {input.script} --figure {params.figure} --out {output.figure}"
-        " --vector {output.vector} --log {log}"
+        "PYTHONPATH=src python {input.script} --figures {params.figure} --log {log}"
 
 
 # the masks of one run of Segment Anything
-use rule plot as plot_anything with:
+use rule plot_points as plot_anything with:
     input:
         script="workflow/scripts/plot.py",
         code=closure("plot"),
@@ -76,39 +124,12 @@ use rule plot as plot_anything with:
         reads=values("plot", "anything.data", "anything.images", "anything.recipes.{run}"),
 
 
-# the points of one source by one method
-use rule plot as plot_points with:
-    input:
-        script="workflow/scripts/plot.py",
-        code=closure("plot"),
-        points="results/embed/{source}/{method}.csv",
-        layout="results/embed/{source}/{method}.layout.csv",
-        about=lambda wildcards: prepared(wildcards.source, "index.csv", "dataset.json"),
-    output:
-        figure=report(
-            "results/figures/{method}_{source}.png",
-            caption="../report/points.rst",
-            category="Embeddings",
-            labels={"source": "{source}", "method": "{method}"},
-        ),
-        vector="results/vector/{method}_{source}.svg",
-    log:
-        "logs/plot/{method}_{source}.log",
-    benchmark:
-        "logs/benchmark/plot/{method}_{source}.tsv"
-    wildcard_constraints:
-        method=r"(?!anything|confusion|mistakes)\w+",  # those are figures of the rules above
-    params:
-        figure="{method}_{source}",
-        reads=values("plot", "embed.{source}", "{source}.data"),
-
-
 rule report:
     input:
         script="workflow/scripts/report.py",
         code=closure("report"),
         metrics="results/metrics.json",
-        tables=expand("results/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
+        tables=expand("results/tables/{table}.{form}", table=TABLES + SHAPES, form=["csv", "md"]),
         digests="results/digests.csv",
         figures=expand("results/figures/{figure}.png", figure=FIGURES),
         vectors=expand("results/vector/{figure}.svg", figure=FIGURES),
@@ -124,7 +145,7 @@ rule report:
         ),
         anything=expand("results/figures/anything_{run}.png", run=config["anything"]["runs"]),
         about=[prepared(part, "index.csv", "dataset.json") for part in PARTS],
-        masks=[masks(part) + prepared(part) for part in ["segment", "street"]],
+        masks=[masks(part) + prepared(part) for part in MASKS],
     output:
         page="results/report.html",
     log:

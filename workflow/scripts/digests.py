@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
+from reprise.errors import RepriseError
 from reprise.evaluation.digests import digests
+from reprise.evaluation.holes import Holes, summary
 from reprise.files import write_csv
 from reprise.params import load_params
 
@@ -18,7 +20,10 @@ def main() -> None:
     given = parser.parse_args()
 
     params = load_params(given.params)
-    write_csv(given.out, digests(given.results, params))
+    holes = Holes()
+    write_csv(given.out, digests(given.results, params, holes))
+    if holes.of():
+        raise RepriseError(summary(holes.of(), str(given.out)))
 
 
 if __name__ == "__main__":

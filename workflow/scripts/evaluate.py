@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 
 from reprise.cli import run
+from reprise.errors import RepriseError
 from reprise.evaluation.evaluate import evaluate
+from reprise.evaluation.holes import Holes, summary
 from reprise.evaluation.reported import REPORTED
 from reprise.files import write_csv, write_json, write_text
 from reprise.params import load_params
@@ -19,11 +21,14 @@ def main() -> None:
     given = parser.parse_args()
 
     params = load_params(given.params)
-    metrics, tables = evaluate(given.results, params, given.reported)
+    holes = Holes()
+    metrics, tables = evaluate(given.results, params, holes, given.reported)
     for name, table in tables.items():
         write_csv(given.results / "tables" / f"{name}.csv", table.frame)
         write_text(given.results / "tables" / f"{name}.md", table.text)
     write_json(given.results / "metrics.json", metrics)
+    if holes.of():
+        raise RepriseError(summary(holes.of(), str(given.results / "tables")))
 
 
 if __name__ == "__main__":

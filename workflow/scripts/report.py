@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reprise.cli import run
 from reprise.errors import RepriseError
+from reprise.evaluation.holes import summary
 from reprise.figures.report import report
 from reprise.files import write_text
 from reprise.params import load_params
@@ -22,8 +23,7 @@ def main() -> None:
     html, holes = report(given.results, params)
     write_text(given.out, html)
     if holes:
-        more = f" ({len(holes) - 1} more)" if len(holes) > 1 else ""
-        raise RepriseError(f"{holes[0]}{more}; {given.out} marks the hole, the rest is there")
+        raise RepriseError(summary(holes, str(given.out)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from reprise.evaluation.histories import read_history
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.intervals import wilson
 from reprise.evaluation.markdown import Column, Table, between, document, markdown, number, text
 from reprise.evaluation.origins import WEIGHTS, weights_of
@@ -43,6 +44,7 @@ def beside_table(
     params: Params,
     made: dict[str, Table],
     images: dict[str, pd.Series],
+    holes: Holes,
 ) -> Table:
     """One row a number of the reports.
 
@@ -52,13 +54,14 @@ def beside_table(
         params: the configuration.
         made: the tables of the parts and `epochs`.
         images: part -> number of images of each role.
+        holes: learns which histories are missing.
 
     Returns:
         COLUMNS. `low` and `high` are Wilson's interval at n, of an accuracy; `run` is ours, "" for
         none; `same_data` says whether it is measured on the report's own data set.
 
     Raises:
-        RepriseError: a csv file or a history is missing or wrong.
+        RepriseError: a csv file is missing or wrong, or, with strict `holes`, a history.
     """
     spread = {str(k): rows["value"] for k, rows in read_others(folder).groupby("others")}
     rows = []
@@ -71,7 +74,9 @@ def beside_table(
         if metric == "accuracy":
             row["low"], row["high"] = wilson(round(claim["value"] * claim["n"]), claim["n"])
         if run:
-            found = measured(results, params, made, (part, run, setting), metric)
+            found = Ours()
+            with holes.leave_out(part):
+                found = measured(results, params, made, (part, run, setting), metric)
             row |= asdict(found) | {
                 "data": params.stages[part].data,
                 "same_data": on_own_data(params, part, claim["layout"]),
@@ -122,7 +127,7 @@ def measured(
         return Ours(role="select", ours=float(pd.Series(scores).mean()), seeds=len(scores))
     frame = made[part].frame
     row = _of(frame, run=run, setting=setting) if setting else _of(frame, run=run)
-    if row.empty:  # no seed
+    if row.empty:  # no seed, or a hole
         return Ours(role="report")
     one = row.iloc[0]
     ends = ("", "_low", "_high", "_both_low", "_both_high")

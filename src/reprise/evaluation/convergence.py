@@ -5,12 +5,14 @@ from pathlib import Path
 import pandas as pd
 
 from reprise.evaluation.histories import chosen, read_history
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.markdown import Column, Table, document, markdown, number, share, text
 from reprise.params import Params
 
 NEAR = 0.95  # of the best score of the history
 SCORES = {"pretrain": "knn_accuracy", "segment": "select_miou", "street": "select_miou"}
 COLUMNS = ["part", "run", "setting", "seed", "epochs", "kept", "near_best", "best"]
+EPOCHS = ["part", "run", "setting", "seed", "epoch", "train_loss", "score", "selected"]
 
 
 def histories(results: Path, params: Params) -> list[tuple[str, str, str, int | None, Path]]:
@@ -30,7 +32,7 @@ def histories(results: Path, params: Params) -> list[tuple[str, str, str, int | 
     return found
 
 
-def convergence(results: Path, params: Params) -> Table:
+def convergence(results: Path, params: Params, holes: Holes) -> Table:
     """Epochs of each job: all, the kept one, and the first that came near the best.
 
     Returns:
@@ -40,13 +42,10 @@ def convergence(results: Path, params: Params) -> Table:
     """
     rows = []
     for part, run, setting, seed, path in histories(results, params):
-        score = SCORES.get(part, "select_accuracy")
-        history = read_history(path, [score])
-        best = float(history[score].max())  # NaN where there is none
-        near = history.loc[history[score] >= NEAR * best, "epoch"]
-        kept = int(history["epoch"].iloc[chosen(history, path)])
-        last = int(history["epoch"].max())
-        rows.append([part, run, setting, seed, last, kept, near.min(), best])
+        with holes.leave_out("epochs"):
+            rows.append(
+                [part, run, setting, seed, *_epochs(path, SCORES.get(part, "select_accuracy"))]
+            )
     frame = pd.DataFrame(rows, columns=COLUMNS).astype({"seed": "Int64", "near_best": "Int64"})
     columns = [
         Column("Part", text("part")),
@@ -71,3 +70,31 @@ def convergence(results: Path, params: Params) -> Table:
         else ""
     )
     return Table(frame, document(markdown(frame, columns), note, unscored))
+
+
+def every_epoch(results: Path, params: Params, holes: Holes) -> Table:
+    """One row an epoch of each job: part, run, setting, seed, epoch, train_loss, score, selected.
+
+    `score` is on held-out images, as in `convergence`; `selected` is 1 in the kept epoch, else 0.
+    """
+    frames = []
+    for part, run, setting, seed, path in histories(results, params):
+        score = SCORES.get(part, "select_accuracy")
+        with holes.leave_out("epochs"):
+            history = read_history(path, ["train_loss", score])
+            kept = history.index == history.index[chosen(history, path)]
+            whose = {"part": part, "run": run, "setting": setting, "seed": seed}
+            made = history[["epoch", "train_loss", score]].rename(columns={score: "score"})
+            frames.append(made.assign(**whose, selected=kept.astype(int))[EPOCHS])
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=EPOCHS)
+    note = "One row an epoch of every training: `dvc plots show` draws tables/histories.csv."
+    return Table(frame.astype({"seed": "Int64"}), note + "\n")
+
+
+def _epochs(path: Path, score: str) -> list[float]:
+    """The last epoch, the kept one, the first near the best, and the best; NaN without a score."""
+    history = read_history(path, [score])
+    best = float(history[score].max())
+    near = history.loc[history[score] >= NEAR * best, "epoch"]
+    kept = int(history["epoch"].iloc[chosen(history, path)])
+    return [int(history["epoch"].max()), kept, near.min(), best]

@@ -1,6 +1,6 @@
 """Which runs and settings are compared with each other, and how far each score can be trusted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +33,9 @@ def compare_classes(part: str, scores: Sequence[ClassScore]) -> Compared:
         answers.setdefault((score.run, score.setting), []).append(score)
     right = {key: np.array([one.right for one in own]) for key, own in answers.items()}
     measured = measure_accuracy(right)
-    seeds = list(dict.fromkeys(score.seed for score in scores))
     groups: dict[str, list[Key]] = {}
-    for run, setting in right:
+    seeds, whole = complete(answers)
+    for run, setting in whole:
         groups.setdefault(run if setting else "", []).append((run, setting))
     pairs, exact = [], []
     for run, keys in groups.items():
@@ -59,8 +59,18 @@ def compare_masks(part: str, scores: Sequence[MaskScore]) -> Compared:
         images = {key: np.array([one.images for one in own]) for key, own in runs.items()}
         measured = measure_miou(images, labels.declared)
         estimates |= {key: estimate(one) for key, one in measured.items()}
-        pairs.append(compare(part, "", {run: one for (run, _), one in measured.items()}, {}))
+        _, whole = complete(runs)
+        pairs.append(compare(part, "", {run: measured[run, setting] for run, setting in whole}, {}))
     return Compared(estimates, joined(pairs, COLUMNS), joined([], EXACT))
+
+
+def complete(
+    jobs: Mapping[Key, Sequence[ClassScore] | Sequence[MaskScore]],
+) -> tuple[list[int], list[Key]]:
+    """The seeds, in their order, and the runs that have them all: only those can be compared."""
+    seeds = {key: [score.seed for score in own] for key, own in jobs.items()}
+    longest = max(seeds.values(), key=len, default=[])
+    return longest, [key for key, own in seeds.items() if own == longest]
 
 
 def joined(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:

@@ -68,15 +68,18 @@ def measure_accuracy(right: Mapping[Key, NDArray[np.bool_]]) -> dict[Key, Measur
     """The accuracies (0..1) of several runs on the same images.
 
     Args:
-        right: run -> (seeds, images): which images each seed's network got right.
+        right: run -> (seeds, images): which images each seed's network got right; a run may have
+            fewer seeds than another.
     """
     if not right:
         return {}
-    seeds, images = next(iter(right.values())).shape
-    sums = resampled_sums(np.concatenate(list(right.values())).T)
+    every = list(right.values())
+    images = every[0].shape[1]
+    sums = resampled_sums(np.concatenate(every).T)
+    own = np.split(sums, np.cumsum([len(answers) for answers in every])[:-1], axis=1)
     return {
-        key: Measured(answers.mean(axis=1), sums[:, i * seeds : (i + 1) * seeds] / images, images)
-        for i, (key, answers) in enumerate(right.items())
+        key: Measured(answers.mean(axis=1), draws / images, images)
+        for (key, answers), draws in zip(right.items(), own, strict=True)
     }
 
 

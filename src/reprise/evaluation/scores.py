@@ -16,6 +16,7 @@ from reprise.evaluation.confusion import (
     void_answers,
 )
 from reprise.evaluation.histories import chosen, read_history
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.predictions import read_mask, read_predictions
 from reprise.evaluation.prepared import Labels, Prepared
 from reprise.params import Params
@@ -84,31 +85,20 @@ def score_classes(
     return ClassScore(run, setting, seed, select, report, right)
 
 
-def classify_jobs(
-    results: Path, stage: str, params: Params, prepared: Prepared
+def class_jobs(
+    part: str, results: Path, params: Params, prepared: Prepared, holes: Holes
 ) -> list[ClassScore]:
-    """Scores of every job of `classify` or `faces`, in the order of params.yaml."""
-    block = params.classify if stage == "classify" else params.faces
-    folder = results / stage
-    return [
-        score_classes(folder / run / str(seed) / "predictions.csv", prepared, run, seed)
-        for run in block.runs
-        for seed in block.seeds
-    ]
-
-
-def finetune_jobs(results: Path, params: Params, prepared: Prepared) -> list[ClassScore]:
-    """Scores of every job of `finetune`, in the order of params.yaml, settings A to E."""
-    block = params.finetune
-    folder = results / "finetune"
-    return [
-        score_classes(
-            folder / run / setting / str(seed) / "predictions.csv", prepared, run, seed, setting
-        )
-        for run in block.runs
-        for setting in block.settings.all
-        for seed in block.seeds
-    ]
+    """Scores of every job of finetune, classify or faces, in the order of params.yaml."""
+    block = params.finetune if part == "finetune" else params.stages[part]
+    settings = params.finetune.settings.all if part == "finetune" else [""]
+    scores = []
+    for run in block.runs:
+        for setting in settings:
+            for seed in getattr(block, "seeds", []):
+                path = results / part / run / setting / str(seed) / "predictions.csv"
+                with holes.leave_out(part):
+                    scores.append(score_classes(path, prepared, run, seed, setting))
+    return scores
 
 
 def class_frame(scores: list[ClassScore]) -> pd.DataFrame:
@@ -160,17 +150,20 @@ def score_masks(
     return labels, matrices, void
 
 
-def segment_jobs(results: Path, stage: str, params: Params, prepared: Prepared) -> list[MaskScore]:
+def segment_jobs(
+    part: str, results: Path, params: Params, prepared: Prepared, holes: Holes
+) -> list[MaskScore]:
     """Scores of every job of `segment` or `street`, in the order of params.yaml."""
-    block = params.segment if stage == "segment" else params.street
+    block = params.segment if part == "segment" else params.street
     scores = []
     for run in block.runs:
         for seed in block.seeds:
-            folder = results / stage / run / str(seed) / "predictions"
+            folder = results / part / run / str(seed) / "predictions"
             merge = block.recipes[run].merge
-            labels, select, _ = score_masks(folder, prepared, "select", merge)
-            _, report, void = score_masks(folder, prepared, "report", merge)
-            scores.append(MaskScore(run, seed, labels, select.sum(axis=0), report, void))
+            with holes.leave_out(part):
+                labels, select, _ = score_masks(folder, prepared, "select", merge)
+                _, report, void = score_masks(folder, prepared, "report", merge)
+                scores.append(MaskScore(run, seed, labels, select.sum(axis=0), report, void))
     return scores
 
 
@@ -194,7 +187,7 @@ def mask_frame(scores: list[MaskScore]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def pretrain_jobs(results: Path, params: Params) -> pd.DataFrame:
+def pretrain_jobs(results: Path, params: Params, holes: Holes) -> pd.DataFrame:
     """One row a pretraining: kNN accuracy of the random network and of the kept epoch, and more.
 
     Columns run, method, epochs, kept (epoch), knn_accuracy_random, knn_accuracy, and, where the
@@ -204,20 +197,23 @@ def pretrain_jobs(results: Path, params: Params) -> pd.DataFrame:
     for run in params.pretrain.runs:
         for method in params.pretrain.methods:
             path = results / "pretrain" / run / method / "history.csv"
-            history = read_history(path, ["knn_accuracy"])
-            first = history.iloc[0]
-            if first["epoch"] != 0:
-                raise RepriseError(f"{path}: no row of epoch 0, the random network; run it again")
-            kept = history.iloc[chosen(history, path)]
-            row = {
-                "run": run,
-                "method": method,
-                "epochs": int(history["epoch"].max()),
-                "kept": int(kept["epoch"]),
-                "knn_accuracy_random": float(first["knn_accuracy"]),
-                "knn_accuracy": float(kept["knn_accuracy"]),
-            }
-            for name in ("select_accuracy", "std", "effective_rank"):
-                row[name] = float(kept[name]) if name in history.columns else float("nan")
-            rows.append(row)
+            with holes.leave_out("pretrain"):
+                rows.append({"run": run, "method": method} | _pretraining(path))
     return pd.DataFrame(rows)
+
+
+def _pretraining(path: Path) -> dict[str, float]:
+    history = read_history(path, ["knn_accuracy"])
+    first = history.iloc[0]
+    if first["epoch"] != 0:
+        raise RepriseError(f"{path}: no row of epoch 0, the random network; run it again")
+    kept = history.iloc[chosen(history, path)]
+    row = {
+        "epochs": int(history["epoch"].max()),
+        "kept": int(kept["epoch"]),
+        "knn_accuracy_random": float(first["knn_accuracy"]),
+        "knn_accuracy": float(kept["knn_accuracy"]),
+    }
+    for name in ("select_accuracy", "std", "effective_rank"):
+        row[name] = float(kept[name]) if name in history.columns else float("nan")
+    return row

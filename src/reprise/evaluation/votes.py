@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reprise.evaluation.compare import compare
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.markdown import Column, Table, document, markdown, share, text
 from reprise.evaluation.pair_tables import interval, points, probability
 from reprise.evaluation.predictions import read_predictions
@@ -22,11 +23,12 @@ COLUMNS += [f"{name}_{what}" for name in reversed(NAMES) for what in ("accuracy"
 COLUMNS += [*COMPARED, "said"]
 
 
-def votes_table(results: Path, params: Params, sets: dict[str, Prepared]) -> Table:
+def votes_table(results: Path, params: Params, sets: dict[str, Prepared], holes: Holes) -> Table:
     """One row a run whose recipe votes: both accuracies, and their paired difference.
 
     Raises:
-        RepriseError: see `read_predictions`; the column `single` holds the single epoch's answer.
+        RepriseError: with strict `holes`, see `read_predictions`; the column `single` holds the
+            answer of the single epoch.
     """
     rows = []
     for part, block in (("classify", params.classify), ("faces", params.faces)):
@@ -34,7 +36,8 @@ def votes_table(results: Path, params: Params, sets: dict[str, Prepared]) -> Tab
             if (count := block.recipes[run].vote) > 1 and block.seeds:
                 folder = results / part / run
                 paths = [folder / str(seed) / "predictions.csv" for seed in block.seeds]
-                rows.append(_row(part, run, count, paths, sets[part]))
+                with holes.leave_out(part):
+                    rows.append(_row(part, run, count, paths, sets[part]))
     frame = pd.DataFrame(rows, columns=COLUMNS)
     if frame.empty:
         return Table(frame, "No run of params.yaml lets several epochs vote.\n")

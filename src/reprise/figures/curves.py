@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reprise.evaluation.histories import chosen, read_history
+from reprise.evaluation.holes import Holes
 from reprise.figures import style
 from reprise.params import Params
 
@@ -61,33 +62,41 @@ def panels(results: Path, params: Params) -> list[Panel]:
     return [row for row in rows if row.jobs]
 
 
-def curves(results: Path, params: Params) -> Figure:
-    """Draw all histories; a ring marks the epoch whose weights were kept."""
+def curves(results: Path, params: Params, holes: Holes) -> Figure:
+    """Draw all histories; a ring marks the epoch whose weights were kept.
+
+    A history that is missing or cannot be read is named in the legend; `holes` learn why.
+    """
     rows = panels(results, params)
     if not rows:
         return style.notice("No run in params.yaml.")
     figure = style.new_figure(9.5, 2.35 * len(rows) + 0.5)
     grid = figure.subplots(len(rows), 2, squeeze=False, gridspec_kw={"wspace": 0.08})
     for (left, right), panel in zip(grid, rows, strict=True):
-        _draw(left, right, panel)
+        _draw(left, right, panel, holes)
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
     figure.suptitle("Training histories; a ring marks the epoch that was kept", fontsize=10)
     return figure
 
 
-def _draw(left: Axes, right: Axes, panel: Panel) -> None:
+def _draw(left: Axes, right: Axes, panel: Panel, holes: Holes) -> None:
     names = list(dict.fromkeys(name for name, _ in panel.jobs))
     scores: list[float] = []
     width = 1.6 if len(names) == len(panel.jobs) else 1.0  # several seeds a run
+    labelled: set[str] = set()
     for name, path in panel.jobs:
-        history = read_history(path, ["train_loss", panel.score])
         look: dict[str, Any] = {"color": style.color(names.index(name)), "alpha": 0.85, "lw": width}
-        first = path == next(job for entry, job in panel.jobs if entry == name)
-        label = name if first else None
-        kept = chosen(history, path)
+        kept = None
+        with holes.leave_out(panel.part):
+            history = read_history(path, ["train_loss", panel.score])
+            kept = chosen(history, path)
+        if kept is None:
+            right.plot([], [], ls="", label=f"{name}: missing")
+            continue
         _line(left, history, "train_loss", kept, look, None)
-        _line(right, history, panel.score, kept, look, label)
+        _line(right, history, panel.score, kept, look, None if name in labelled else name)
+        labelled.add(name)
         scores += history[panel.score].tolist()
     left.set_title(panel.part, loc="left")
     left.set_ylabel("training loss")

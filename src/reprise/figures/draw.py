@@ -6,7 +6,9 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from reprise.errors import RepriseError
+from reprise.evaluation.holes import Holes
 from reprise.figures.anything import anything
+from reprise.figures.architecture import architecture
 from reprise.figures.confusion import confusions
 from reprise.figures.curves import curves
 from reprise.figures.embeddings import embeddings
@@ -21,6 +23,7 @@ from reprise.figures.style import house_style, lay_out, png, svg
 from reprise.params import Params
 
 FIGURES = (
+    "architecture",
     "curves",
     "epochs",
     "pca_classify",
@@ -56,26 +59,28 @@ def figures(params: Params) -> tuple[str, ...]:
     return FIGURES + tuple(f"anything_{run}" for run in params.anything.runs)
 
 
-def draw(name: str, results: Path, params: Params) -> Drawn:
+def draw(name: str, results: Path, params: Params, holes: Holes | None = None) -> Drawn:
     """Draw one of `figures` from what lies in `results`; the same bytes each time.
 
     Raises:
-        RepriseError: there is no such figure, or a file it is made of is missing or wrong.
+        RepriseError: there is no such figure, or a file it is made of is missing or wrong. With
+            `holes`, a figure of histories or predictions shows the rest, and they learn why.
     """
     with house_style():
-        figure = _figure(name, results, params)
+        left_out = Holes(strict=True) if holes is None else holes
+        figure = _figure(name, results, params, left_out)
         lay_out(figure)
         return Drawn(png(figure, params.plot.dpi), svg(figure))
 
 
-def _figure(name: str, results: Path, params: Params) -> Figure:
+def _figure(name: str, results: Path, params: Params, holes: Holes) -> Figure:
     if name not in figures(params):
         raise RepriseError(f"figure '{name}': unknown; use one of {', '.join(figures(params))}")
     match name.split("_"):
         case ["anything", *run]:
             return anything(results, params, "_".join(run))
         case ["curves"]:
-            return curves(results, params)
+            return curves(results, params, holes)
         case ["pca" | "tsne" as method, source]:
             return embeddings(results, params, method, source)
         case ["masks", part]:
@@ -83,7 +88,14 @@ def _figure(name: str, results: Path, params: Params) -> Figure:
         case ["confusion", part]:
             return confusions(results, part)
         case ["mistakes", part]:
-            return mistakes(results, params, part)
+            return mistakes(results, params, part, holes)
         case _:
-            tables = {"epochs": epochs, "finetune": finetune, "iou": iou, "pairs": pairs}
-            return (tables | {"reported": reported})[name](results)
+            tables = {
+                "architecture": architecture,
+                "epochs": epochs,
+                "finetune": finetune,
+                "iou": iou,
+                "pairs": pairs,
+                "reported": reported,
+            }
+            return tables[name](results)

@@ -28,6 +28,7 @@ Spec = dict[str, Any]
 SHAPES = ("circle", "triangle-up", "square", "diamond", "triangle-down", "cross", "arrow", "wedge")
 PANELS = ["image", "truth", "answer", "wrong"]
 EVERY = "every class"
+THUMBNAIL = 48  # pixels
 WIDTH = 300  # pixels of a chart; two of them fit a tablet, one a phone
 
 
@@ -45,7 +46,7 @@ def points(results: Path, params: Params, source: str, prepared: Prepared) -> Sp
         table.loc[rows.index, ["x", "y"]] = (xy - middle) / (xy.max() - xy.min()).max()
     names = np.array(prepared.labels.names)
     table["class"] = names[table["label"]]
-    table["image"] = prepared.index["id"].to_numpy()[table["row"]]
+    table["id"] = prepared.index["id"].to_numpy()[table["row"]]
     shown = [str(names[i]) for i in prepared.labels.declared if (table["label"] == i).any()]
     marks = [style.mark(position) for position in range(len(shown))]
     shapes = [SHAPES[style.MARKERS.index(marker)] for _, marker in marks]
@@ -59,8 +60,9 @@ def points(results: Path, params: Params, source: str, prepared: Prepared) -> Sp
     at = " : ".join(f"epoch >= {one} ? {one}" for one in reversed(epochs)) + f" : {epochs[0]}"
     method = _choice("method", "Method: ", [METHODS[one] for one in params.embed.methods])
     chosen = _choice("chosen", "Class: ", [EVERY, *shown])
+    columns = ["epoch", "method", "id", "class", "x", "y"]
     chart = (
-        alt.Chart(_csv(table[["epoch", "method", "image", "class", "x", "y"]], ["epoch", "x", "y"]))
+        alt.Chart(_csv(table[columns], ["epoch", "x", "y"]))
         .mark_point(filled=True, size=28, opacity=0.75)
         .encode(
             x=alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.55, 0.55])),
@@ -72,9 +74,11 @@ def points(results: Path, params: Params, source: str, prepared: Prepared) -> Sp
             opacity=alt.condition(
                 f"chosen == '{EVERY}' || datum.class == chosen", alt.value(0.75), alt.value(0.04)
             ),
-            tooltip=["class:N", "image:N", "epoch:Q"],
+            # Vega shows what is called "image" as a picture
+            tooltip=[alt.Tooltip("url:N", title="image"), "class:N", "id:N", "epoch:Q"],
         )
         .transform_filter(f"datum.method == method && datum.epoch == ({at})")
+        .transform_lookup("id", alt.LookupData(_thumbnails(prepared, table["row"]), "id", ["url"]))
         .add_params(epoch, method, chosen)
         .properties(
             width=1.3 * WIDTH,
@@ -199,7 +203,8 @@ def _csv(table: pd.DataFrame, numbers: list[str]) -> alt.InlineData:
 
 def _spec(chart: Any) -> Spec:
     white = chart.configure(background="white", font="DejaVu Sans, system-ui, sans-serif")
-    made: Spec = white.configure_view(stroke="#888888").to_dict()
+    # to check it takes a third of the page's time; a test does
+    made: Spec = white.configure_view(stroke="#888888").to_dict(validate=False)
     return made
 
 
@@ -235,7 +240,23 @@ def _stretches(ids: Mask, codes: dict[int, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["class", "x", "length", "y"])
 
 
+def _thumbnails(prepared: Prepared, rows: pd.Series) -> alt.InlineData:
+    """Column id and the picture, at most THUMBNAIL pixels a side, as WebP: half a kilobyte each."""
+    images = prepared.images()
+    lines = []
+    for row in sorted(set(rows.tolist())):
+        picture = Image.fromarray(np.asarray(images[row]))
+        picture.thumbnail((THUMBNAIL, THUMBNAIL))
+        url = _url(picture, "webp", quality=60)
+        lines.append([str(prepared.index["id"].iloc[row]), url])
+    return _csv(pd.DataFrame(lines, columns=["id", "url"]), [])
+
+
 def _png(picture: NDArray[np.uint8]) -> str:
+    return _url(Image.fromarray(picture), "png", optimize=True)
+
+
+def _url(picture: Image.Image, form: str, **options: Any) -> str:
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    picture.save(stream, form, **options)
+    return f"data:image/{form};base64," + base64.b64encode(stream.getvalue()).decode()

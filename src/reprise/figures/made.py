@@ -14,10 +14,10 @@ DIGITS = 12  # of a digest that are shown; results/digests.csv has all 64
 INTRODUCTION = (
     "Each number comes from predictions that lie in the results folder. For each part there stand "
     "the command that rebuilds what is out of date of it, and nothing else; the digests of its "
-    "data, weights and predictions; and its values in params.yaml, with defaults filled in. A "
-    "digest is the beginning of a SHA-256; results/digests.csv has it whole, and sha256sum gives "
-    "that of a file of yours. The code of each stage is listed in dvc.yaml, its digest at the time "
-    "of the run in dvc.lock; the packages are pinned in requirements.lock."
+    "code, data, weights and predictions; and its values in params.yaml, with defaults filled in. "
+    "A digest is the beginning of a SHA-256; results/digests.csv has it whole, and sha256sum gives "
+    "that of a file of yours. That of the code is of the script with all source files it imports; "
+    "the command beside it gives it again. The packages are pinned in requirements.lock."
 )
 
 
@@ -29,18 +29,19 @@ def made(sources: Sources, params: Params) -> str:
         if not block.runs:
             continue
         values = yaml.safe_dump(block.model_dump(exclude_none=True), sort_keys=False)
-        own = files[(files["part"] == part)]
+        own = files[(files["part"] == part) & (files["run"] != "code")]
+        code = files[(files["part"] == part) & (files["run"] == "code")]
         data = files[(files["part"] == "prepare") & (files["run"] == block.data)]
         parts += [f"<h3>{part}</h3>\n", page.code(f"snakemake --cores 4 {target(part, params)}")]
         if len(own):
-            parts.append(_digests(part, own, data))
+            parts.append(_digests(part, own, data, code))
         parts.append(page.details(f"Parameters of {part}", page.code(values)))
     parts.append("<h3>Everything</h3>\n" + page.code("snakemake --cores 4"))
     return "".join(parts)
 
 
-def _digests(part: str, files: pd.DataFrame, data: pd.DataFrame) -> str:
-    """A row a job; above it, the digest of each file of the data set."""
+def _digests(part: str, files: pd.DataFrame, data: pd.DataFrame, code: pd.DataFrame) -> str:
+    """A row a job; above it, the digests of the code and of each file of the data set."""
     rows = []
     for (run, setting, seed), own in files.groupby(["run", "setting", "seed"], sort=False):
         number = int(float(str(seed)))
@@ -54,9 +55,18 @@ def _digests(part: str, files: pd.DataFrame, data: pd.DataFrame) -> str:
         for file, digest in zip(data["file"], data["sha256"], strict=True)
     )
     name = data["run"].iloc[0] if len(data) else "unknown"
+    sources = "".join(
+        page.paragraph(
+            f"Code {digest[:DIGITS]}: python -m reprise.closure {file} | xargs sha256sum | "
+            "sha256sum",
+            "note",
+        )
+        for file, digest in zip(code["file"], code["sha256"], strict=True)
+    )
     table = page.table(["Job", "Weights", "Predictions", "History"], rows, f"Digests of {part}")
     return page.details(
-        f"Digests of {part}", page.paragraph(f"Data set {name}: {listed}.", "note") + table
+        f"Digests of {part}",
+        sources + page.paragraph(f"Data set {name}: {listed}.", "note") + table,
     )
 
 

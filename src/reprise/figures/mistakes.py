@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reprise.evaluation.predictions import read_predictions
+from reprise.evaluation.holes import Holes
+from reprise.evaluation.predictions import COLUMNS, read_predictions
 from reprise.evaluation.prepared import Prepared, read_prepared
 from reprise.figures import style
 from reprise.figures.style import cut
@@ -18,13 +19,14 @@ from reprise.params import Params
 SHOWN = 8  # of each run or setting
 
 
-def mistakes(results: Path, params: Params, part: str) -> Figure:
+def mistakes(results: Path, params: Params, part: str, holes: Holes) -> Figure:
     """Draw wrongly named images of the report role, the surest first; of each run its first seed.
 
     Args:
         results: the results folder; predictions.csv and the prepared images are read.
         params: for the runs and the data set.
         part: "classify", "faces" or "finetune".
+        holes: learn which predictions are missing or cannot be read; the figure says so there.
     """
     block = params.finetune if part == "finetune" else params.stages[part]
     seeds = getattr(block, "seeds", [])
@@ -37,14 +39,17 @@ def mistakes(results: Path, params: Params, part: str) -> Figure:
     grid = figure.subplots(len(jobs), SHOWN, squeeze=False)
     for line, (run, setting) in zip(grid, jobs, strict=True):
         path = results / part / run / setting / str(seeds[0]) / "predictions.csv"
-        wrong = surest(read_predictions(path, prepared))
+        said = "missing"
+        wrong = pd.DataFrame(columns=COLUMNS)
+        with holes.leave_out(part):
+            wrong, said = surest(read_predictions(path, prepared)), "no mistake"
         line[0].set_ylabel(f"{run} {setting}".strip(), fontsize=8.5, fontweight="bold")
         for axes in line:
             _bare(axes)
         for axes, row in zip(line, wrong.to_dict("records"), strict=False):
             _picture(axes, prepared, str(row["id"]), names(prepared, row), row["confidence"])
         if wrong.empty:
-            line[0].text(0.5, 0.5, "no mistake", ha="center", va="center", fontsize=7)
+            line[0].text(0.5, 0.5, said, ha="center", va="center", fontsize=7)
     return figure
 
 

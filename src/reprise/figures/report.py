@@ -66,6 +66,7 @@ def report(results: Path, params: Params) -> tuple[str, list[str]]:
         *_anything(sources, params),
         ("reported", "Beside the reports' own numbers", _reported(sources)),
         ("classes", "IoU of each class", _classes(sources, ious)),
+        ("networks", "Networks", _networks(sources)),
         ("training", "Training histories", _training(sources)),
         ("made", "How each number was made", made(sources, params)),
         (
@@ -205,7 +206,7 @@ def _embeddings(sources: Sources, params: Params, source: str, sets: dict[str, P
         lambda: page.live(
             f"Layouts of {who}",
             interactive.points(sources.results, params, source, sets[source]),
-            "The same points: step through the epochs, choose a class, hover over a point to name "
+            "The same points: step through the epochs, choose a class, hover over a point to see "
             "its image, scroll or drag to zoom and move, double-click to go back.",
         )
     )
@@ -276,6 +277,19 @@ def _classes(sources: Sources, ious: pd.DataFrame) -> str:
     )
     mistakes = page.details("The commonest mistakes", sources.table("confusion"))
     return figure + sources.table("iou") + mistakes
+
+
+def _networks(sources: Sources) -> str:
+    figure = sources.figure(
+        "architecture",
+        "The layer groups of every network as boxes; the same numbers stand in the tables.",
+        "Each row is a network, read from left to right. A box is a group of layers: its height "
+        "follows the height of the map that it puts out, its colour the share of the network's "
+        "multiply-adds. Look at where the work is, and where the parameters are: seldom in the "
+        "same layers.",
+    )
+    layers = page.details("Layer groups of every network", sources.table("layers"))
+    return sources.table("architecture") + figure + layers
 
 
 def _training(sources: Sources) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reprise.errors import RepriseError
+from reprise.evaluation.holes import MARK
 from reprise.evaluation.prepared import read_table
 from reprise.figures import page
 from reprise.files import read_json
@@ -26,9 +27,15 @@ class Sources:
         """tables/<name>.md as HTML."""
         path = self.results / "tables" / f"{name}.md"
         try:
-            return page.markdown(path.read_text(), name)
+            text = path.read_text()
         except FileNotFoundError:
             return self._hole(f"{path}: not found; run `evaluate` first")
+        # what evaluate left out and said so
+        blocks = text.strip().split("\n\n")
+        marks = [block.removeprefix(MARK) for block in blocks if block.startswith(MARK)]
+        rest = "\n\n".join(block for block in blocks if not block.startswith(MARK))
+        made = page.markdown(rest, name) if rest else ""
+        return made + "".join(map(self._hole, marks))
 
     def figure(self, name: str, alt: str, caption: str) -> str:
         """A figure: PNG where it is made of pixels, else SVG, sharp on paper and small."""
@@ -67,4 +74,4 @@ class Sources:
     def _hole(self, why: str) -> str:
         if why not in self.holes:
             self.holes.append(why)
-        return page.hole(f"Missing here: {why}")
+        return page.hole(MARK + why)

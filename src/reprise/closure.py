@@ -1,6 +1,12 @@
-"""Which source files of Reprise a script imports, directly or not; standard library only."""
+"""Which source files of Reprise a script imports, directly or not; standard library only.
+
+As a command it prints the script and these files, so that their digest can be taken:
+
+    python -m reprise.closure workflow/scripts/classify.py | xargs sha256sum | sha256sum
+"""
 
 import ast
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -51,3 +57,8 @@ def _files(name: str, src: Path) -> set[Path]:
         place = src.joinpath(*parts[:end])
         files |= {place / "__init__.py", place.with_suffix(".py")}
     return {file for file in files if file.is_file()}
+
+
+if __name__ == "__main__":
+    SCRIPT = Path(sys.argv[1])
+    print("\n".join([SCRIPT.as_posix(), *closure(SCRIPT)]))
