@@ -4,4 +4,9 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+    items.sort(
+        key=lambda item: (
+            item.path.name != "test_smoke.py",  # the longest file of all
+            item.get_closest_marker("workflow") is None,
+        )
+    )
