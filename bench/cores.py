@@ -56,9 +56,12 @@ def overlay(params: Path, seeds: list[int], epochs: int) -> None:
 
 
 def snakemake(folder: Path, cores: int, targets: list[str]) -> None:
-    """Run the engine that lies beside this interpreter, or the project's own."""
+    """Run the engine that lies beside this interpreter, or the project's own.
+
+    Without shared state: what was built before would come back from DVC's cache.
+    """
     own = ROOT / ".venv" / "bin"
     commands = own if (own / "snakemake").exists() else Path(sys.executable).parent
     command = [str(commands / "snakemake"), *targets, "--cores", str(cores), "--quiet", "all"]
     paths = f"{commands}{os.pathsep}{os.environ.get('PATH', '')}"
-    spend(command, folder, PATH=paths, PYTHONPATH=str(folder / "src"))
+    spend(command, folder, PATH=paths, PYTHONPATH=str(folder / "src"), REPRISE_STATE="off")

@@ -11,6 +11,7 @@ from reprise.data.legend import COURSE
 from reprise.errors import RepriseError
 from reprise.evaluation.confusion import confusion, mean_iou, void_answers
 from reprise.evaluation.course import (
+    cs6550_class_ious,
     cs6550_scores,
     dlcv_mean_iou,
     own_mean_iou,
@@ -113,6 +114,18 @@ def test_cs6550_averages_over_images_and_void_counts_against_it(seed: int) -> No
     void = np.array([void_answers(t, p, 11, 11) for t, p in zip(truth, prediction, strict=True)])
     found = cs6550_scores(images, void, list(range(11)))
     assert found == pytest.approx(starter(truth, prediction, 11), abs=1e-12)
+    for number, value in enumerate(cs6550_class_ious(images, void, list(range(11)))):
+        either = [(t == number) | (p == number) for t, p in zip(truth, prediction, strict=True)]
+        both = [(t == number) & (p == number) for t, p in zip(truth, prediction, strict=True)]
+        own = [b.sum() / e.sum() for b, e in zip(both, either, strict=True) if e.any()]
+        assert value == pytest.approx(np.mean(own), abs=1e-12)
+
+
+def test_a_class_that_no_image_has_has_no_iou() -> None:
+    images, void = np.zeros((2, 2, 2), np.int64), np.zeros((2, 2), np.int64)
+    images[:, 0, 0] = 5
+    found = cs6550_class_ious(images, void, [0, 1])
+    assert found[0] == 1 and np.isnan(found[1])
 
 
 def save(folder: Path, name: str, mask: np.ndarray) -> None:

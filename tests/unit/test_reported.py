@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from reprise.data.legend import CAMVID, CAMVID_THREE
 from reprise.errors import RepriseError
 from reprise.evaluation.beside import beside_table, counterpart, on_own_data
 from reprise.evaluation.evaluate import evaluate
@@ -130,6 +131,27 @@ def test_ours_is_the_number_of_the_table_and_theirs_has_wilsons_interval(
     assert (setting["images"], setting["seeds"]) == (12, 3)
     assert setting["ours_both_low"] < setting["ours"]
     assert none["run"] == "" and np.isnan(none["ours"]) and pd.isna(none["seeds"])
+
+
+def test_the_iou_of_a_class_is_read_off_its_table_and_a_strange_class_has_none(
+    results: Path, params: Params, tmp_path: Path
+) -> None:
+    rows = [f"r,s,street,skip,{name},,camvid,iou_cs6550,0.4,101,," for name in ("water", "sky")]
+    water, sky = (
+        row for _, row in made(results, params, numbers(tmp_path / "in", *rows)).iterrows()
+    )
+    ious = pd.read_csv(results / "tables" / "iou.csv").set_index(["part", "run", "class"])
+    own = ious.loc[("street", "skip", "water"), "iou_cs6550"]
+    assert water["ours"] == pytest.approx(own, abs=1e-6) and water["seeds"] == 1
+    assert np.isnan(sky["ours"])
+
+
+def test_the_classes_of_the_numbers_are_camvids() -> None:
+    table = read_numbers(FOLDER)
+    table = table[table["metric"] == "iou_cs6550"]
+    for merged, named in ((False, CAMVID), (True, CAMVID_THREE)):
+        own = table[table["recipe"].str.endswith("_3") == merged]
+        assert own["setting"].tolist() == [name for name, _ in named]
 
 
 def test_epochs_and_moments_are_read_off_the_histories(

@@ -13,7 +13,7 @@ from reprise.evaluation.holes import Holes
 from reprise.evaluation.intervals import wilson
 from reprise.evaluation.markdown import Column, Table, between, document, markdown, number, text
 from reprise.evaluation.origins import WEIGHTS, weights_of
-from reprise.evaluation.reported import EPOCHS, METRICS, read_numbers, read_others
+from reprise.evaluation.reported import EPOCHS, METRICS, OF_CLASS, read_numbers, read_others
 from reprise.params import Params
 from reprise.params.sets import CourseSet
 
@@ -93,7 +93,7 @@ def beside_table(
 
 def counterpart(params: Params, part: str, recipe: str, stands_in: str, setting: str) -> str:
     """The run of params.yaml that rebuilds a number, else the one that stands in, else ""."""
-    if setting and setting not in params.finetune.settings.all:
+    if part == "finetune" and setting not in params.finetune.settings.all:
         return ""
     runs = params.stages[part].runs
     return next((name for name in (recipe, stands_in) if name in runs), "")
@@ -125,6 +125,10 @@ def measured(
             )
             scores.append(float(history.loc[history["epoch"] == epoch, "select_miou"].mean()))
         return Ours(role="select", ours=float(pd.Series(scores).mean()), seeds=len(scores))
+    if metric == OF_CLASS:
+        rows = _of(made["iou"].frame, **{"part": part, "run": run, "class": setting})
+        seeds = _of(made[part].frame, run=run)["seeds"].sum()
+        return Ours("report", float(rows[metric].mean()), seeds=int(seeds))
     frame = made[part].frame
     row = _of(frame, run=run, setting=setting) if setting else _of(frame, run=run)
     if row.empty:  # no seed, or a hole
@@ -196,6 +200,8 @@ def _notes(frame: pd.DataFrame) -> list[str]:
 
 def _name(row: pd.Series) -> str:
     own = str(row["recipe"]).removeprefix(f"{row['report']}").removeprefix("_")
+    if row["metric"] == OF_CLASS:
+        return f"{own}, {row['setting']}"
     return f"setting {row['setting']}" if row["setting"] else own
 
 

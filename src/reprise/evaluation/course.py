@@ -77,6 +77,13 @@ def cs6550_ious(images: Counts, void: Counts, declared: list[int]) -> Floats:
     return np.array([iou(matrix)[declared] for matrix in with_void(images, void)])
 
 
+def cs6550_class_ious(images: Counts, void: Counts, declared: list[int]) -> Floats:
+    """IoU of each declared class, the mean over the images that have it; NaN where none has."""
+    ious = cs6550_ious(images, void, declared)
+    seen = (~np.isnan(ious)).sum(axis=0)
+    return np.divide(np.nansum(ious, axis=0), seen, out=np.full(seen.shape, np.nan), where=seen > 0)
+
+
 def cs6550_right(images: Counts, void: Counts) -> tuple[Counts, Counts]:
     """Right pixels and all pixels of each image, (images,) each; those of void are wrong."""
     right: Counts = np.trace(images, axis1=-2, axis2=-1)
@@ -96,11 +103,9 @@ def cs6550_scores(images: Counts, void: Counts, declared: list[int]) -> tuple[fl
         void: (n, classes), what was answered where the truth is void.
         declared: the ids that are averaged.
     """
-    ious = cs6550_ious(images, void, declared)
-    seen = ~np.isnan(ious)
-    of_class = np.nansum(ious, axis=0)[seen.any(axis=0)] / seen.sum(axis=0)[seen.any(axis=0)]
+    of_class = cs6550_class_ious(images, void, declared)
     right, whole = cs6550_right(images, void)
-    return float(of_class.mean()), float((right / whole).mean())
+    return float(np.nanmean(of_class)), float((right / whole).mean())
 
 
 def pairs(labels: Path, predictions: Path) -> list[tuple[Maps, Maps]]:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from reprise.evaluation.confusion import iou
+from reprise.evaluation.course import cs6550_class_ious
 from reprise.evaluation.intervals import wilson
 from reprise.evaluation.resampling import Key
 from reprise.evaluation.scores import MaskScore
@@ -71,17 +73,26 @@ def with_intervals(
 def class_ious(part: str, scores: list[MaskScore]) -> pd.DataFrame:
     """IoU of each declared class (mean over seeds) with its pixels and share in the truth.
 
-    Columns part, run, class, iou (NaN for a class that is absent), pixels, share (0..1).
+    Columns part, run, class, iou (NaN for a class that is absent), pixels, share (0..1), and
+    iou_cs6550, the IoU as CS6550's starter counts it (see `cs6550_class_ious`).
     """
     rows = []
     for run in dict.fromkeys(score.run for score in scores):
         seeds = [score for score in scores if score.run == run]
         labels = seeds[0].labels
-        each = np.array([iou(score.report) for score in seeds])
+        each = np.array([iou(score.report)[labels.declared] for score in seeds])
+        course = [cs6550_class_ious(one.images, one.void, labels.declared) for one in seeds]
         pixels = seeds[0].report.sum(axis=1)
-        for i in labels.declared:
-            known = each[~np.isnan(each[:, i]), i]
-            value = float(known.mean()) if len(known) else float("nan")
+        means = zip(labels.declared, _known(each), _known(np.array(course)), strict=True)
+        for i, own, theirs in means:
             share_ = int(pixels[i]) / int(pixels.sum())
-            rows.append([part, run, labels.names[i], value, int(pixels[i]), share_])
-    return pd.DataFrame(rows, columns=["part", "run", "class", "iou", "pixels", "share"])
+            rows.append([part, run, labels.names[i], own, int(pixels[i]), share_, theirs])
+    columns = ["part", "run", "class", "iou", "pixels", "share", "iou_cs6550"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _known(values: NDArray[np.float64]) -> list[float]:
+    """The mean of each column (seeds, classes) over the seeds that have a number."""
+    known = ~np.isnan(values)
+    totals = np.where(known, values, 0).sum(axis=0)
+    return [t / n if n else float("nan") for t, n in zip(totals, known.sum(axis=0), strict=True)]

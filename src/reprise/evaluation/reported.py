@@ -3,7 +3,8 @@
 workflow/reported/numbers.csv has a row for each number: the report, where it stands in it, the
 part, the run of presets/course.yaml that rebuilds it (`recipe`), the run of presets/earth.yaml that
 asks the same question of other images (`stands_in`, empty for none), the layout of the course's
-data, the metric, the value and its n. workflow/reported/others.csv has a row for each number of
+data, the metric, the value and its n; `setting` is that of fine-tuning, or the class whose IoU it
+is. workflow/reported/others.csv has a row for each number of
 another solution; its column `others` is named in numbers.csv.
 """
 
@@ -19,11 +20,13 @@ REPORTED = Path("workflow/reported")
 TEXTS = ["report", "source", "part", "recipe", "setting", "stands_in", "layout", "metric"]
 TEXTS += ["others", "note"]
 PARTS = ("finetune", "classify", "faces", "segment", "street")
+OF_CLASS = "iou_cs6550"  # of one class
 EPOCHS = ("near_best", "kept")  # numbers of epochs; every other metric is a share of 0..1
 METRICS = {
     "accuracy": "accuracy",
     "miou_dlcv": "mIoU",
     "miou_cs6550": "mIoU, image by image",
+    "iou_cs6550": "IoU, image by image",
     "pixel_accuracy_cs6550": "pixel accuracy",
     "early_miou": "mIoU, early epoch",
     "middle_miou": "mIoU, middle epoch",

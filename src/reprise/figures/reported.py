@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reprise.evaluation.prepared import read_table
-from reprise.evaluation.reported import EPOCHS, METRICS
+from reprise.evaluation.reported import EPOCHS, METRICS, OF_CLASS
 from reprise.figures import style
 
 COLUMNS = ["report", "recipe", "setting", "metric", "value", "low", "high", "others_min"]
@@ -17,10 +17,10 @@ THEIRS, OURS, OTHERS = style.CYCLE[1], style.CYCLE[0], "#cccccc"
 
 
 def reported(results: Path) -> Figure:
-    """Draw the shares of tables/reported.csv, a panel a report; epochs stand in the table alone."""
+    """Draw the shares of tables/reported.csv, a panel a report; epochs and classes are in the table alone."""
     texts = ["setting", "run"]
     table = read_table(results / "tables" / "reported.csv", COLUMNS, texts)
-    table = table[~table["metric"].isin(EPOCHS)]
+    table = table[~table["metric"].isin([*EPOCHS, OF_CLASS])]
     panels = [
         (str(name), rows.reset_index(drop=True))
         for name, rows in table.groupby("report", sort=False)
