@@ -17,7 +17,7 @@ THEIRS, OURS, OTHERS = style.CYCLE[1], style.CYCLE[0], "#cccccc"
 
 
 def reported(results: Path) -> Figure:
-    """Draw the shares of tables/reported.csv, a panel a report; epochs and classes are in the table alone."""
+    """Draw the shares of tables/reported.csv, a panel a report, without those of single classes."""
     texts = ["setting", "run"]
     table = read_table(results / "tables" / "reported.csv", COLUMNS, texts)
     table = table[~table["metric"].isin([*EPOCHS, OF_CLASS])]
