@@ -137,7 +137,7 @@ def test_the_iou_of_a_class_is_read_off_its_table_and_a_strange_class_has_none(
     results: Path, params: Params, tmp_path: Path
 ) -> None:
     rows = [f"r,s,street,skip,{name},,camvid,iou_cs6550,0.4,101,," for name in ("wood", "sky")]
-    water, sky = (
+    wood, sky = (
         row for _, row in made(results, params, numbers(tmp_path / "in", *rows)).iterrows()
     )
     ious = pd.read_csv(results / "tables" / "iou.csv").set_index(["part", "run", "class"])
