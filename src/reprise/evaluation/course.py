@@ -81,7 +81,9 @@ def cs6550_class_ious(images: Counts, void: Counts, declared: list[int]) -> Floa
     """IoU of each declared class, the mean over the images that have it; NaN where none has."""
     ious = cs6550_ious(images, void, declared)
     seen = (~np.isnan(ious)).sum(axis=0)
-    return np.divide(np.nansum(ious, axis=0), seen, out=np.full(seen.shape, np.nan), where=seen > 0)
+    none = np.full(seen.shape, np.nan)
+    means: Floats = np.divide(np.nansum(ious, axis=0), seen, out=none, where=seen > 0)
+    return means
 
 
 def cs6550_right(images: Counts, void: Counts) -> tuple[Counts, Counts]:
