@@ -62,3 +62,37 @@ def test_what_stands_right_of_the_predictions_does_not_depend_on_training(stage,
     monkeypatch.chdir(ROOT)
     files = closure(Path("workflow/scripts") / f"{stage}.py")
     assert not [file for file in files if "/training/" in file or "/models/" in file]
+
+
+NESTED = """
+class A:
+    async def f(self):
+        with open("x") as stream:
+            import pack.in_with
+        for _ in ():
+            pass
+        else:
+            import pack.in_else
+try:
+    import pack.in_try
+except ImportError:
+    import pack.in_except
+finally:
+    if True:
+        pass
+    elif False:
+        import pack.in_elif
+match 1:
+    case 1:
+        import pack.in_case
+"""
+
+
+def test_an_import_counts_in_whatever_block_it_stands(tmp_path, monkeypatch):
+    names = [f"in_{block}" for block in ("case", "elif", "else", "except", "try", "with")]
+    (tmp_path / "src" / "pack").mkdir(parents=True)
+    for name in names:
+        (tmp_path / "src" / "pack" / f"{name}.py").write_text("")
+    (tmp_path / "script.py").write_text(NESTED)
+    monkeypatch.chdir(tmp_path)
+    assert closure(Path("script.py")) == [f"src/pack/{name}.py" for name in names]
