@@ -68,31 +68,31 @@ NESTED = """
 class A:
     async def f(self):
         with open("x") as stream:
-            import pack.in_with
+            import blocks.in_with
         for _ in ():
             pass
         else:
-            import pack.in_else
+            import blocks.in_else
 try:
-    import pack.in_try
+    import blocks.in_try
 except ImportError:
-    import pack.in_except
+    import blocks.in_except
 finally:
     if True:
         pass
     elif False:
-        import pack.in_elif
+        import blocks.in_elif
 match 1:
     case 1:
-        import pack.in_case
+        import blocks.in_case
 """
 
 
 def test_an_import_counts_in_whatever_block_it_stands(tmp_path, monkeypatch):
     names = [f"in_{block}" for block in ("case", "elif", "else", "except", "try", "with")]
-    (tmp_path / "src" / "pack").mkdir(parents=True)
+    (tmp_path / "src" / "blocks").mkdir(parents=True)
     for name in names:
-        (tmp_path / "src" / "pack" / f"{name}.py").write_text("")
-    (tmp_path / "script.py").write_text(NESTED)
+        (tmp_path / "src" / "blocks" / f"{name}.py").write_text("")
+    (tmp_path / "uses_blocks.py").write_text(NESTED)
     monkeypatch.chdir(tmp_path)
-    assert closure(Path("script.py")) == [f"src/pack/{name}.py" for name in names]
+    assert closure(Path("uses_blocks.py")) == [f"src/blocks/{name}.py" for name in names]
