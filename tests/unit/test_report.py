@@ -156,8 +156,8 @@ def test_the_limits_are_computed(html: str) -> None:
 def test_a_rare_class_is_named_with_its_share(results: Path, params: Params) -> None:
     path = results / "tables" / "iou.csv"
     lines = path.read_text().splitlines()
-    part, run, name, iou, _, _ = lines[1].split(",")
-    lines[1] = ",".join([part, run, name, iou, "2", "0.003"])
+    part, run, name, iou, _, _, course = lines[1].split(",")
+    lines[1] = ",".join([part, run, name, iou, "2", "0.003", course])
     path.write_text("\n".join(lines) + "\n")
     assert (
         "Rare classes of segment, by share of the labelled report pixels: urban 0.30 %."
