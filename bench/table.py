@@ -4,8 +4,8 @@ Both sides train the fifteen jobs of the `earth` preset: ResNet-10 with the smal
 `newworld` tiles of 32 pixels, 20 epochs, batch 16, dihedral augmentation, an evaluation on the
 select role after each epoch. Start-up of every process is in it on both sides.
 
-Ours: workflow/scripts/finetune.py, four jobs at a time with one thread each, as
-`snakemake --cores 4` runs them (the engine's own time is not in it). It also predicts the report
+Ours: workflow/scripts/finetune.py, two jobs at a time with one thread each, as
+`snakemake --cores 2` runs them (the engine's own time is not in it). It also predicts the report
 role and keeps features, which the other side does not. The reports: bench/course.py, one after
 the other with torch's own number of threads. The backbones of B to E are random on both sides:
 their values cost no time.
@@ -30,7 +30,7 @@ from reprise.training.outputs import write_tensors
 
 PARAMS = ROOT / "presets" / "earth.yaml"
 SETTINGS, SEEDS, RUN = "ABCDE", (0, 1, 2), "earth"
-AT_A_TIME = 4
+AT_A_TIME = 2
 
 
 def row(name: str, quick: bool) -> Measured:
@@ -61,7 +61,7 @@ def row(name: str, quick: bool) -> Measured:
         workers = better_workers(lambda count: course("D", 0, count), False)
         sides = {
             "ours": Side(
-                "Reprise: workflow/scripts/finetune.py, four jobs at a time with one thread each",
+                "Reprise: workflow/scripts/finetune.py, two jobs at a time with one thread each",
                 seconds_of(ours),
             ),
             "course": Side(
