@@ -1,5 +1,6 @@
 """One row: its sides take turns, and every repetition is kept."""
 
+import ctypes
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,7 +98,17 @@ def torch_as_usual() -> Iterator[None]:
     torch.utils.deterministic.fill_uninitialized_memory = True
     torch.set_flush_denormal(False)
     torch.set_num_threads(THREADS)
+    give_memory_back()
     yield
+
+
+def give_memory_back() -> None:
+    """Undo `runtime.keep_memory`: this is the threshold that glibc comes to by itself."""
+    from reprise.training.runtime import M_TRIM_THRESHOLD
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
 
 
 def median(values: list[float]) -> float:

@@ -12,8 +12,8 @@ from reprise.data.packages import LITE0, package_file
 from reprise.errors import RepriseError
 from reprise.models.backbone import lite0, load_backbone, resnet
 from reprise.models.classifier import lite0_classifier, small_cnn, with_head
+from reprise.models.convolution import CroppedConv2d, Unfolded, met
 from reprise.models.segmentation import segmenter
-from reprise.models.substitutes import CroppedConv2d, met
 
 
 def parameters(model: torch.nn.Module) -> int:
@@ -64,12 +64,41 @@ def test_a_cropped_kernel_answers_and_learns_as_the_whole_one(
     shape = {"kernel_size": kernel, "stride": stride, "padding": padding, "dtype": torch.float64}
     ours, plain = CroppedConv2d(3, 4, **shape), torch.nn.Conv2d(3, 4, **shape)
     plain.load_state_dict(ours.state_dict())
-    images = torch.randn(2, 3, *size, dtype=torch.float64)
-    answers, expected = ours(images), plain(images)
-    assert torch.allclose(answers, expected, atol=1e-12)
-    answers.square().sum().backward()
+    images = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    again = images.detach().clone().requires_grad_()
+    expected = plain(again)
     expected.square().sum().backward()
-    assert torch.allclose(ours.weight.grad, plain.weight.grad, atol=1e-12)
+    for answers in (ours(images), Unfolded.apply(images, ours.weight, ours._part(images))):
+        images.grad = ours.weight.grad = None
+        if isinstance(answers.grad_fn, Unfolded._backward_cls):
+            answers = answers + ours.bias[:, None, None]
+        assert torch.allclose(answers, expected, atol=1e-12)
+        answers.square().sum().backward()
+        assert torch.allclose(ours.weight.grad, plain.weight.grad, atol=1e-12)
+        assert torch.allclose(images.grad, again.grad, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("side", "stride", "kind"),
+    [(1, 1, "Connected"), (2, 1, "Connected"), (2, 2, "Connected"), (4, 1, "Unfolded"),
+     (5, 1, "Convolution"), (16, 2, "Unfolded"), (18, 2, "Convolution")],
+)  # fmt: skip
+def test_small_maps_become_products_of_matrices(side: int, stride: int, kind: str) -> None:
+    torch.manual_seed(0)
+    shape = {"kernel_size": 3, "stride": stride, "padding": 1, "bias": False}
+    ours, plain = CroppedConv2d(32, 16, **shape), torch.nn.Conv2d(32, 16, **shape)
+    plain.load_state_dict(ours.state_dict())
+    ours.to(memory_format=torch.channels_last)
+    images = torch.randn(8, 32, side, side).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        answers = ours(images)
+    assert type(answers.grad_fn).__name__.startswith(kind)
+    answers.float().square().sum().backward()
+    expected = plain(images)
+    expected.square().sum().backward()
+    assert ours.weight.grad.stride() == ours.weight.stride()
+    for mine, other in ((answers, expected), (ours.weight.grad, plain.weight.grad)):
+        assert (mine - other).norm() < 0.01 * other.norm()  # bfloat16 has 8 binary digits
 
 
 @pytest.mark.parametrize(
@@ -79,7 +108,7 @@ def test_a_cropped_kernel_answers_and_learns_as_the_whole_one(
 def test_only_what_meets_pixels_is_left_of_a_kernel(
     side: int, kernel: int, stride: int, padding: int, part: tuple[int, int]
 ) -> None:
-    rows, _ = met(side, kernel, stride, padding)
+    rows, _, _ = met(side, kernel, stride, padding)
     assert (rows.start, rows.stop) == part
 
 

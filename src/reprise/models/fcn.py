@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vgg import cfgs, make_layers
 
-from reprise.models.substitutes import CroppedConv2d
+from reprise.models.convolution import CroppedConv2d
 
 
 def vgg16_stages(width: float, batch_norm: bool = True) -> nn.ModuleList:

@@ -1,6 +1,8 @@
 """Where numbers are computed, and the switches that make them repeat."""
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from torch import nn  # noqa: E402
 
 from reprise.errors import RepriseError  # noqa: E402
 from reprise.params import Runtime  # noqa: E402
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ def set_up(runtime: Runtime, seed: int = 0, depthwise: bool = False) -> Device:
     # numbers below 1e-38 become zero: products with them take a processor up to ten times as long
     torch.set_flush_denormal(True)
     torch.set_num_threads(runtime.threads)
+    keep_memory()
     torch.use_deterministic_algorithms(True)
     # determinism needs no NaN in memory that is about to be written
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -64,6 +69,18 @@ def set_up(runtime: Runtime, seed: int = 0, depthwise: bool = False) -> Device:
     fast = cuda or (native_bfloat16() and not depthwise)
     bfloat16 = runtime.precision == "bfloat16" or (runtime.precision == "auto" and fast)
     return Device(torch.device("cuda" if cuda else "cpu"), bfloat16)
+
+
+def keep_memory() -> None:
+    """Keep what a step frees for the next step, where the C library is glibc.
+
+    By itself it gives memory back to the system and takes it again, page by page, in every step.
+    Results are the same; the most memory that a job holds grows by about 5 %.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 32 * 2**20)  # the most that it takes
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def native_bfloat16() -> bool:
