@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 2**18  # pixels that are counted at once: they stay in the processor's cache
+BLOCK = 2**19  # pixels that are counted at once: they stay in the processor's cache
 Matrix = NDArray[np.int64]
 Ids = NDArray[np.integer]
 Absent = Literal["skip", "zero", "nan"]
@@ -86,9 +86,10 @@ def _pairs(t: Ids, p: Ids, classes: int) -> Matrix:
     keys = t * np.uint8(classes) + p
     # two keys of a byte at a time: bincount takes as long for a number of 16 bits as for one of 8
     even = len(keys) // 2 * 2
-    twos = np.bincount(keys[:even].view(np.uint16), minlength=2**16).reshape(256, 256)
-    found = twos.sum(axis=0) + twos.sum(axis=1) + np.bincount(keys[even:], minlength=256)
-    table: Matrix = found[: classes**2].reshape(classes, classes)
+    twos = np.bincount(keys[:even].view(np.uint16), minlength=classes**2 * 256).reshape(-1, 256)
+    found = np.bincount(keys[even:], minlength=classes**2)
+    found = found + twos.sum(axis=1) + twos.sum(axis=0)[: classes**2]
+    table: Matrix = found.reshape(classes, classes)
     return table
 
 
