@@ -17,6 +17,7 @@ ROWS = {
     "byol_resnet18": ("byol", "row"),
     "byol_resnet18_torchvision": ("byol", "row"),
     "byol_resnet50": ("byol", "row"),
+    "convolution": ("convolution", "row"),
     "frozen": ("frozen", "row"),
     "epoch": ("epoch", "row"),
     "masks": ("masks", "row"),

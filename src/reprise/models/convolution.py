@@ -1,8 +1,8 @@
 """Convolutions on small feature maps: torch's results, by products of matrices.
 
 On a processor oneDNN multiplies with the zeros around a map too, which is most of the work where
-a map has four pixels, and in bfloat16 it takes up to seven times as long for the gradient of a
-kernel as for the convolution. Both were measured with torch 2.15 on two cores (docs/benchmarks.md).
+a map has four pixels, and in bfloat16 it takes up to five times as long for the gradient of a
+kernel as for the convolution: seen with torch 2.15; `make bench ONLY=convolution` measures it.
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 Pair = tuple[int, int]
-UNFOLDED = 16  # pixels of a map, by strides of 1: see `CroppedConv2d`
+UNFOLDED = 16  # answers at most where a kernel moves by one pixel: see `CroppedConv2d`
 
 
 class Part(NamedTuple):
