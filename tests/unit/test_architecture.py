@@ -11,8 +11,10 @@ from torchvision import models
 from torchvision.models import segmentation
 
 from reprise.evaluation.architecture import layers_table, networks_table
+from reprise.models.anything import sam
+from reprise.models.anything_layers import anything_groups, image_size
 from reprise.models.classifier import small_cnn
-from reprise.models.layers import layer_groups
+from reprise.models.layers import Group, layer_groups
 from reprise.params import Params, parse
 from reprise.pipeline.preset import render
 from reprise.training.architectures import architectures, networks
@@ -87,6 +89,55 @@ def test_a_segmenter_has_the_published_multiply_adds_and_ends_at_the_images_size
     assert groups[-1].output == (21, 520, 520)
 
 
+def of_sam(name: str) -> list[Group]:
+    with META:
+        return anything_groups(sam(name), image_size(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "runs"), [("vit_b", 93.7, 4), ("vit_l", 312.3, 4), ("vit_h", 641.1, 4)]
+)
+def test_segment_anything_has_its_published_parameters_and_parts(
+    name: str, count: float, runs: int
+) -> None:
+    groups = of_sam(name)
+    assert sum(group.parameters for group in groups) / 1e6 == pytest.approx(count, abs=0.05)
+    assert [group.name.split(".blocks")[0] for group in groups] == [
+        "image_encoder.patch_embed", *["image_encoder"] * runs, "image_encoder.neck",
+        "prompt_encoder", "mask_decoder.transformer", "mask_decoder.output_upscaling",
+        "mask_decoder.heads", "output",
+    ]  # fmt: skip
+    # Kirillov et al. 2023: an embedding of 256 x 64 x 64, three masks a quarter of the image's size
+    neck, masks, output = (groups[place].output for place in (5, -2, -1))
+    assert (neck, masks, output) == ((256, 64, 64), (3, 256, 256), (3, 1024, 1024))
+
+
+def test_the_image_encoder_of_segment_anything_has_its_published_multiply_adds() -> None:
+    encoder = [group for group in of_sam("vit_h") if group.name.startswith("image_encoder")]
+    # Zhang et al. 2024 (EfficientViT-SAM) say 2973 G, and leave out the products of the queries
+    # with relative positions: 16 heads of 80, along each axis; 28 blocks of 25 windows, 4 whole
+    relative = 2 * 16 * 80 * (28 * 25 * 14**3 + 4 * 64**3)
+    found = sum(group.multiply_adds for group in encoder) - relative
+    assert found / 1e9 == pytest.approx(2973, abs=0.5)
+
+
+def test_segment_anything_is_counted_as_by_hand() -> None:
+    groups = {group.name: group.multiply_adds for group in of_sam("small")}
+    # 16 patches of 32 channels; a window is of 3 x 3, so four of them pad the 4 x 4 patches to 36
+    linear, attention = 4 * 32 * 32, 2 * 32
+    windows = 36 * (linear + 9 * attention + 2 * 3 * 32) + 16 * 2 * 2 * 32 * 32
+    whole = 16 * (linear + 16 * attention + 2 * 4 * 32) + 16 * 2 * 2 * 32 * 32
+    assert groups["image_encoder.patch_embed"] == 3 * 16 * 16 * 32 * 16
+    assert groups["image_encoder.blocks.0-1"] == windows + whole
+    assert groups["image_encoder.neck"] == 16 * (32 * 16 + 9 * 16 * 16)
+    # positions of two tokens and of 16 patches, two coordinates to 8 frequencies
+    assert groups["prompt_encoder"] == (2 + 16) * 2 * 8
+    assert groups["mask_decoder.output_upscaling"] == 16 * 16 * 4 * 4 + 64 * 4 * 2 * 4
+    # four heads of a mask and one of the IoU; four tokens of two channels times 16 x 16 places
+    heads = 4 * (16 * 16 + 16 * 16 + 16 * 2) + (16 * 16 + 16 * 4)
+    assert groups["mask_decoder.heads"] == heads + 4 * 2 * 256
+
+
 class Bare(nn.Module):
     """A weight that belongs to no layer."""
 
@@ -117,6 +168,7 @@ def test_every_network_of_every_preset_is_in_the_tables(preset: str) -> None:
     layers = architectures(params, sets_of(params))
     table = networks_table(layers).frame
     jobs = {(part, run) for part, block in params.stages.items() for run in block.runs}
+    jobs |= {("anything", run) for run in params.anything.runs}
     assert set(zip(table["part"], table["run"], strict=True)) == jobs
     assert (table["parameters"] > 0).all() and (table["multiply_adds"] > 0).all()
     for network in networks(params, sets_of(params)):
@@ -134,6 +186,17 @@ def test_frozen_settings_train_their_head_alone(params: Params) -> None:
     assert fine["parameters"].nunique() == 1
     head = 512 * 8 + 8 + 2 * 8 + 8 * 11 + 11  # linear, batch norm, linear
     assert fine["trained"].tolist() == [fine["parameters"].iloc[0], head]
+
+
+def test_attention_is_said_to_be_counted_where_a_run_of_segment_anything_is(params: Params) -> None:
+    layers = architectures(params, sets_of(params))
+    whole = [table.text for table in (networks_table(layers), layers_table(layers))]
+    without = layers[layers["part"] != "anything"]
+    rest = [table.text for table in (networks_table(without), layers_table(without))]
+    assert all("products of attention" in text for text in whole)
+    assert not any("attention" in text for text in rest)
+    own = networks_table(layers).frame.set_index("part").loc["anything"]
+    assert own["trained"] == 0 and own["input"] == "3 x 64 x 64" and own["run"] == "tiny_one"
 
 
 def test_networks_of_one_shape_stand_once_in_the_readable_table(params: Params) -> None:

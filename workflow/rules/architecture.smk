@@ -29,6 +29,6 @@ rule architecture:
         runtime=10,
     params:
         results=subpath(output.networks, ancestor=2),
-        reads=values(*PARTS),
+        reads=values(*PARTS, "anything"),
     shell:
         "PYTHONPATH=src python {input.script} --results {params.results} --log {log}"

@@ -10,6 +10,11 @@ COUNTED = (
     "Multiply-adds are those of convolutions and linear layers for one image; a multiplication and "
     "its addition count once. Norms, activations, pooling and interpolation are left out."
 )
+ANYTHING = (
+    "Of Segment Anything, those of one image and one point, with the products of attention, of "
+    "position encodings and of masks. An image passes its image encoder once, its mask decoder "
+    "once for each point that it is asked at."
+)
 
 
 def networks_table(layers: pd.DataFrame) -> Table:
@@ -44,7 +49,7 @@ def networks_table(layers: pd.DataFrame) -> Table:
         "fine-tuning takes the backbone alone. Trained are the parameters that have a gradient: "
         "of a frozen backbone, its head alone."
     ]
-    return Table(frame, document(markdown(frame, columns), *notes))
+    return Table(frame, document(markdown(frame, columns), *notes, *_anything(layers)))
 
 
 def layers_table(layers: pd.DataFrame) -> Table:
@@ -61,7 +66,12 @@ def layers_table(layers: pd.DataFrame) -> Table:
     blocks = []
     for names, rows in distinct(layers):
         blocks += [f"### {names}", markdown(rows, columns)]
-    return Table(layers, document(*blocks, COUNTED))
+    return Table(layers, document(*blocks, COUNTED, *_anything(layers)))
+
+
+def _anything(layers: pd.DataFrame) -> list[str]:
+    """What is counted otherwise, where a run of Segment Anything is among the networks."""
+    return [ANYTHING] if (layers["part"] == "anything").any() else []
 
 
 def distinct(layers: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

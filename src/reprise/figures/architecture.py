@@ -1,5 +1,6 @@
 """The layer groups of every network, as boxes from left to right."""
 
+import re
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ LEAST = 9  # boxes that a row has room for
 WIDTH = 0.86  # of a box; the rest of 1 is the gap to the next
 FLAT = 0.16  # height of a vector, where the image is 1
 LONGEST = 110  # letters of a title
+WRAPPERS = re.compile(r"^(backbone|image_encoder|mask_decoder)\.")  # there is no room for them
 
 
 def architecture(results: Path) -> Figure:
@@ -48,7 +50,7 @@ def _boxes(axes: Axes, groups: pd.DataFrame, longest: int) -> None:
         share = group["multiply_adds"] / whole
         _box(axes, place, height(group["output"], image), shades(0.08 + 0.8 * share))
         numbers = [f"{short(group['parameters'])} par.", f"{short(group['multiply_adds'])} m-a"]
-        name = style.cut(str(group["group"]).removeprefix("backbone."), 15)
+        name = style.cut(WRAPPERS.sub("", str(group["group"])), 15)
         what = str(group["layers"]).split(", ")[0].replace("convolution", "conv")
         _words(axes, place, [name, style.cut(_size(what), 16), _size(group["output"]), *numbers])
 

@@ -17,10 +17,10 @@ class Group:
     """A layer with what follows it up to the next one that has weights, or a stage of blocks.
 
     `name` is the module's in the network, `output` the size of what leaves the group, without the
-    batch: (channels, height, width) or (width,). `trained` counts the parameters that have a
-    gradient. `multiply_adds` are those of convolutions and linear layers for one image: a
-    multiplication and its addition count once, as torchvision counts them; norms, activations,
-    pooling and interpolation are left out.
+    batch: (channels, height, width), (channels, tokens) or (width,). `trained` counts the
+    parameters that have a gradient. `multiply_adds` are those of convolutions and linear layers for
+    one image: a multiplication and its addition count once, as torchvision counts them; norms,
+    activations, pooling and interpolation are left out.
     """
 
     name: str
@@ -64,6 +64,15 @@ def layer_groups(network: nn.Module, size: tuple[int, int]) -> list[Group]:
     if tuple(answer.shape[1:]) != groups[-1].output:
         resized = "resized or cropped to the image"
         groups.append(Group("output", resized, tuple(answer.shape[1:]), 0, 0, 0))
+    return whole_network(groups, network, counter)
+
+
+def whole_network(groups: list[Group], network: nn.Module, counter: FlopCounterMode) -> list[Group]:
+    """The groups, when nothing of the network is outside of them.
+
+    Raises:
+        ValueError: a parameter, or a multiplication that `counter` saw, is in none of the groups.
+    """
     whole = (sum(p.numel() for p in network.parameters()), counter.get_total_flops() // 2)
     found = (sum(g.parameters for g in groups), sum(g.multiply_adds for g in groups))
     if found != whole:

@@ -2,12 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 from torch import nn
 
+from reprise.models.anything import sam
+from reprise.models.anything_layers import anything_groups, image_size
 from reprise.models.backbone import Backbone, resnet
 from reprise.models.classifier import classifier, with_head
 from reprise.models.layers import Group, layer_groups
@@ -23,6 +26,7 @@ class Network(NamedTuple):
     """One network: whose it is, its name in words, how it is built, and its (H, W) of images.
 
     `setting` is the method of a pretraining, and the settings of fine-tuning that train alike.
+    `groups` takes the network apart.
     """
 
     part: str
@@ -31,6 +35,7 @@ class Network(NamedTuple):
     model: str
     build: Callable[[], nn.Module]
     size: tuple[int, int]
+    groups: Callable[[nn.Module, tuple[int, int]], list[Group]] = layer_groups
 
 
 def architectures(params: Params, sets: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -43,7 +48,7 @@ def architectures(params: Params, sets: Mapping[str, Mapping[str, Any]]) -> pd.D
     rows = []
     for network in networks(params, sets):
         with torch.device("meta"):
-            groups = layer_groups(network.build(), network.size)
+            groups = network.groups(network.build(), network.size)
         rows += [_row(network, group) for group in groups]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -81,6 +86,7 @@ def networks(params: Params, sets: Mapping[str, Mapping[str, Any]]) -> Iterator[
                 return segmenter(own.model, count, own.width, own.held_norm)
 
             yield Network(part, run, "", own.model, segmented, (own.image_size,) * 2)
+    yield from _anything(params)
 
 
 def classes(recipe: SegmentRecipe, about: Mapping[str, Any]) -> int:
@@ -131,6 +137,13 @@ def _finetuned(params: Params, about: Mapping[str, Any]) -> Iterator[Network]:
             if alike:
                 who = ", ".join(alike)
                 yield Network("finetune", run, who, common.backbone, build, _size(about))
+
+
+def _anything(params: Params) -> Iterator[Network]:
+    for run in params.anything.runs:
+        name = params.anything.recipes[run].model
+        build = partial(sam, name)
+        yield Network("anything", run, "", name, build, image_size(name), anything_groups)
 
 
 def _size(about: Mapping[str, Any]) -> tuple[int, int]:
