@@ -128,7 +128,7 @@ def test_masks_are_painted_in_the_palette_and_ignored_pixels_black() -> None:
 def test_a_mask_figure_has_a_row_for_each_image_and_run(
     whole_results: Path, params: Params
 ) -> None:
-    said = texts(masks(whole_results, params, "street"))
+    said = texts(masks(whole_results, params, "street", Holes(strict=True)))
     assert {"0012\nskip", "0012\nmerged", "image", "truth", "early", "middle", "final"} <= set(said)
     assert sum(text.startswith("epoch 12, mIoU ") for text in said) == 2
     assert "wrong at the end" in said
@@ -147,6 +147,22 @@ def test_a_damaged_mask_stops_the_figure(results: Path, params: Params) -> None:
         draw("masks_segment", results, params)
 
 
+@pytest.mark.parametrize(
+    ("lost", "cells", "epochs"),
+    [("0012_middle.png", 1, 5), ("0013_final.png", 2, 5), ("epochs.json", 0, 0)],
+)
+def test_a_missing_mask_leaves_a_cell_that_says_so_and_the_rest(
+    results: Path, params: Params, lost: str, cells: int, epochs: int
+) -> None:
+    (results / "segment/fcn/0/masks" / lost).unlink()
+    holes = Holes()
+    said = texts(masks(results, params, "segment", holes))
+    assert said.count("missing") == cells
+    assert sum(text.startswith("epoch ") for text in said) == epochs
+    assert sum("mIoU" in text for text in said) == 6 - (cells > 0)
+    assert len(holes.of("segment")) == 1 and lost in holes.of()[0]
+
+
 def test_a_moment_without_an_epoch_is_named(results: Path, params: Params) -> None:
     write_json(results / "segment/fcn/0/masks/epochs.json", {"early": 1, "final": 3})
     with pytest.raises(RepriseError, match=r"epochs\.json: no epoch for 'middle'"):
@@ -155,7 +171,7 @@ def test_a_moment_without_an_epoch_is_named(results: Path, params: Params) -> No
 
 def test_a_part_without_runs_has_a_figure_that_says_so(results: Path, params: Params) -> None:
     none = params.street.model_copy(update={"runs": []})
-    figure = masks(results, params.model_copy(update={"street": none}), "street")
+    figure = masks(results, params.model_copy(update={"street": none}), "street", Holes())
     assert texts(figure) == ["No run, seed or image of street in params.yaml."]
 
 

@@ -9,6 +9,7 @@ import altair as alt
 import pytest
 from PIL import Image
 
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.prepared import Prepared, read_prepared
 from reprise.figures.interactive import THUMBNAIL, label_maps, points
 from reprise.params import Params
@@ -25,7 +26,7 @@ def test_the_charts_are_valid_vega_lite(
     cover = read_prepared(whole_results / "prepare" / "cover")
     for spec in (
         points(whole_results, params, "classify", prepared),
-        label_maps(whole_results, params, "segment", cover),
+        label_maps(whole_results, params, "segment", cover, Holes(strict=True)),
     ):
         alt.Root.validate(spec)  # raises where a property is unknown or has a wrong value
 
@@ -48,3 +49,17 @@ def test_every_point_has_the_picture_of_its_image(
             assert max(picture.size) <= THUMBNAIL
     tooltip = spec["encoding"]["tooltip"][0]
     assert (tooltip["field"], tooltip["title"]) == ("url", "image")  # Vega shows it as a picture
+
+
+def test_a_missing_mask_leaves_its_panels_empty_and_the_rest(results: Path, params: Params) -> None:
+    (results / "street/skip/0/masks/0012_early.png").unlink()
+    groups = read_prepared(results / "prepare" / "groups")
+    holes = Holes()
+    spec = label_maps(results, params, "street", groups, holes)
+    alt.Root.validate(spec)
+    (data,) = spec["datasets"].values()
+    rows = list(csv.DictReader(io.StringIO(data)))
+    # panel 2 is what a run answered, and moments begin with 1
+    answers = {(row["run"], row["moment"]) for row in rows if row["panel"] == "2"}
+    assert answers == {(run, at) for run in "01" for at in "123"} - {("0", "1")}
+    assert len(holes.of("street")) == 1 and "0012_early.png: not found" in holes.of()[0]

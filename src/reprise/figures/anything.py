@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -34,9 +33,9 @@ def anything(results: Path, params: Params, run: str) -> Figure:
     figure = style.new_figure(2 * SIDE, count * (SIDE + 0.3) + 0.3)
     grid = figure.subplots(count, 2, squeeze=False)
     for (left, right), image in zip(grid, block.images, strict=True):
-        _show(left, np.asarray(prepared.images()[prepared.row(image)]), image)
+        style.picture(left, np.asarray(prepared.images()[prepared.row(image)]), image)
         own = scores[scores["image"] == image]
-        _show(right, _outlined(folder / "outlines" / f"{image}.png"), _note(own))
+        style.picture(right, _outlined(folder / "outlines" / f"{image}.png"), _note(own))
     grid[0, 0].set_title("image")
     grid[0, 1].set_title("masks of a RANDOM network" if random else "outlines of its masks")
     return figure
@@ -61,11 +60,3 @@ def _outlined(path: Path) -> NDArray[np.uint8]:
         raise RepriseError(f"{path}: not found; run `anything` first") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise RepriseError(f"{path}: cannot be decoded ({error}); run `anything` again") from None
-
-
-def _show(axes: Axes, picture: NDArray[np.uint8], note: str) -> None:
-    axes.imshow(picture, interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.set_xlabel(note, fontsize=7.5, labelpad=2)
-    axes.grid(False)
-    axes.spines[:].set_visible(True)

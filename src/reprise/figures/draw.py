@@ -11,7 +11,7 @@ from reprise.figures.anything import anything
 from reprise.figures.architecture import architecture
 from reprise.figures.confusion import confusions
 from reprise.figures.curves import curves
-from reprise.figures.embeddings import embeddings
+from reprise.figures.embeddings import METHODS, embeddings
 from reprise.figures.epochs import epochs
 from reprise.figures.finetune import finetune
 from reprise.figures.iou import iou
@@ -55,8 +55,10 @@ class Drawn(NamedTuple):
 
 
 def figures(params: Params) -> tuple[str, ...]:
-    """Every figure: FIGURES, and one of each run of Segment Anything."""
-    return FIGURES + tuple(f"anything_{run}" for run in params.anything.runs)
+    """Every figure: FIGURES by the methods of `embed`, and one of each run of Segment Anything."""
+    others = tuple(f"{method}_" for method in METHODS if method not in params.embed.methods)
+    named = [name for name in FIGURES if not name.startswith(others)]
+    return (*named, *(f"anything_{run}" for run in params.anything.runs))
 
 
 def draw(name: str, results: Path, params: Params, holes: Holes | None = None) -> Drawn:
@@ -64,7 +66,7 @@ def draw(name: str, results: Path, params: Params, holes: Holes | None = None) -
 
     Raises:
         RepriseError: there is no such figure, or a file it is made of is missing or wrong. With
-            `holes`, a figure of histories or predictions shows the rest, and they learn why.
+            `holes`, a figure of histories, predictions or masks shows the rest; they learn why.
     """
     with house_style():
         left_out = Holes(strict=True) if holes is None else holes
@@ -84,7 +86,7 @@ def _figure(name: str, results: Path, params: Params, holes: Holes) -> Figure:
         case ["pca" | "tsne" as method, source]:
             return embeddings(results, params, method, source)
         case ["masks", part]:
-            return masks(results, params, part)
+            return masks(results, params, part, holes)
         case ["confusion", part]:
             return confusions(results, part)
         case ["mistakes", part]:

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.predictions import read_mask
 from reprise.evaluation.prepared import Labels, Prepared, read_table
 from reprise.figures import style
@@ -91,10 +92,13 @@ def points(results: Path, params: Params, source: str, prepared: Prepared) -> Sp
     return _spec(chart)
 
 
-def label_maps(results: Path, params: Params, part: str, prepared: Prepared) -> Spec | None:
+def label_maps(
+    results: Path, params: Params, part: str, prepared: Prepared, holes: Holes
+) -> Spec | None:
     """Image, truth, answer and error of named images: lists of image, run and class, and a slider.
 
-    None when params.yaml names no run, seed or image of the part.
+    None when params.yaml names no run, seed or image of the part. `holes` learn which masks are
+    missing or cannot be read; their panels stay empty.
     """
     block = params.segment if part == "segment" else params.street
     if not block.runs or not block.seeds or not block.images:
@@ -108,8 +112,9 @@ def label_maps(results: Path, params: Params, part: str, prepared: Prepared) -> 
             truth = merge[prepared.truth()[prepared.row(one)]]
             panels = [(1, 0, truth)]
             for moment, word in enumerate(MOMENTS, 1):
-                mask = read_mask(folder / f"{one}_{word}.png", truth.shape, labels)
-                panels += [(2, moment, mask), (3, moment, wrong_alone(mask, truth, labels))]
+                with holes.leave_out(part):
+                    mask = read_mask(folder / f"{one}_{word}.png", truth.shape, labels)
+                    panels += [(2, moment, mask), (3, moment, wrong_alone(mask, truth, labels))]
             for panel, moment, ids in panels:
                 made = _stretches(ids, codes)
                 frames.append(made.assign(run=run, image=image, panel=panel, moment=moment))

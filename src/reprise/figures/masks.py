@@ -1,15 +1,16 @@
 """Named images with their truth and the masks of the early, middle and final epoch."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from reprise.errors import RepriseError
 from reprise.evaluation.confusion import confusion, mean_iou, pixel_accuracy
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.predictions import read_mask
 from reprise.evaluation.prepared import Labels, Prepared, read_prepared
 from reprise.figures import style
@@ -24,28 +25,42 @@ Mask = NDArray[np.uint8]
 COLUMNS = 6  # of the legend
 
 
-def masks(results: Path, params: Params, part: str) -> Figure:
+class Job(NamedTuple):
+    """A row: an image, and the run whose masks of it are shown; `merge` is the run's."""
+
+    part: str
+    run: str
+    image: str
+    merge: int | None
+
+
+def masks(results: Path, params: Params, part: str, holes: Holes) -> Figure:
     """Draw results/<part>/<run>/<seed>/masks for every run and its first seed.
 
     Args:
         results: the results folder.
         params: for the runs, the images and the data set.
         part: "segment" or "street".
+        holes: learn which masks are missing or cannot be read; the figure says so there.
     """
     block = params.segment if part == "segment" else params.street
     if not block.runs or not block.seeds or not block.images:
         return style.notice(f"No run, seed or image of {part} in params.yaml.")
     prepared = read_prepared(results / "prepare" / block.data)
-    jobs = [(image, run) for image in block.images for run in block.runs]
-    sets = list(dict.fromkeys(prepared.merged(block.recipes[run].merge)[0] for run in block.runs))
+    jobs = [
+        Job(part, run, image, block.recipes[run].merge)
+        for image in block.images
+        for run in block.runs
+    ]
+    sets = list(dict.fromkeys(prepared.merged(job.merge)[0] for job in jobs))
     heights = [1.66 * len(jobs) + 0.3] + [0.1 + 0.19 * _lines(labels) for labels in sets]
     figure = style.new_figure(9.4, sum(heights))
     body, *feet = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     grid = body.subplots(len(jobs), 3 + len(MOMENTS), squeeze=False)
-    for axes, (image, run) in zip(grid, jobs, strict=True):
-        folder = results / part / run / str(block.seeds[0]) / "masks"
-        _row(axes, folder, prepared, image, block.recipes[run].merge)
-        axes[0].set_ylabel(f"{image}\n{run}", fontsize=8)
+    for axes, job in zip(grid, jobs, strict=True):
+        folder = results / part / job.run / str(block.seeds[0]) / "masks"
+        _row(axes, folder, prepared, job, holes)
+        axes[0].set_ylabel(f"{job.image}\n{job.run}", fontsize=8)
     for axes, title in zip(grid[0], ("image", "truth", *MOMENTS, "wrong at the end"), strict=True):
         axes.set_title(title)
     for foot, labels in zip(feet, sets, strict=True):
@@ -56,33 +71,42 @@ def masks(results: Path, params: Params, part: str) -> Figure:
 
 
 def _row(
-    axes: NDArray[np.object_], folder: Path, prepared: Prepared, image: str, merge: int | None
+    axes: NDArray[np.object_], folder: Path, prepared: Prepared, job: Job, holes: Holes
 ) -> None:
-    labels, table = prepared.merged(merge)
-    row = prepared.row(image)
+    """The image, its truth, the mask of each moment, and what is wrong in the last one."""
+    labels, table = prepared.merged(job.merge)
+    row = prepared.row(job.image)
     truth = table[prepared.truth()[row]]
-    epochs = read_json(folder / "epochs.json")
-    pictures = [np.asarray(prepared.images()[row]), paint(truth, labels)]
-    notes = ["", ""]
+    style.picture(axes[0], np.asarray(prepared.images()[row]), "")
+    style.picture(axes[1], paint(truth, labels), "")
+    epochs: dict[str, int] = {}
+    with holes.leave_out(job.part):
+        epochs = read_epochs(folder / "epochs.json")
+    for one, moment in zip(axes[2:], MOMENTS, strict=False):
+        mask = None
+        with holes.leave_out(job.part):
+            mask = read_mask(folder / f"{job.image}_{moment}.png", truth.shape, labels)
+        if mask is None:
+            style.missing(one, truth.shape)
+            continue
+        epoch = f"epoch {epochs[moment]}, " if epochs else ""
+        note = f"{epoch}mIoU {image_miou(truth, mask, labels):.3f}"
+        style.picture(one, paint(mask, labels), note)
+    if mask is None:
+        style.missing(axes[-1], truth.shape)
+        return
+    matrix = confusion(truth, mask, len(labels.names), labels.ignore)
+    note = f"{100 * (1 - pixel_accuracy(matrix)):.1f} % of the pixels"
+    style.picture(axes[-1], errors(truth, mask, labels), note)
+
+
+def read_epochs(path: Path) -> dict[str, int]:
+    """The epoch of each of MOMENTS. Raises RepriseError when the file is missing or lacks one."""
+    epochs: dict[str, int] = read_json(path)
     for moment in MOMENTS:
         if moment not in epochs:
-            raise RepriseError(f"{folder / 'epochs.json'}: no epoch for '{moment}'; train again")
-        mask = read_mask(folder / f"{image}_{moment}.png", truth.shape, labels)
-        pictures.append(paint(mask, labels))
-        notes.append(f"epoch {epochs[moment]}, mIoU {image_miou(truth, mask, labels):.3f}")
-    pictures.append(errors(truth, mask, labels))
-    matrix = confusion(truth, mask, len(labels.names), labels.ignore)
-    notes.append(f"{100 * (1 - pixel_accuracy(matrix)):.1f} % of the pixels")
-    for one, picture, note in zip(axes, pictures, notes, strict=True):
-        _show(one, picture, note)
-
-
-def _show(axes: Axes, picture: NDArray[np.uint8], note: str) -> None:
-    axes.imshow(picture, interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.set_xlabel(note, fontsize=7.5, labelpad=2)
-    axes.grid(False)
-    axes.spines[:].set_visible(True)
+            raise RepriseError(f"{path}: no epoch for '{moment}'; train again")
+    return epochs
 
 
 def image_miou(truth: Mask, mask: Mask, labels: Labels) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reprise.evaluation.evaluate import data_sets
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.prepared import Prepared, read_prepared
 from reprise.evaluation.tables import ASKED as ASKED_PAIRS
 from reprise.figures import interactive, page
@@ -229,12 +230,14 @@ def _masks(sources: Sources, params: Params, part: str, sets: dict[str, Prepared
     )
 
     def explorer() -> str:
-        spec = interactive.label_maps(sources.results, params, part, prepared)
+        holes = Holes()
+        spec = interactive.label_maps(sources.results, params, part, prepared, holes)
         about = (
             "The same masks: choose image, run and moment of training, or one class; hover over a "
             "region to name it, scroll or drag to zoom and move all four pictures together."
         )
-        return page.live(f"Label maps of {part}", spec, about) if spec else ""
+        live = page.live(f"Label maps of {part}", spec, about) if spec else ""
+        return live + "".join(map(sources.hole, holes.of()))
 
     return sources.table(part) + figure + sources.attempt(explorer) + _confusion(sources, part)
 

@@ -29,13 +29,13 @@ class Sources:
         try:
             text = path.read_text()
         except FileNotFoundError:
-            return self._hole(f"{path}: not found; run `evaluate` first")
+            return self.hole(f"{path}: not found; run `evaluate` first")
         # what evaluate left out and said so
         blocks = text.strip().split("\n\n")
         marks = [block.removeprefix(MARK) for block in blocks if block.startswith(MARK)]
         rest = "\n\n".join(block for block in blocks if not block.startswith(MARK))
         made = page.markdown(rest, name) if rest else ""
-        return made + "".join(map(self._hole, marks))
+        return made + "".join(map(self.hole, marks))
 
     def figure(self, name: str, alt: str, caption: str) -> str:
         """A figure: PNG where it is made of pixels, else SVG, sharp on paper and small."""
@@ -45,14 +45,14 @@ class Sources:
         try:
             return page.figure(path.read_bytes(), alt, caption)
         except FileNotFoundError:
-            return self._hole(f"{path}: not found; run `plot` for this figure first")
+            return self.hole(f"{path}: not found; run `plot` for this figure first")
 
     def csv(self, path: str, columns: Sequence[str], texts: Sequence[str] = ()) -> pd.DataFrame:
         """A csv below the results (see `read_table`); empty where it is missing."""
         try:
             return read_table(self.results / path, list(columns), texts)
         except RepriseError as error:
-            self._hole(str(error))
+            self.hole(str(error))
             return pd.DataFrame(columns=list(columns))
 
     def json(self, path: str) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Sources:
         try:
             found: dict[str, Any] = read_json(self.results / path)
         except RepriseError as error:
-            self._hole(str(error))
+            self.hole(str(error))
             return {}
         return found
 
@@ -69,9 +69,10 @@ class Sources:
         try:
             return make()
         except RepriseError as error:
-            return self._hole(str(error))
+            return self.hole(str(error))
 
-    def _hole(self, why: str) -> str:
+    def hole(self, why: str) -> str:
+        """A paragraph that says what is missing here."""
         if why not in self.holes:
             self.holes.append(why)
         return page.hole(MARK + why)

@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 # Okabe and Ito 2008, "Color Universal Design": eight colours that colour-blind readers tell apart;
 # black first is for text, yellow is too pale for lines on white, so both are left out here.
@@ -111,6 +113,26 @@ def mark(position: int) -> tuple[str, str]:
 def cut(name: str, longest: int) -> str:
     """A name of at most `longest` letters, the last one an ellipsis where some were left out."""
     return name if len(name) <= longest else name[: longest - 1] + "\u2026"
+
+
+def picture(axes: Axes, pixels: NDArray[np.uint8], note: str) -> None:
+    """Show an image (H, W, 3) in a frame, pixel by pixel, with a note below it."""
+    axes.imshow(pixels, interpolation="nearest")
+    axes.set_xlabel(note, fontsize=7.5, labelpad=2)
+    _frame(axes)
+
+
+def missing(axes: Axes, size: tuple[int, ...]) -> None:
+    """Mark the place of a picture of `size` (H, W) whose file is missing or cannot be read."""
+    axes.text(0.5, 0.5, "missing", ha="center", va="center", transform=axes.transAxes)
+    axes.set_box_aspect(size[0] / size[1])
+    _frame(axes)
+
+
+def _frame(axes: Axes) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(True)
 
 
 def unit_axis(axes: Axes, values: Sequence[float]) -> None:
