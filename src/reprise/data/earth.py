@@ -17,6 +17,7 @@ from reprise.data.packages import BLUE_MARBLE, KOEPPEN, KOEPPEN_NAMES, MODIS, pa
 from reprise.data.randomness import uniform
 from reprise.data.roles import split
 from reprise.data.store import Prepared, decode
+from reprise.palette import UNKNOWN
 from reprise.params import Grid, MapSet, TileSet
 
 WIDTH, HEIGHT, PIXELS_PER_DEGREE = 5400, 2700, 15
@@ -113,7 +114,7 @@ def prepare_maps(recipe: MapSet) -> Prepared:
         columns=cut.places,
         task="segmentation",
         classes=legend.coloured(legend.COURSE if course else legend.STREET),
-        ignore=legend.COURSE_UNKNOWN if course else legend.STREET_VOID,
+        ignore=UNKNOWN if course else legend.STREET_VOID,
         merged=merged,
         source=f"{SOURCE}; {_label_source('igbp')}",
         licence=LICENCE,

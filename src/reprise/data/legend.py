@@ -23,7 +23,7 @@ IGBP = (
     "barren",
 )
 
-# The satellite set's classes in the course's order and colours; 6 (unknown) is ignored.
+# The satellite set's classes in the course's order and colours; palette.UNKNOWN is ignored.
 COURSE = (
     ("urban", (0, 255, 255)),
     ("agriculture", (255, 255, 0)),
@@ -32,7 +32,6 @@ COURSE = (
     ("water", (0, 0, 255)),
     ("barren", (255, 255, 255)),
 )
-COURSE_UNKNOWN = 6
 COURSE_OF_IGBP = (4, 3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 4, 1, 0, 1, 5, 5)
 
 # Eleven groups, as many as CamVid has; 11 (void) is ignored.
