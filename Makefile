@@ -16,7 +16,7 @@ export PATH
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema data weights plots show readme verify bench bench-gpu clean
+.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema data weights plots page show readme verify bench bench-gpu clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -86,6 +86,9 @@ schema: $(READY) ## derive workflow/schemas/params.schema.json from the code
 plots: $(READY) ## curves and confusion matrices of a run, or of two: ARGS="diff HEAD"; needs no network
 	@python -m reprise.pipeline.plots
 	@dvc plots $(or $(ARGS),show)
+
+page: $(READY) ## tables, figures and page of what is there, holes marked: a run failed or is missing
+	@python -m reprise.pipeline.page
 
 show: $(READY) ## print the tables of the last run
 	python -m reprise.pipeline.show

@@ -24,7 +24,7 @@ DOWNHILL = {
     "evaluation": set(),
     "figures": {"evaluation"},
     "prediction": {"data", "models", "training"},
-    "pipeline": {"figures"},  # how a table is read
+    "pipeline": {"evaluation", "figures"},  # what the page is made of, how a table is read
 }
 WITHOUT_TORCH = {"evaluation", "figures", "params", "pipeline"}
 

@@ -4,6 +4,7 @@ import json
 import re
 import resource
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -157,6 +158,21 @@ def test_snakemakes_own_report_has_every_figure_and_table_with_caption_and_label
                                              *result["labels"].values()}  # fmt: skip
         assert len(re.sub("<.*?>", "", result["caption"] or "").split()) > 8, path
     assert {Path(path).name for path in results} == figures | tables
+
+
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+def test_a_page_with_a_hole_does_not_pass_for_a_finished_one(engine, request):
+    folder = request.getfixturevalue(f"{engine}_clone")
+    before = digests(folder / "results")
+    (folder / "results" / "classify" / "cnn" / "0" / "predictions.csv").unlink()
+    made = call(folder, sys.executable, "-m", "reprise.pipeline.page")
+    assert made.returncode == 1
+    assert "results/report.html: has holes, marked in it" in made.stderr.splitlines()[-1]
+    holed = digests(folder / "results")
+    assert {"metrics.json", "tables/classify.md", "report.html"} <= holed.keys()
+    assert all(holed[name] != before[name] for name in ("metrics.json", "report.html"))
+    build(folder, engine)
+    assert first_difference(digests(folder / "results"), before) is None
 
 
 def test_a_misspelt_key_ends_in_one_line(snakemake_clone):

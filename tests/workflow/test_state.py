@@ -88,17 +88,18 @@ def test_a_clone_that_pulls_has_nothing_to_do(toy, tmp_path):
     assert clone.ran() == ["A", "table"]
 
 
-def test_an_output_edited_by_hand_is_put_back_and_the_edit_kept(toy):
+@pytest.mark.parametrize("edited", ["results/train/A/model.txt", "results/table.csv"])
+def test_an_output_edited_by_hand_is_put_back_and_the_edit_kept(toy, edited):
     toy.snakemake()
-    first = toy.read("results/train/A/model.txt")
+    first = toy.read(edited)
     toy.ran()
-    (toy.folder / "results/train/A/model.txt").unlink()
-    toy.write("results/train/A/model.txt", "mine\n")
+    (toy.folder / edited).unlink()
+    toy.write(edited, "mine\n")
     said = toy.snakemake()
-    assert toy.read("results/train/A/model.txt") == first
+    assert toy.read(edited) == first
     assert toy.ran() == []
-    assert toy.read(".snakemake/replaced/results/train/A/model.txt") == "mine\n"
-    assert "results/train/A/model.txt is not what its job made" in said
+    assert toy.read(f".snakemake/replaced/{edited}") == "mine\n"
+    assert f"{edited} is not what its job made" in said
     toy.nothing_to_do()
 
 

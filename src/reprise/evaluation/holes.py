@@ -8,6 +8,7 @@ from reprise.errors import RepriseError
 from reprise.evaluation.markdown import Table, document
 
 MARK = "Missing here: "  # begins the paragraph of a hole in a readable table
+REST = "; the rest is in "  # parts the hole from what was written, in the line of a command
 
 
 class Holes:
@@ -44,4 +45,4 @@ class Holes:
 def summary(holes: list[str], written: str) -> str:
     """One line for the end of a command: the first hole, how many more, what was written."""
     more = f" ({len(holes) - 1} more)" if len(holes) > 1 else ""
-    return f"{holes[0]}{more}; the rest is in {written}, where the hole is marked"
+    return f"{holes[0]}{more}{REST}{written}, where the hole is marked"

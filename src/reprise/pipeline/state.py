@@ -11,7 +11,6 @@ import hashlib
 import logging
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import networkx
@@ -26,6 +25,7 @@ from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.files import write_text
 from reprise.pipeline.guard import STAMP, fingerprint, uses_dvc
+from reprise.pipeline.memory import adopt, forget
 from reprise.pipeline.proof import command, proven, ran
 
 KEPT = Path(".snakemake/replaced")  # outputs that somebody edited by hand
@@ -42,14 +42,15 @@ def main() -> None:
         raise RepriseError("no .dvc or no Git here: `git checkout .dvc`, or `git init && dvc init`")
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        verdicts = settle(given.what == "sync" and not given.dry_run, adopt=given.what == "sync")
+        sync = given.what == "sync"
+        verdicts = settle(restore=sync and not given.dry_run, take_over=sync)
     except (DvcException, yaml.YAMLError) as error:
         raise RepriseError(_explained(error)) from error
     if given.since:
         _say_left_out(verdicts, ran(given.since))
 
 
-def settle(restore: bool, adopt: bool) -> "Verdicts":
+def settle(restore: bool, take_over: bool) -> "Verdicts":
     """Bring DVC's lock file and Snakemake's memory to what is proven of the files in results/."""
     repo = Repo()
     with lock_repo(repo):
@@ -59,10 +60,10 @@ def settle(restore: bool, adopt: bool) -> "Verdicts":
                 verdicts.judge(stage)
         finally:
             verdicts.write()
-        verdicts.say()
-        if adopt:
-            _adopt([out for stage in verdicts.fresh for out in _outs(stage)])
-            _forget([out for stage in verdicts.stale for out in _outs(stage)])
+            verdicts.say()
+        if take_over:
+            adopt([out for stage in verdicts.fresh for out in _outs(stage)])
+            forget([out for stage in verdicts.stale for out in _outs(stage)])
     if len(verdicts.fresh) == len(verdicts.stages):
         write_text(STAMP, fingerprint())
     else:
@@ -84,6 +85,7 @@ class Verdicts:
         self.uncached: list[PipelineStage] = []  # fresh, but gone from DVC's cache
         self.recorded: list[PipelineStage] = []
         self.restored: list[PipelineStage] = []
+        self.edited: list[Path] = []
 
     def judge(self, stage: PipelineStage) -> None:
         """Put a stage, whose dependencies were judged before it, where it belongs."""
@@ -116,7 +118,11 @@ class Verdicts:
             new[0].dvcfile.dump_stages(new, update_pipeline=False)
 
     def say(self) -> None:
-        """One line of what was done, when anything was."""
+        """A line for each kind of thing that was done."""
+        if self.edited:
+            more = f" (and {len(self.edited) - 1} more)" if len(self.edited) > 1 else ""
+            what = f"{self.edited[0]} is not what its job made{more}"
+            logging.info("reprise: %s; kept in %s", what, KEPT)
         if self.recorded:
             logging.info("reprise: %d jobs of Snakemake recorded in dvc.lock", len(self.recorded))
         if self.restored:
@@ -124,7 +130,7 @@ class Verdicts:
 
     def _restored(self, stage: PipelineStage) -> bool:
         """Whether DVC's cache had the outputs for the present command, dependencies, parameters."""
-        _keep_edited(stage)
+        self.edited += _keep_edited(stage)
         try:
             self.repo.stage_cache.restore(stage)
         except RunCacheNotFoundError:
@@ -169,18 +175,23 @@ def _md5(path: str) -> str:
         return hashlib.file_digest(stream, "md5").hexdigest()
 
 
-def _keep_edited(stage: PipelineStage) -> None:
-    """Move outputs that DVC has never seen out of the way: somebody edited them by hand."""
+def _keep_edited(stage: PipelineStage) -> list[Path]:
+    """Move outputs that DVC has never seen out of the way: a person wrote them, and they differ.
+
+    DVC refuses to replace these, also such as it does not cache for itself.
+    """
+    edited = []
     for out in stage.outs:
         path = Path(os.path.relpath(out.fs_path))
-        if path.exists() and out.use_cache and out.workspace_status():
+        if path.exists() and out.workspace_status():
             known = out.get_hash()
             if known and not out.cache.exists(known.value):
                 kept = KEPT / path
                 shutil.rmtree(kept) if kept.is_dir() else kept.unlink(missing_ok=True)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(kept)
-                logging.info("reprise: %s is not what its job made; kept as %s", path, kept)
+                edited.append(path)
+    return edited
 
 
 def _say_left_out(verdicts: Verdicts, jobs: list[list[str]]) -> None:
@@ -198,32 +209,6 @@ def _say_left_out(verdicts: Verdicts, jobs: list[list[str]]) -> None:
             "or a job before them is not recorded",
             len(late), " ".join(late[0]),
         )  # fmt: skip
-
-
-def _adopt(paths: list[str]) -> None:
-    """Snakemake takes these files, and what they depend on, as made by its present rules."""
-    if not paths:
-        return
-    made = _snakemake("--touch", "--forceall", "--quiet", "all", "--", *paths)
-    if made.returncode:
-        said = made.stderr.strip().splitlines()
-        raise RepriseError(f"snakemake --touch: {said[-1] if said else 'failed'}")
-
-
-def _forget(paths: list[str]) -> None:
-    """Snakemake makes these files again: it knows no job for them, and they are older than all."""
-    there = [path for path in paths if os.path.exists(path)]
-    if not there:
-        return
-    _snakemake("--cleanup-metadata", *there)  # exit status 1 when it knew none
-    for path in there:
-        for file in [*Path(path).rglob("*"), Path(path)]:
-            os.utime(file, (1, 1))  # 0 would be no time to Snakemake
-
-
-def _snakemake(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["snakemake", "--cores", "1", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _explained(error: Exception) -> str:
