@@ -60,7 +60,7 @@ def test_a_users_own_matplotlib_settings_change_nothing(
 def test_masks_of_a_random_network_are_called_that_in_the_figure(
     results: Path, params: Params
 ) -> None:
-    said = texts(anything(results, params, "tiny_one"))
+    said = texts(anything(results, params, "tiny_one", Holes(strict=True)))
     assert "masks of a RANDOM network" in said and "no masks" in said
     assert "3 masks, medians: predicted IoU 0.800, stability 0.980" in said
     made = (results / "figures" / "anything_tiny_one.png").read_bytes()
@@ -68,6 +68,10 @@ def test_masks_of_a_random_network_are_called_that_in_the_figure(
     (results / "anything" / "tiny_one" / "outlines" / "0013.png").unlink()
     with pytest.raises(RepriseError, match=r"outlines/0013.png: not found; run `anything` first"):
         draw("anything_tiny_one", results, params)
+    holes = Holes()
+    said = texts(anything(results, params, "tiny_one", holes))
+    assert said.count("missing") == 1 and any(text.startswith("3 masks") for text in said)
+    assert len(holes.of()) == 1 and "outlines/0013.png: not found" in holes.of()[0]
 
 
 def test_an_unknown_figure_is_refused_with_the_known_ones(results: Path, params: Params) -> None:

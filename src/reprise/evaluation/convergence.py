@@ -32,6 +32,11 @@ def histories(results: Path, params: Params) -> list[tuple[str, str, str, int | 
     return found
 
 
+def score_of(part: str) -> str:
+    """The column of history.csv with the score on held-out images that is watched in a part."""
+    return SCORES.get(part, "select_accuracy")
+
+
 def convergence(results: Path, params: Params, holes: Holes) -> Table:
     """Epochs of each job: all, the kept one, and the first that came near the best.
 
@@ -43,9 +48,7 @@ def convergence(results: Path, params: Params, holes: Holes) -> Table:
     rows = []
     for part, run, setting, seed, path in histories(results, params):
         with holes.leave_out("epochs"):
-            rows.append(
-                [part, run, setting, seed, *_epochs(path, SCORES.get(part, "select_accuracy"))]
-            )
+            rows.append([part, run, setting, seed, *_epochs(path, score_of(part))])
     frame = pd.DataFrame(rows, columns=COLUMNS).astype({"seed": "Int64", "near_best": "Int64"})
     columns = [
         Column("Part", text("part")),
@@ -79,7 +82,7 @@ def every_epoch(results: Path, params: Params, holes: Holes) -> Table:
     """
     frames = []
     for part, run, setting, seed, path in histories(results, params):
-        score = SCORES.get(part, "select_accuracy")
+        score = score_of(part)
         with holes.leave_out("epochs"):
             history = read_history(path, ["train_loss", score])
             kept = history.index == history.index[chosen(history, path)]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reprise.errors import RepriseError
+from reprise.evaluation.holes import Holes
 from reprise.evaluation.prepared import read_prepared, read_table
 from reprise.figures import style
 from reprise.params import Params
@@ -17,10 +18,11 @@ COLUMNS = ["image", "predicted_iou", "stability"]
 SIDE = 3.4  # inches
 
 
-def anything(results: Path, params: Params, run: str) -> Figure:
+def anything(results: Path, params: Params, run: str, holes: Holes) -> Figure:
     """Draw results/anything/<run>: a row an image, as it is and with its outlines.
 
-    Raises RepriseError when a file of the run is missing or damaged.
+    `holes` learn which outlines are missing or cannot be read; the figure says so there. Raises
+    RepriseError when the scores are.
     """
     block = params.anything
     if not block.images:
@@ -34,8 +36,13 @@ def anything(results: Path, params: Params, run: str) -> Figure:
     grid = figure.subplots(count, 2, squeeze=False)
     for (left, right), image in zip(grid, block.images, strict=True):
         style.picture(left, np.asarray(prepared.images()[prepared.row(image)]), image)
-        own = scores[scores["image"] == image]
-        style.picture(right, _outlined(folder / "outlines" / f"{image}.png"), _note(own))
+        drawn = None
+        with holes.leave_out("anything"):
+            drawn = _outlined(folder / "outlines" / f"{image}.png")
+        if drawn is None:
+            style.missing(right, prepared.images().shape[1:3])
+        else:
+            style.picture(right, drawn, _note(scores[scores["image"] == image]))
     grid[0, 0].set_title("image")
     grid[0, 1].set_title("masks of a RANDOM network" if random else "outlines of its masks")
     return figure

@@ -9,10 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from reprise.evaluation.convergence import histories, score_of
 from reprise.evaluation.histories import chosen, read_history
 from reprise.evaluation.holes import Holes
 from reprise.figures import style
 from reprise.params import Params
+
+LABELS = {
+    "knn_accuracy": "kNN accuracy",
+    "select_accuracy": "select accuracy",
+    "select_miou": "select mIoU",
+}
 
 
 @dataclass(frozen=True)
@@ -21,45 +28,15 @@ class Panel:
 
     part: str
     score: str
-    label: str
     jobs: list[tuple[str, Path]]  # (legend entry, history.csv); seeds share an entry
 
 
 def panels(results: Path, params: Params) -> list[Panel]:
     """What the figure shows, in the order of the stages."""
-    pretrain, finetune = params.pretrain, params.finetune
-    pre = [
-        (f"{run} {method}", results / "pretrain" / run / method / "history.csv")
-        for run in pretrain.runs
-        for method in pretrain.methods
-    ]
-    fine = [
-        (
-            f"{run} {setting}",
-            results / "finetune" / run / setting / str(seed) / "history.csv",
-        )
-        for run in finetune.runs
-        for setting in finetune.settings.all
-        for seed in finetune.seeds
-    ]
-    rows = [
-        Panel("pretrain", "knn_accuracy", "kNN accuracy", pre),
-        Panel("finetune", "select_accuracy", "select accuracy", fine),
-    ]
-    for part, score, label in (
-        ("classify", "select_accuracy", "select accuracy"),
-        ("faces", "select_accuracy", "select accuracy"),
-        ("segment", "select_miou", "select mIoU"),
-        ("street", "select_miou", "select mIoU"),
-    ):
-        block = params.stages[part]
-        jobs = [
-            (run, results / part / run / str(seed) / "history.csv")
-            for run in block.runs
-            for seed in getattr(block, "seeds", [])
-        ]
-        rows.append(Panel(part, score, label, jobs))
-    return [row for row in rows if row.jobs]
+    jobs: dict[str, list[tuple[str, Path]]] = {}
+    for part, run, setting, _, path in histories(results, params):
+        jobs.setdefault(part, []).append((f"{run} {setting}".strip(), path))
+    return [Panel(part, score_of(part), own) for part, own in jobs.items()]
 
 
 def curves(results: Path, params: Params, holes: Holes) -> Figure:
@@ -100,7 +77,7 @@ def _draw(left: Axes, right: Axes, panel: Panel, holes: Holes) -> None:
         scores += history[panel.score].tolist()
     left.set_title(panel.part, loc="left")
     left.set_ylabel("training loss")
-    right.set_ylabel(panel.label)
+    right.set_ylabel(LABELS[panel.score])
     style.unit_axis(right, scores)
     right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     for axes in (left, right):

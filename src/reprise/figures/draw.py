@@ -80,7 +80,7 @@ def _figure(name: str, results: Path, params: Params, holes: Holes) -> Figure:
         raise RepriseError(f"figure '{name}': unknown; use one of {', '.join(figures(params))}")
     match name.split("_"):
         case ["anything", *run]:
-            return anything(results, params, "_".join(run))
+            return anything(results, params, "_".join(run), holes)
         case ["curves"]:
             return curves(results, params, holes)
         case ["pca" | "tsne" as method, source]:
