@@ -25,7 +25,7 @@ def test_the_charts_are_valid_vega_lite(
 ) -> None:
     cover = read_prepared(whole_results / "prepare" / "cover")
     for spec in (
-        points(whole_results, params, "classify", prepared),
+        points(whole_results, params, "classify", prepared, Holes(strict=True)),
         label_maps(whole_results, params, "segment", cover, Holes(strict=True)),
     ):
         alt.Root.validate(spec)  # raises where a property is unknown or has a wrong value
@@ -34,7 +34,7 @@ def test_the_charts_are_valid_vega_lite(
 def test_every_point_has_the_picture_of_its_image(
     whole_results: Path, params: Params, prepared: Prepared
 ) -> None:
-    spec = points(whole_results, params, "classify", prepared)
+    spec = points(whole_results, params, "classify", prepared, Holes(strict=True))
     (lookup,) = [step for step in spec["transform"] if "lookup" in step]
     rows = csv.DictReader(io.StringIO(spec["datasets"][lookup["from"]["data"]["name"]]))
     pictures = {row["id"]: row["url"] for row in rows}
@@ -63,3 +63,16 @@ def test_a_missing_mask_leaves_its_panels_empty_and_the_rest(results: Path, para
     answers = {(row["run"], row["moment"]) for row in rows if row["panel"] == "2"}
     assert answers == {(run, at) for run in "01" for at in "123"} - {("0", "1")}
     assert len(holes.of("street")) == 1 and "0012_early.png: not found" in holes.of()[0]
+
+
+def test_a_missing_layout_leaves_the_other_method(
+    results: Path, params: Params, prepared: Prepared
+) -> None:
+    (results / "embed/classify/pca.csv").unlink()
+    holes = Holes()
+    spec = points(results, params, "classify", prepared, holes)
+    (method,) = [one for one in spec["params"] if one["name"] == "method"]
+    assert method["bind"]["options"] == ["t-SNE"] and method["value"] == "t-SNE"
+    assert len(holes.of("classify")) == 1 and "pca.csv: not found" in holes.of()[0]
+    (results / "embed/classify/tsne.csv").unlink()
+    assert points(results, params, "classify", prepared, holes) is None

@@ -33,18 +33,16 @@ THUMBNAIL = 48  # pixels
 WIDTH = 300  # pixels of a chart; two of them fit a tablet, one a phone
 
 
-def points(results: Path, params: Params, source: str, prepared: Prepared) -> Spec:
-    """The layouts of `source` by every method: an epoch slider, a list of classes, zoom, hover."""
-    tables = []
-    for name in params.embed.methods:
-        path = results / "embed" / source / f"{name}.csv"
-        table = read_table(path, ["epoch", "row", "label", "x", "y"])
-        tables.append(table.assign(method=METHODS[name]))
-    table = pd.concat(tables, ignore_index=True)
-    for _, rows in table.groupby(["method", "epoch"]):
-        xy = rows[["x", "y"]]
-        middle = (xy.max() + xy.min()) / 2
-        table.loc[rows.index, ["x", "y"]] = (xy - middle) / (xy.max() - xy.min()).max()
+def points(
+    results: Path, params: Params, source: str, prepared: Prepared, holes: Holes
+) -> Spec | None:
+    """The layouts of `source` by every method: an epoch slider, a list of classes, zoom, hover.
+
+    `holes` learn which layouts are missing or cannot be read; None where no method has one.
+    """
+    table = _layouts(results, params, source, holes)
+    if table.empty:
+        return None
     names = np.array(prepared.labels.names)
     table["class"] = names[table["label"]]
     table["id"] = prepared.index["id"].to_numpy()[table["row"]]
@@ -59,7 +57,7 @@ def points(results: Path, params: Params, source: str, prepared: Prepared) -> Sp
     )  # fmt: skip
     # the layout of the last kept epoch at or before the slider
     at = " : ".join(f"epoch >= {one} ? {one}" for one in reversed(epochs)) + f" : {epochs[0]}"
-    method = _choice("method", "Method: ", [METHODS[one] for one in params.embed.methods])
+    method = _choice("method", "Method: ", table["method"].unique().tolist())
     chosen = _choice("chosen", "Class: ", [EVERY, *shown])
     columns = ["epoch", "method", "id", "class", "x", "y"]
     chart = (
@@ -90,6 +88,22 @@ def points(results: Path, params: Params, source: str, prepared: Prepared) -> Sp
         .interactive()
     )
     return _spec(chart)
+
+
+def _layouts(results: Path, params: Params, source: str, holes: Holes) -> pd.DataFrame:
+    """Columns epoch, row, label, x, y and method; x and y are of a square of side 1 around 0."""
+    tables = [pd.DataFrame()]
+    for name in params.embed.methods:
+        path = results / "embed" / source / f"{name}.csv"
+        with holes.leave_out(source):
+            table = read_table(path, ["epoch", "row", "label", "x", "y"])
+            tables.append(table.assign(method=METHODS[name]))
+    table = pd.concat(tables, ignore_index=True)
+    for _, rows in table.groupby(["method", "epoch"]) if len(table) else ():
+        xy = rows[["x", "y"]]
+        middle = (xy.max() + xy.min()) / 2
+        table.loc[rows.index, ["x", "y"]] = (xy - middle) / (xy.max() - xy.min()).max()
+    return table
 
 
 def label_maps(
