@@ -1,9 +1,10 @@
 """BYOL pretraining, images a second: Reprise, byol-pytorch 0.9.1 and lightly.
 
-All sides train the same ResNet (torchvision's, its last layer the identity) with a projector and
-a predictor of 4096 and 256, on two views of the same uint8 images, in the same batches, with two
-threads. An image counts once, whatever its views. What a repetition is: a new loader, one step
-that is not timed, then `steps` steps.
+All sides train the same ResNet (torchvision's, its last layer the identity; ours with
+`CroppedConv2d` in it) with a projector and a predictor of 4096 and 256, on two views of the same
+uint8 images, in the same batches, with two threads, each in a process of its own. An image counts
+once, whatever its views. What a repetition is: a new loader, one step that is not timed, then
+`steps` steps.
 
 Ours is a step of the real training: uint8 store, augmentation with one draw an image, `Byol`,
 the optimizer of the project, the target after the step. Two precisions: 'auto' (bfloat16 with
@@ -27,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from bench.apart import Make, apart
 from bench.measure import (
     THREADS,
     Comparison,
@@ -44,12 +47,13 @@ from bench.measure import (
     Table,
     better_workers,
     interleave,
-    torch_as_usual,
 )
 from bench.sets import random_set
 from reprise.data.inputs import Inputs
-from reprise.data.store import PreparedSet
-from reprise.models.backbone import resnet
+from reprise.data.store import open_set
+from reprise.models.backbone import Backbone, resnet
+from reprise.models.convolution import CroppedConv2d
+from reprise.models.substitutes import become
 from reprise.params import Augment, ByolPretraining, Runtime
 from reprise.training.byol import Byol
 from reprise.training.loop import make_optimizer
@@ -92,10 +96,10 @@ CASES = {
 class Ours:
     """Steps as `reprise.training` makes them; `waited` gathers the time that goes into batches."""
 
-    def __init__(self, case: Case, data: PreparedSet, precision: str) -> None:
+    def __init__(self, case: Case, folder: Path, precision: str) -> None:
         self.case = case
-        self.runtime = Runtime(device="cpu", precision=precision, threads=THREADS)  # type: ignore[arg-type]
-        self.device = set_up(self.runtime)
+        data = open_set(folder, "classification")
+        self.device = set_up(Runtime(device="cpu", precision=precision, threads=THREADS))  # type: ignore[arg-type]
         self.recipe = ByolPretraining(
             epochs=100, batch_size=case.batch, learning_rate=0.001, weight_decay=1e-4,
             backbone=case.backbone, stem=case.stem, hidden=HIDDEN, projection=PROJECTION,
@@ -110,16 +114,16 @@ class Ours:
         self.rows = data.rows("train")
         self.optimizer = make_optimizer(self.recipe, self.model)
         self.done = 0
-        self.waited = self.share = 0.0
+        self.waited = 0.0
+        self.facts: dict[str, Any] = {"bfloat16": self.device.bfloat16}
 
     def __call__(self) -> float:
-        set_up(self.runtime)  # a peer ran in between
         self.step()
         start, waited = time.perf_counter(), self.waited
         for _ in range(self.case.steps):
             self.step()
         seconds = time.perf_counter() - start
-        self.share = (self.waited - waited) / seconds
+        self.facts["share"] = (self.waited - waited) / seconds
         return self.case.batch * self.case.steps / seconds
 
     def step(self) -> None:
@@ -143,12 +147,20 @@ class Ours:
 class Peer:
     """A plain loop over a DataLoader; a subclass gives dataset and step."""
 
-    def __init__(self, case: Case, images: np.ndarray) -> None:
+    def __init__(self, case: Case, folder: Path) -> None:
         self.case = case
-        with torch_as_usual():
-            self.build(torch.from_numpy(np.array(images)))
-            short = max(1, case.steps // 3)
-            self.workers = better_workers(lambda workers: self.run(workers, short), True)
+        torch.set_num_threads(THREADS)
+        data = open_set(folder, "classification")
+        self.build(torch.from_numpy(np.array(data.images[data.rows("train")])))
+        short = max(1, case.steps // 3)
+        workers = better_workers(lambda workers: self.run(workers, short), True)
+        self.facts = {"workers": workers}
+
+    def backbone(self) -> Backbone:
+        """Ours with torch's own convolutions: torchvision's ResNet, but for the small stem."""
+        backbone = resnet(self.case.backbone, self.case.stem)  # type: ignore[arg-type]
+        become(backbone, {CroppedConv2d: nn.Conv2d})
+        return backbone
 
     def build(self, images: Tensor) -> None:
         raise NotImplementedError
@@ -157,8 +169,7 @@ class Peer:
         raise NotImplementedError
 
     def __call__(self) -> float:
-        with torch_as_usual():
-            return self.run(self.workers, self.case.steps)
+        return self.run(self.facts["workers"], self.case.steps)
 
     def run(self, workers: int, steps: int) -> float:
         """Images a second of an epoch of 1 + `steps` batches; the first is not timed."""
@@ -184,7 +195,7 @@ class ByolPytorch(Peer):
 
         self.data = TensorDataset(images.permute(0, 3, 1, 2).contiguous())
         self.learner = BYOL(
-            resnet(self.case.backbone, self.case.stem).net,  # type: ignore[arg-type]
+            self.backbone().net,
             image_size=self.case.size,
             hidden_layer="avgpool",
             projection_size=PROJECTION,
@@ -232,14 +243,14 @@ class Lightly(Peer):
         blur = {"gaussian_blur": 0.0} if size <= 32 else {}
         views = [kind(input_size=size, **blur) for kind in (BYOLView1Transform, BYOLView2Transform)]
         self.data = Pictures(images, BYOLTransform(*views))
-        backbone = resnet(self.case.backbone, self.case.stem)  # type: ignore[arg-type]
-        self.backbone = backbone.net
+        backbone = self.backbone()
+        self.net = backbone.net
         self.projector = BYOLProjectionHead(backbone.width, HIDDEN, PROJECTION)
         self.predictor = BYOLPredictionHead(PROJECTION, HIDDEN, PROJECTION)
-        self.targets = [copy.deepcopy(self.backbone), copy.deepcopy(self.projector)]
+        self.targets = [copy.deepcopy(net) for net in (self.net, self.projector)]
         for target in self.targets:
             deactivate_requires_grad(target)
-        trained = nn.ModuleList([self.backbone, self.projector, self.predictor])
+        trained = nn.ModuleList([self.net, self.projector, self.predictor])
         self.criterion = NegativeCosineSimilarity()
         self.optimizer = torch.optim.SGD(trained.parameters(), lr=0.06)
         self.done = 0
@@ -250,7 +261,7 @@ class Lightly(Peer):
 
         momentum = cosine_schedule(self.done, 10_000, 0.996, 1)
         self.done += 1
-        for online, target in zip((self.backbone, self.projector), self.targets, strict=True):
+        for online, target in zip((self.net, self.projector), self.targets, strict=True):
             update_momentum(online, target, m=momentum)
         first, second = batch[0]
         p0, z0 = self.predict(first), self.project(first)
@@ -261,7 +272,7 @@ class Lightly(Peer):
         self.optimizer.zero_grad()
 
     def predict(self, view: Tensor) -> Tensor:
-        features = self.backbone(view).flatten(start_dim=1)
+        features = self.net(view).flatten(start_dim=1)
         found: Tensor = self.predictor(self.projector(features))
         return found
 
@@ -276,28 +287,26 @@ def row(name: str, quick: bool) -> Measured:
     case = CASES[name]
     steps, repetitions = (1, 1) if quick else (case.steps, case.repetitions)
     case = Case(case.backbone, case.stem, case.size, case.batch, steps, repetitions)
-    with tempfile.TemporaryDirectory() as folder:
-        counts = {"train": case.batch * (steps + 1), "select": 10, "report": 10}
-        data = random_set(Path(folder), counts, case.size)
-        pixels = np.array(data.images[data.rows("train")])
-        ours = {name: Ours(case, data, name) for name in ("auto", "float32")}
-        peers = {"byol_pytorch": ByolPytorch(case, pixels), "lightly": Lightly(case, pixels)}
-        says = {
-            "auto": "Reprise: uint8 store, one draw an image, AdamW, "
-            + ("bfloat16 with channels last" if ours["auto"].device.bfloat16 else "float32"),
-            "float32": "Reprise in float32, all else as before",
-            "byol_pytorch": "byol-pytorch's README loop over a DataLoader of the same images as "
-            f"tensors ({peers['byol_pytorch'].workers} workers), its own augmentation with one "
-            "draw a batch, Adam, float32, simplicial embeddings off",
-            "lightly": "lightly's documented BYOL example over a DataLoader of the same images as "
-            f"PIL pictures ({peers['lightly'].workers} workers), BYOLTransform, SGD, float32",
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        random_set(
+            folder, {"train": case.batch * (steps + 1), "select": 10, "report": 10}, case.size
+        )
+        makes: dict[str, Make] = {
+            "auto": partial(Ours, case, folder, "auto"),
+            "byol_pytorch": partial(ByolPytorch, case, folder),
+            "float32": partial(Ours, case, folder, "float32"),
+            "lightly": partial(Lightly, case, folder),
         }
-        sides = {key: Side(says[key], run) for key, run in (ours | peers).items()}
-        interleave(sides, repetitions)
-    title = f"BYOL, {case.title}"
-    wait = [[title, key, round(one.share, 4)] for key, one in ours.items()]
+        with apart(makes) as found:
+            sides = {key: Side(what(key, found[key].facts), found[key]) for key in found}
+            interleave(sides, repetitions)
+            wait = [
+                [f"BYOL, {case.title}", key, round(found[key].facts["share"], 4)]
+                for key in ("auto", "float32")
+            ]
     return Measured(
-        title,
+        f"BYOL, {case.title}",
         "images/s",
         sides,
         [
@@ -307,9 +316,28 @@ def row(name: str, quick: bool) -> Measured:
             Comparison("both in float32", "float32", "lightly"),
         ],
         notes=[
-            f"A repetition is {steps} steps after one that is not timed. Both sides multiply the "
-            "same matrices: in float32 only what lies around the products can differ, and in "
-            "bfloat16 the products by as much as the rates above."
+            f"A repetition is {steps} steps after one that is not timed. Each side runs in a "
+            "process of its own. Both make the same products of matrices, but for zeros around "
+            "small maps."
         ],
         tables=[Table(SHARE, ["training", "side", "share"], wait)],
+    )
+
+
+def what(side: str, facts: dict[str, Any]) -> str:
+    """What a side does, in words."""
+    if side == "auto":
+        kind = "bfloat16 with channels last" if facts["bfloat16"] else "float32"
+        return f"Reprise: uint8 store, one draw an image, AdamW, {kind}"
+    if side == "float32":
+        return "Reprise in float32, all else as before"
+    if side == "byol_pytorch":
+        return (
+            "byol-pytorch's README loop over a DataLoader of the same images as tensors "
+            f"({facts['workers']} workers), its own augmentation with one draw a batch, Adam, "
+            "float32, simplicial embeddings off"
+        )
+    return (
+        "lightly's documented BYOL example over a DataLoader of the same images as PIL pictures "
+        f"({facts['workers']} workers), BYOLTransform, SGD, float32"
     )

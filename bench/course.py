@@ -21,6 +21,8 @@ from torchvision import transforms as T
 
 from reprise.models.backbone import load_backbone, resnet
 from reprise.models.classifier import with_head
+from reprise.models.convolution import CroppedConv2d
+from reprise.models.substitutes import become
 
 
 class Table(Dataset[tuple[Tensor, int]]):
@@ -93,6 +95,7 @@ class Quarter:
 def network(args: Any) -> nn.Module:
     """Backbone and head; frozen for D and E as the reports do, by requires_grad alone."""
     backbone = resnet(*args.network)
+    become(backbone, {CroppedConv2d: nn.Conv2d})  # torch's own, as theirs
     if args.setting != "A":
         load_backbone(backbone, args.backbone)
     if args.setting in "DE":

@@ -8,6 +8,7 @@ there before the clock starts, the data set is not: opening it is part of the ep
 
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from bench.apart import Make, apart
 from bench.byol import SHARE
 from bench.measure import (
     THREADS,
@@ -24,7 +26,6 @@ from bench.measure import (
     Table,
     better_workers,
     interleave,
-    torch_as_usual,
 )
 from bench.sets import as_files, prepared
 from reprise.data.inputs import Inputs
@@ -46,20 +47,20 @@ class Ours:
     """An epoch from the prepared set, as `reprise.training` makes it."""
 
     def __init__(self, folder: Path, precision: str, augment: str) -> None:
-        self.folder, self.share = folder, 0.0
+        self.folder = folder
         self.recipe = Training(
             epochs=1, batch_size=BATCH, optimizer="sgd", learning_rate=0.01, momentum=0.9,
             augment=AUGMENTS[augment],
         )  # fmt: skip
-        self.runtime = Runtime(device="cpu", precision=precision, threads=THREADS)  # type: ignore[arg-type]
-        self.device = set_up(self.runtime)
+        self.device = set_up(Runtime(device="cpu", precision=precision, threads=THREADS))  # type: ignore[arg-type]
         self.model = small_cnn(32, len(open_set(folder, "classification").classes))
         self.device.place(self.model)
         self.model.train()
         self.optimizer = make_optimizer(self.recipe, self.model)
+        self.facts: dict[str, Any] = {"bfloat16": self.device.bfloat16}
+        self()
 
     def __call__(self) -> float:
-        set_up(self.runtime)
         start, waited = time.perf_counter(), 0.0
         data = open_set(self.folder, "classification")
         inputs = Inputs(data, self.recipe.augment, 0, self.device.device)
@@ -78,7 +79,7 @@ class Ours:
             loss.backward()
             self.optimizer.step()
         seconds = time.perf_counter() - start
-        self.share = waited / seconds
+        self.facts["share"] = waited / seconds
         return seconds
 
 
@@ -95,16 +96,15 @@ class Folder:
         if augment == "all":
             drawn = [T.RandomResizedCrop(32, (0.6, 1.0)), *drawn, T.ColorJitter(0.2, 0.2, 0.2)]
         self.transform = T.Compose([*drawn, T.ToTensor(), T.Normalize(mean, std)])
-        with torch_as_usual():
-            self.model = small_cnn(32, classes)
-            self.model.train()
-            self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
-            self.epoch(0)  # files into the page cache
-            self.workers = better_workers(self.epoch, False)
+        torch.set_num_threads(THREADS)
+        self.model = small_cnn(32, classes)
+        self.model.train()
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
+        self.epoch(0)  # files into the page cache
+        self.facts = {"workers": better_workers(self.epoch, False)}
 
     def __call__(self) -> float:
-        with torch_as_usual():
-            return self.epoch(self.workers)
+        return self.epoch(self.facts["workers"])
 
     def epoch(self, workers: int) -> float:
         from torch.utils.data import DataLoader
@@ -128,31 +128,31 @@ def row(name: str, quick: bool) -> Measured:
         data = open_set(store, "classification")
         as_files(data, ["train"], folder / "files")
         shown = (data.info["mean"], data.info["std"], len(data.classes))
-        ours = {
-            "flip": Ours(store, "auto", "flip"),
-            "flip_float32": Ours(store, "float32", "flip"),
-            "all": Ours(store, "auto", "all"),
+        makes: dict[str, Make] = {
+            "flip": partial(Ours, store, "auto", "flip"),
+            "files_flip": partial(Folder, folder / "files" / "train", *shown, "flip"),
+            "flip_float32": partial(Ours, store, "float32", "flip"),
+            "all": partial(Ours, store, "auto", "all"),
+            "files_all": partial(Folder, folder / "files" / "train", *shown, "all"),
         }
-        files = {
-            f"files_{augment}": Folder(folder / "files" / "train", *shown, augment)
-            for augment in AUGMENTS
-        }
-        precision = "bfloat16" if ours["flip"].device.bfloat16 else "float32"
-        peers = "ImageFolder over PNG files, transforms on PIL images, DataLoader, float32"
-        says = {
-            "flip": "Reprise: uint8 store opened, flips on whole batches with one draw an image, "
-            f"{precision}, channels last",
-            "flip_float32": "the same in float32",
-            "all": f"Reprise with crops, flips and colours, {precision}",
-            "files_flip": f"{peers}, {files['files_flip'].workers} workers; flips",
-            "files_all": f"{peers}, {files['files_all'].workers} workers; crops, flips, colours",
-        }
-        for one in ours.values():
-            one()
-        sides = {key: Side(says[key], run) for key, run in (ours | files).items()}
-        interleave(sides, 1 if quick else 7)
+        with apart(makes) as found:
+            facts = {key: one.facts for key, one in found.items()}
+            precision = "bfloat16" if facts["flip"]["bfloat16"] else "float32"
+            peers = "ImageFolder over PNG files, transforms on PIL images, DataLoader, float32"
+            says = {
+                "flip": "Reprise: uint8 store opened, flips on whole batches with one draw an "
+                f"image, {precision}, channels last",
+                "flip_float32": "the same in float32",
+                "all": f"Reprise with crops, flips and colours, {precision}",
+                "files_flip": f"{peers}, {facts['files_flip']['workers']} workers; flips",
+                "files_all": f"{peers}, {facts['files_all']['workers']} workers; crops, flips, "
+                "colours",
+            }
+            sides = {key: Side(says[key], found[key]) for key in found}
+            interleave(sides, 1 if quick else 7)
+            shares = {key: one.facts["share"] for key, one in found.items() if "share" in one.facts}
     title = f"Small CNN, one epoch of {len(data.rows('train'))} images of 32 x 32"
-    wait = [[title, key, round(one.share, 4)] for key, one in ours.items()]
+    wait = [[title, key, round(share, 4)] for key, share in shares.items()]
     return Measured(
         title,
         "s",
@@ -163,8 +163,9 @@ def row(name: str, quick: bool) -> Measured:
             Comparison("files, flips, both in float32", "flip_float32", "files_flip"),
         ],
         [
-            "The files lie in the page cache. Batches are a small share of our epoch (see below): "
-            "the rest is the steps of the network, which both sides make."
+            "Each side runs in a process of its own; the files lie in the page cache. Batches are "
+            "a small share of our epoch (see below): the rest is the steps of the network, which "
+            "both sides make."
         ],
         [Table(SHARE, ["training", "side", "share"], wait)],
     )

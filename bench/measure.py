@@ -1,9 +1,7 @@
 """One row: its sides take turns, and every repetition is kept."""
 
-import ctypes
 import statistics
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,28 +85,6 @@ def better_workers(run: Callable[[int], float], more_is_better: bool) -> int:
     """The number of DataLoader workers, 0 or 2, that serves a peer better on two cores."""
     none, two = run(0), run(2)
     return 2 if (two > none) == more_is_better else 0
-
-
-@contextmanager
-def torch_as_usual() -> Iterator[None]:
-    """Undo the switches that Reprise sets for determinism, so that a peer does not pay for them."""
-    import torch
-
-    torch.use_deterministic_algorithms(False)
-    torch.utils.deterministic.fill_uninitialized_memory = True
-    torch.set_flush_denormal(False)
-    torch.set_num_threads(THREADS)
-    give_memory_back()
-    yield
-
-
-def give_memory_back() -> None:
-    """Undo `runtime.keep_memory`: this is the threshold that glibc comes to by itself."""
-    from reprise.training.runtime import M_TRIM_THRESHOLD
-
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
 
 
 def median(values: list[float]) -> float:

@@ -15,11 +15,11 @@ GPU = ROOT / "logs" / "bench-gpu.json"  # of `make bench-gpu`, where it has run
 
 INTRO = """# Benchmarks
 
-`make bench` measured this: both sides of a row in one process or by one program, taking turns
-(ours, peer, ours, peer, ...), with the same model, batch, image size and number of views. A ratio
-is that of the medians, above 1 where Reprise is faster; beside it the least and the largest ratio
-of two neighbouring repetitions. `n` counts the repetitions of each side. All raw values are in
-`logs/bench.json`; `bench/` holds both sides of every row.
+`make bench` measured this: both sides of a row in one run, taking turns (ours, peer, ours, peer,
+...), with the same model, batch, image size and number of views. A ratio is that of the medians,
+above 1 where Reprise is faster; beside it the least and the largest ratio of two neighbouring
+repetitions. `n` counts the repetitions of each side. All raw values are in `logs/bench.json`;
+`bench/` holds both sides of every row.
 """
 
 
