@@ -52,12 +52,13 @@ def confusion(
     counts = np.zeros((classes, classes), np.int64)
     for start in range(0, truth.size, BLOCK):
         t, p = (ids.reshape(-1)[start : start + BLOCK] for ids in (truth, prediction))
-        if ignore is not None and (_outside(t, classes) or _outside(p, classes)):
-            t, p = t[t != ignore], p[t != ignore]
-        for name, ids in (("truth", t), ("prediction", p)):
-            if _outside(ids, classes):
-                worst = ids.min() if ids.min() < 0 else ids.max()
-                raise ValueError(f"{name} holds id {worst}; the classes are 0 to {classes - 1}")
+        if _outside(t, classes) or _outside(p, classes):
+            if ignore is not None:
+                t, p = t[t != ignore], p[t != ignore]
+            for name, ids in (("truth", t), ("prediction", p)):
+                if _outside(ids, classes):
+                    worst = ids.min() if ids.min() < 0 else ids.max()
+                    raise ValueError(f"{name} holds id {worst}; the classes are 0 to {classes - 1}")
         counts += _pairs(t, p, classes)
     if ignore is not None and 0 <= ignore < classes:
         counts[ignore] = 0
@@ -75,7 +76,7 @@ def void_answers(truth: Ids, prediction: Ids, classes: int, ignore: int | None) 
 
 
 def _outside(ids: Ids, classes: int) -> bool:
-    return bool(ids.size and (ids.min() < 0 or ids.max() >= classes))
+    return bool(ids.size and (ids.max() >= classes or (ids.dtype.kind == "i" and ids.min() < 0)))
 
 
 def _pairs(t: Ids, p: Ids, classes: int) -> Matrix:
