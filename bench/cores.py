@@ -1,4 +1,4 @@
-"""Four jobs at a time on two cores must not be slower than two: `snakemake --cores`.
+"""`snakemake --cores 4` on two cores must not be slower than `--cores 2`: the Snakefile caps it.
 
 A temporary clone of the project with the `smoke` preset, its fine-tuning with three seeds and as
 many epochs as `earth`. Data and backbones are built before the clock starts; a repetition builds

@@ -1,12 +1,14 @@
 """The whole graph on the preset smoke, once per engine, each in a clone of its own."""
 
 import json
+import os
 import re
 import resource
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from shutil import which
 
 import pytest
 import yaml
@@ -192,6 +194,15 @@ def test_values_on_the_command_line_are_refused(snakemake_clone):
     assert made.returncode == 1
     assert "reprise: --config: the scripts read params.yaml alone" in made.stderr
     assert "Traceback" not in made.stderr
+
+
+@pytest.mark.skipif(which("taskset") is None, reason="needs taskset of Linux")
+def test_no_more_jobs_run_at_a_time_than_there_are_processors(snakemake_clone):
+    one = f"{min(os.sched_getaffinity(0))}"
+    command = ["snakemake", "--cores", "4", "--forcerun", "digests", "--", "results/digests.csv"]
+    made = call(snakemake_clone, "taskset", "--cpu-list", one, *command)
+    assert made.returncode == 0, made.stderr
+    assert "Provided cores: 1 " in made.stderr
 
 
 def test_an_experiment_is_compared_by_part_run_setting_and_metric(dvc_clone):

@@ -8,6 +8,8 @@ import yaml
 # the clone's own package, also where another one is installed
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from snakemake.utils import available_cpu_count
+
 from reprise.errors import RepriseError
 from reprise.params import load_params
 from reprise.pipeline.alive import drop_stale_locks
@@ -33,6 +35,11 @@ def refuse(error):
 
 # after a kill the same command goes on, without a call of --unlock before it
 ALIVE, ALONE = drop_stale_locks()
+
+# Jobs beyond the processors only slow each other down; a cluster's nodes have processors of their own.
+CORES = workflow.global_resources["_cores"].value  # None where no job runs, as for --rulegraph
+if workflow.nodes is None and CORES is not None and CORES > available_cpu_count():
+    workflow.register_resource("_cores", available_cpu_count())
 
 # before Snakemake reads it: the checks name the key and what to do
 try:
