@@ -130,6 +130,30 @@ def test_what_dvc_knew_but_had_lost_does_not_hide_a_proof(toy):
     toy.nothing_to_do()
 
 
+@pytest.mark.parametrize("engine", ["snakemake", "snakemake in two calls", "dvc"])
+def test_what_follows_a_job_that_made_the_same_bytes(toy, engine):
+    toy.snakemake()
+    toy.edit("workflow/scripts/data.py", "def main", "# a comment\ndef main")
+    toy.ran()
+    if engine == "snakemake in two calls":
+        toy.snakemake("--until", "data")
+    toy.dvc("repro") if engine == "dvc" else toy.snakemake()
+    # Snakemake plans all that follows a job before it sees what the job makes
+    assert toy.ran() == (ALL if engine == "snakemake" else ["data"])
+    toy.nothing_to_do()
+
+
+def test_the_line_of_jobs_not_recorded_names_what_changed(toy):
+    (toy.folder / "wait_table").touch()
+    snakemake = toy.start("snakemake", "--cores", "2")
+    wait_for(toy, "reached_table")
+    (toy.folder / "results" / "train" / "A" / "model.txt").touch()
+    (toy.folder / "wait_table").unlink()
+    said = snakemake.communicate(timeout=200)[0]
+    assert "1 jobs not recorded, as `workflow/scripts/table.py" in said
+    assert "results/train/A/model.txt was changed" in said
+
+
 def test_until_and_forcerun_are_recorded(toy):
     toy.snakemake("--until", "data")
     assert toy.ran() == ["data"]

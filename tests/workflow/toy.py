@@ -139,7 +139,9 @@ def ran(name):
         raise OSError(f"{name} fails")
     if Path(f"wait_{name}").exists():
         Path(f"reached_{name}").touch()
-        time.sleep(60)
+    for _ in range(600):
+        if Path(f"wait_{name}").exists():
+            time.sleep(0.1)
 """
 
 SCRIPTS = {

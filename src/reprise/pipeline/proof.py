@@ -16,29 +16,35 @@ from reprise.files import sha256
 IGNORED = {"__pycache__", ".snakemake_timestamp"}  # as in .dvcignore, with *.part
 
 
-def proven(stage: PipelineStage) -> bool:
-    """Whether the outputs on disk are what this stage makes now, by the record of its job.
+def doubt(stage: PipelineStage) -> str | None:
+    """Why a record does not prove that this stage makes what is on disk; None where it does.
 
-    The job ran the stage's command after the last change of each dependency, with the present
-    parameters of the stage, and wrote every output as it is now. The times are those at which the
-    file system last changed a file (ctime), which no user command sets back.
+    It does where its job ran the stage's command after the last change of each dependency, with the
+    present parameters of the stage, and wrote every output as it is now. The times are those at
+    which the file system last changed a file (ctime), which no user command sets back.
     """
     record = _record(stage)
     if record is None or record["command"] != command(stage):
-        return False
+        return "no job left a record of this command"
     there = _parsed(Path("params.yaml").read_text())
     then = _parsed(record["params"])
-    names = [name for dep in stage.deps for name in getattr(dep, "params", None) or []]
-    if any(_value(there, name) != _value(then, name) for name in names):
-        return False
+    for name in (name for dep in stage.deps for name in getattr(dep, "params", None) or []):
+        if _value(there, name) != _value(then, name):
+            return f"params.yaml: {name} has changed since it began"
     read = [dep.fs_path for dep in stage.deps if not getattr(dep, "params", None)]
     made = [out.fs_path for out in stage.outs]
-    if not all(os.path.exists(path) for path in read + made):
-        return False
-    if any(os.stat(f).st_ctime_ns > record["started"] for path in read for f in _files(path)):
-        return False
+    for path in read + made:
+        if not os.path.exists(path):
+            return f"{os.path.relpath(path)} is gone"
+    for file in (file for path in read for file in _files(path)):
+        late = os.stat(file).st_ctime_ns - record["started"]
+        if late > 0:
+            return f"{os.path.relpath(file)} was changed {late / 1e9:.3f} s after it began"
     digests = {os.path.abspath(path): digest for path, digest in record["outputs"].items()}
-    return all(digests.get(f) == sha256(Path(f)) for path in made for f in _files(path))
+    for file in (file for path in made for file in _files(path)):
+        if digests.get(file) != sha256(Path(file)):
+            return f"{os.path.relpath(file)} is not what it wrote"
+    return None
 
 
 def _record(stage: PipelineStage) -> Any:

@@ -26,7 +26,7 @@ from reprise.errors import RepriseError
 from reprise.files import write_text
 from reprise.pipeline.guard import STAMP, fingerprint, uses_dvc
 from reprise.pipeline.memory import adopt, forget
-from reprise.pipeline.proof import command, proven, ran
+from reprise.pipeline.proof import command, doubt, ran
 
 KEPT = Path(".snakemake/replaced")  # outputs that somebody edited by hand
 
@@ -86,6 +86,7 @@ class Verdicts:
         self.recorded: list[PipelineStage] = []
         self.restored: list[PipelineStage] = []
         self.edited: list[Path] = []
+        self.doubts: dict[tuple[str, ...], str] = {}  # of jobs that could not be recorded
 
     def judge(self, stage: PipelineStage) -> None:
         """Put a stage, whose dependencies were judged before it, where it belongs."""
@@ -95,7 +96,7 @@ class Verdicts:
             self.fresh.append(stage)
             if stage.changed_outs():
                 self.uncached.append(stage)
-        elif proven(stage):
+        elif not (doubted := doubt(stage)):
             self.recorded.append(stage)
             self.fresh.append(stage)
         elif self.restore and self._restored(stage):
@@ -103,6 +104,7 @@ class Verdicts:
             self.fresh.append(stage)
         else:
             self.stale.append(stage)
+            self.doubts[tuple(command(stage))] = doubted
 
     def write(self) -> None:
         """Enter the new stages in DVC's cache and lock file.
@@ -205,9 +207,8 @@ def _say_left_out(verdicts: Verdicts, jobs: list[list[str]]) -> None:
         )  # fmt: skip
     if late := [job for job in jobs if job in stages and job not in recorded]:
         logging.warning(
-            "reprise: %d jobs not recorded, as `%s`: what they read has changed since they began, "
-            "or a job before them is not recorded",
-            len(late), " ".join(late[0]),
+            "reprise: %d jobs not recorded, as `%s`: %s", len(late), " ".join(late[0]),
+            verdicts.doubts.get(tuple(late[0]), "a job before it is not recorded"),
         )  # fmt: skip
 
 
