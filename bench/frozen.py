@@ -7,7 +7,7 @@ process: it opens the set, builds and loads the network, trains, and writes.
 Ours is workflow/scripts/finetune.py, run inside this process. The other side is the same training
 written plainly, with the project's own store, augmentation and optimizer, and the whole network
 forward at each step and each evaluation, as every report does, in the same precision and memory
-format as ours, so that the ratio is that of the features alone. A repetition takes minutes: n = 1.
+format as ours, so that the ratio is that of the features alone.
 """
 
 import logging
@@ -78,7 +78,7 @@ def row(name: str, quick: bool) -> Measured:
             "in the same precision and memory format",
         }
         sides = {key: Side(says[key], seconds_of(run)) for key, run in runs.items()}
-        interleave(sides, 1)
+        interleave(sides, 1 if quick else 3)
     images = ", ".join(f"{count} {role}" for role, count in counts.items())
     title = f"Frozen ResNet-50 at {size} px, {epochs} epochs"
     return Measured(

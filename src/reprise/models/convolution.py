@@ -47,18 +47,23 @@ class CroppedConv2d(nn.Conv2d):
         if self.dilation != (1, 1):
             return super().forward(x)
         part = self._part(x)
+        y = self._by_products(x, part)
+        if y is not None:
+            return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
+        kernel = self.weight[:, :, part.rows, part.columns]
+        return F.conv2d(x, kernel, self.bias, self.stride, part.padding, 1, self.groups)
+
+    def _by_products(self, x: Tensor, part: Part) -> Tensor | None:
+        """The convolution without its bias, where products of matrices are faster; else None."""
         if x.device.type != "cpu" or self.groups > 1:
-            kernel = self.weight[:, :, part.rows, part.columns]
-            return F.conv2d(x, kernel, self.bias, self.stride, part.padding, 1, self.groups)
+            return None
         pixels, (down, across) = part.answers[0] * part.answers[1], part.stride
+        y: Tensor | None = None
         if sees_all(x.shape[-2:], part):
-            y: Tensor = Connected.apply(x, self.weight, part)
+            y = Connected.apply(x, self.weight, part)
         elif learns_in_bfloat16(self.weight) and pixels <= UNFOLDED * down * across:
             y = Unfolded.apply(x, self.weight, part)
-        else:
-            kernel = self.weight[:, :, part.rows, part.columns]
-            return F.conv2d(x, kernel, self.bias, self.stride, part.padding)
-        return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
+        return y
 
     def _part(self, x: Tensor) -> Part:
         assert not isinstance(self.padding, str), "padding is a number of pixels here"

@@ -131,7 +131,7 @@ def train_classifier(
     def measure(row: Row, progress: Progress) -> None:
         seen = len(train_rows) // recipe.batch_size * recipe.batch_size
         row["train_accuracy"] = float(progress.sums["correct"]) / seen
-        with evaluating(model):
+        with evaluating(trained):
             logits = outputs(model.head, select)
             row["select_loss"] = float(F.cross_entropy(logits, labels[select]))
             row["select_accuracy"] = float((logits.argmax(1) == labels[select]).float().mean())
