@@ -74,6 +74,28 @@ def test_changed_axes_need_no_new_dvc_yaml(tmp_path):
     check(folder)
 
 
+def test_no_job_starts_before_the_folders_are_whole_that_dvc_takes_it_to_read(tmp_path):
+    """DVC would not believe it: a file of its dependencies is younger than its start."""
+    folder = clone(ROOT, tmp_path / "clone", "earth")
+    jobs = [job for jobs in snakemake_jobs(folder).values() for job in jobs]
+    made_by = {file: job for job in jobs for file in job.outputs}
+
+    def before(job: Job) -> set[Job]:
+        found: set[Job] = set()
+        new = {job}
+        while new := {made_by[f] for one in new for f in one.dependencies if f in made_by} - found:
+            found |= new
+        return found
+
+    early = []
+    for stage in (stage for stages in dvc_jobs(folder).values() for stage in stages):
+        (job,) = (job for job in jobs if job.command == stage.command)
+        folders = tuple(f"{name}/" for name in stage.dependencies - job.dependencies)
+        needed = {made_by[file] for file in made_by if folders and file.startswith(folders)}
+        early += [f"{job.command} before {other.command}" for other in needed - before(job)]
+    assert not early, "\n".join(sorted(early))
+
+
 def test_a_difference_is_told_by_stage():
     one = Job("a", frozenset({"f/x"}), frozenset({"o"}), frozenset({"k"}))
     other = Job("a", frozenset({"f"}), frozenset({"o"}), frozenset({"l"}))

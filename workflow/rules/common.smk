@@ -123,11 +123,6 @@ def of_jobs(part, name, seeds=None):
     )
 
 
-def first_seed(part, name):
-    """One file of every run, and setting, of a part: of its first seed."""
-    return of_jobs(part, name, config[part]["seeds"][:1])
-
-
 def backbone(wildcards):
     """The backbone that a setting starts from; none for the settings from scratch."""
     for method, settings in config["finetune"]["settings"].items():
@@ -141,11 +136,6 @@ def embedded_features(wildcards):
     names = config["embed"][wildcards.source]
     job = [str(names[axis]) for axis in ("run", "setting", "seed") if axis in names]
     return str(Path("results", wildcards.source, *job, "features.safetensors"))
-
-
-def masks(part):
-    """The masks that are shown: of every run, its first seed."""
-    return first_seed(part, "masks")
 
 
 def get_final_output():

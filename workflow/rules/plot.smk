@@ -1,5 +1,6 @@
 # Figures that one process draws, for its start takes longer than most of them: what they are drawn
-# from, and the blocks of params.yaml that they read.
+# from, and the blocks of params.yaml that they read. Those of one seed wait for all seeds: to DVC
+# the folder of a part is one dependency, and a job counts only when that was whole at its start.
 FAMILIES = {
     "tables": (
         ["architecture", "epochs", "finetune", "iou", "pairs", "reported"],
@@ -19,12 +20,12 @@ FAMILIES = {
     ),
     "masks": (
         [f"masks_{part}" for part in MASKS],
-        [masks(part) + prepared(part) for part in MASKS],
+        [of_jobs(part, "masks") + prepared(part) for part in MASKS],
         MASKS,
     ),
     "mistakes": (
         [f"mistakes_{part}" for part in CLASSES],
-        [first_seed(part, "predictions.csv") + prepared(part) for part in CLASSES],
+        [of_jobs(part, "predictions.csv") + prepared(part) for part in CLASSES],
         CLASSES,
     ),
 }
@@ -145,7 +146,7 @@ rule report:
         ),
         anything=expand("results/figures/anything_{run}.png", run=config["anything"]["runs"]),
         about=[prepared(part, "index.csv", "dataset.json") for part in PARTS],
-        masks=[masks(part) + prepared(part) for part in MASKS],
+        masks=[of_jobs(part, "masks") + prepared(part) for part in MASKS],
     output:
         page="results/report.html",
     log:
