@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, jaccard_score
 
 from reprise.errors import RepriseError
-from reprise.evaluation.confusion import confusion, iou, mean_iou, pixel_accuracy
+from reprise.evaluation.confusion import BLOCK, WIDTH, confusion, iou, mean_iou, pixel_accuracy
 from reprise.evaluation.intervals import wilson
 from reprise.evaluation.predictions import read_mask, read_predictions
 from reprise.evaluation.prepared import Labels, read_prepared
@@ -46,9 +46,13 @@ def test_the_matrix_is_the_same_for_any_batching_and_order() -> None:
         assert np.array_equal(parts, whole)
 
 
-def test_the_matrix_agrees_with_scikit_learn() -> None:
-    truth, prediction = np.random.default_rng(1).integers(0, 5, (2, 500))
-    matrix = confusion(truth, prediction, 5)
+@pytest.mark.parametrize("classes", [5, 16, 17])  # pairs of 16 fit into a byte, of 17 do not
+@pytest.mark.parametrize("size", [500, 4 * WIDTH, 9 * WIDTH + 3, BLOCK + 5 * WIDTH + 1])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_the_matrix_agrees_with_scikit_learn(dtype: type, size: int, classes: int) -> None:
+    drawn = np.random.default_rng(1).integers(0, classes, (2, size), dtype=dtype)
+    truth, prediction = drawn[0], np.where(drawn[1] % 2, drawn[0], drawn[1])
+    matrix = confusion(truth, prediction, classes)
     assert np.array_equal(matrix, confusion_matrix(truth, prediction))
     assert iou(matrix) == pytest.approx(jaccard_score(truth, prediction, average=None))
 

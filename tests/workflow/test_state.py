@@ -143,15 +143,24 @@ def test_what_follows_a_job_that_made_the_same_bytes(toy, engine):
     toy.nothing_to_do()
 
 
-def test_the_line_of_jobs_not_recorded_names_what_changed(toy):
-    (toy.folder / "wait_table").touch()
+@pytest.mark.parametrize(
+    ("held", "touched", "jobs"),
+    [
+        ("table", "results/train/A/model.txt", 1),
+        ("A", "results/data/all/numbers.csv", 2),  # and the table, whose record comes first
+    ],
+)
+def test_the_line_of_jobs_not_recorded_names_what_changed(toy, held, touched, jobs):
+    toy.snakemake("results/train/B/model.txt")
+    (toy.folder / f"wait_{held}").touch()
     snakemake = toy.start("snakemake", "--cores", "2")
-    wait_for(toy, "reached_table")
-    (toy.folder / "results" / "train" / "A" / "model.txt").touch()
-    (toy.folder / "wait_table").unlink()
+    wait_for(toy, f"reached_{held}")
+    (toy.folder / touched).touch()
+    (toy.folder / f"wait_{held}").unlink()
     said = snakemake.communicate(timeout=200)[0]
-    assert "1 jobs not recorded, as `workflow/scripts/table.py" in said
-    assert "results/train/A/model.txt was changed" in said
+    script = "table.py" if held == "table" else f"train.py --setting {held}"
+    assert f"{jobs} jobs not recorded, as `workflow/scripts/{script}" in said
+    assert f"{touched} was changed" in said
 
 
 def test_until_and_forcerun_are_recorded(toy):

@@ -38,8 +38,8 @@ ALIVE, ALONE = drop_stale_locks()
 
 # Jobs beyond the processors only slow each other down; a cluster's nodes have processors of their own.
 CORES = workflow.global_resources["_cores"].value  # None where no job runs, as for --rulegraph
-if workflow.nodes is None and CORES is not None and CORES > available_cpu_count():
-    workflow.register_resource("_cores", available_cpu_count())
+if workflow.nodes is None and CORES is not None:
+    workflow.register_resource("_cores", min(CORES, available_cpu_count()))
 
 # before Snakemake reads it: the checks name the key and what to do
 try:
@@ -109,17 +109,16 @@ def data_set(part):
     return lambda _: dict(zip(["images", "labels", "index", "about"], prepared(part)))
 
 
-def of_jobs(part, name, seeds=None):
-    """One file of every job of a part, over the part's axes; of these seeds alone when given."""
+def of_jobs(part, name):
+    """One file of every job of a part, over the part's axes."""
     block = config[part]
-    seeds = block.get("seeds", []) if seeds is None else seeds
     folder = {"pretrain": "{run}/{method}", "finetune": "{run}/{setting}/{seed}"}
     return expand(
         f"results/{part}/{folder.get(part, '{run}/{seed}')}/{name}",
         run=block["runs"],
         method=block.get("methods", []),
         setting=sorted(name for names in block.get("settings", {}).values() for name in names),
-        seed=seeds,
+        seed=block.get("seeds", []),
     )
 
 

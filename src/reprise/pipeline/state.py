@@ -206,9 +206,11 @@ def _say_left_out(verdicts: Verdicts, jobs: list[list[str]]) -> None:
             len(unknown), " ".join(unknown[0]),
         )  # fmt: skip
     if late := [job for job in jobs if job in stages and job not in recorded]:
+        # one whose own files are in doubt explains those behind it
+        first = next((job for job in late if tuple(job) in verdicts.doubts), late[0])
         logging.warning(
-            "reprise: %d jobs not recorded, as `%s`: %s", len(late), " ".join(late[0]),
-            verdicts.doubts.get(tuple(late[0]), "a job before it is not recorded"),
+            "reprise: %d jobs not recorded, as `%s`: %s", len(late), " ".join(first),
+            verdicts.doubts.get(tuple(first), "a job before it is not recorded"),
         )  # fmt: skip
 
 
