@@ -115,7 +115,7 @@ class Ours:
         self.optimizer = make_optimizer(self.recipe, self.model)
         self.done = 0
         self.waited = 0.0
-        self.facts: dict[str, Any] = {"bfloat16": self.device.bfloat16}
+        self.facts: dict[str, Any] = {"bfloat16": self.device.dtype is torch.bfloat16}
 
     def __call__(self) -> float:
         self.step()

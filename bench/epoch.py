@@ -57,7 +57,7 @@ class Ours:
         self.device.place(self.model)
         self.model.train()
         self.optimizer = make_optimizer(self.recipe, self.model)
-        self.facts: dict[str, Any] = {"bfloat16": self.device.bfloat16}
+        self.facts: dict[str, Any] = {"bfloat16": self.device.dtype is torch.bfloat16}
         self()
 
     def __call__(self) -> float:

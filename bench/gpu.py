@@ -266,7 +266,7 @@ def machine(device: Device) -> dict[str, str | bool]:
     cuda = device.device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device.device) if cuda else "cpu",
-        "bfloat16": device.bfloat16,
+        "bfloat16": device.dtype is torch.bfloat16,
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "cuda": torch.version.cuda if cuda and torch.version.cuda else "none",

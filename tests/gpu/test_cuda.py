@@ -15,13 +15,20 @@ from reprise.data.store import Prepared, PreparedSet, open_set, write_set
 from reprise.models.backbone import resnet
 from reprise.models.classifier import with_head
 from reprise.models.segmentation import segmenter
-from reprise.params import Augment, ByolPretraining, FinetuneCommon, Runtime, SegmentRecipe
+from reprise.params import (
+    Augment,
+    ByolPretraining,
+    FinetuneCommon,
+    Runtime,
+    SegmentRecipe,
+    SupervisedPretraining,
+)
 from reprise.training import loop
 from reprise.training.byol import Byol
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.classification import FrozenFeatures, train_classifier
 from reprise.training.loop import Progress, make_optimizer
-from reprise.training.pretraining import pretrain_byol
+from reprise.training.pretraining import pretrain_byol, pretrain_supervised
 from reprise.training.runtime import Device, set_up
 from reprise.training.segmentation import train_segmenter, truth_of
 
@@ -53,6 +60,10 @@ FINETUNE = FinetuneCommon(
 SEGMENT = SegmentRecipe(
     model="deeplabv3", image_size=SIZE, epochs=2, batch_size=8, learning_rate=0.01,
     augment=RECIPES["byol"],
+)  # fmt: skip
+SUPERVISED = SupervisedPretraining(
+    epochs=2, batch_size=8, learning_rate=0.01, backbone="resnet10", stem="small", neighbours=3,
+    augment=Augment(flip=True, policy=["trivial_wide", "autoaugment_cifar10", "cutout", "blur"]),
 )  # fmt: skip
 
 
@@ -178,12 +189,21 @@ def classifier(data: PreparedSet, device: Device, frozen: bool) -> list[object]:
     return [done.state, done.history]
 
 
-def segmentation(data: PreparedSet, device: Device) -> list[object]:
+def supervised(data: PreparedSet, device: Device) -> list[object]:
     torch.manual_seed(0)
-    truth, inputs = truth_of(data, None), Inputs(data, SEGMENT.augment, 0, device.device, SIZE)
+    inputs = Inputs(data, SUPERVISED.augment, 0, device.device)
+    backbone = resnet("resnet10", "small")
+    none = no_checkpoint()
+    return list(pretrain_supervised(backbone, data, inputs, SUPERVISED, device, "toy", none))
+
+
+def segmentation(data: PreparedSet, device: Device, loss: str = "cross_entropy") -> list[object]:
+    torch.manual_seed(0)
+    recipe = SEGMENT.model_copy(update={"loss": loss})
+    truth, inputs = truth_of(data, None), Inputs(data, recipe.augment, 0, device.device, SIZE)
     model = segmenter("deeplabv3", 2, 1.0)
     done = train_segmenter(
-        model, data, truth, inputs, SEGMENT, device, "toy", {"0032": 32}, no_checkpoint()
+        model, data, truth, inputs, recipe, device, "toy", {"0032": 32}, no_checkpoint()
     )
     return [done.state, done.history]
 
@@ -197,11 +217,14 @@ TRAININGS: dict[str, Callable[[PreparedSet, PreparedSet, Device], list[object]]]
     "full": lambda data, maps, device: classifier(data, device, frozen=False),
     "frozen": lambda data, maps, device: classifier(data, device, frozen=True),
     "segment": lambda data, maps, device: segmentation(maps, device),
+    "weighted": lambda data, maps, device: segmentation(maps, device, "weighted"),
+    "binary": lambda data, maps, device: segmentation(maps, device, "binary"),
+    "policies": lambda data, maps, device: supervised(data, device),
 }
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-@pytest.mark.parametrize("precision", ["float32", "auto"])
+@pytest.mark.parametrize("precision", ["float32", "auto", "float16"])
 def test_two_trainings_give_the_same_bytes(
     name: str, precision: str, data: PreparedSet, maps: PreparedSet
 ) -> None:
@@ -214,9 +237,11 @@ def test_two_trainings_give_the_same_bytes(
 
 
 @pytest.mark.parametrize("name", TRAININGS)
+@pytest.mark.parametrize("precision", ["auto", "float16"])
 def test_no_step_waits_for_the_gpu(
-    name: str, data: PreparedSet, maps: PreparedSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    name: str, precision: str, data: PreparedSet, maps: PreparedSet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     watched = []
 
     def unwaiting(function: Callable[..., object]) -> Callable[..., object]:
@@ -237,7 +262,7 @@ def test_no_step_waits_for_the_gpu(
     monkeypatch.setattr(loop, "step", unwaiting(loop.step))
     monkeypatch.setattr(Progress, "add", unwaiting(Progress.add))
     monkeypatch.setattr(Byol, "update_target", unwaiting(Byol.update_target))
-    TRAININGS[name](data, maps, set_up(Runtime(device=GPU, precision="auto")))
+    TRAININGS[name](data, maps, set_up(Runtime(device=GPU, precision=precision)))
     assert sum(watched) >= 4
 
 
@@ -252,9 +277,15 @@ def test_optimizers_are_fused(name: str, gpu: Device) -> None:
     assert not torch.equal(model.weight, before)
 
 
-def test_batches_are_multiplied_in_bfloat16_with_channels_last(data: PreparedSet) -> None:
-    device = set_up(Runtime(device="auto", precision="auto"))
-    assert device.device.type == GPU and device.bfloat16
+@pytest.mark.parametrize("precision", ["auto", "float32", "float16"])
+def test_batches_are_multiplied_in_their_precision_with_channels_last(
+    precision: str, data: PreparedSet
+) -> None:
+    device = set_up(Runtime(device="auto", precision=precision))
+    native = torch.cuda.get_device_capability() >= (8, 0)
+    auto = torch.bfloat16 if native else torch.float32
+    dtype = auto if precision == "auto" else getattr(torch, precision)
+    assert device.device.type == GPU and device.dtype == dtype
     seen: list[Tensor] = []
     backbone = resnet("resnet10", "small")
     device.place(backbone)
@@ -264,7 +295,7 @@ def test_batches_are_multiplied_in_bfloat16_with_channels_last(data: PreparedSet
         batch = inputs.train(np.arange(8), 1)
         backbone(batch)
     assert batch.dtype == torch.float32
-    assert seen[0].dtype == torch.bfloat16
+    assert seen[0].dtype == dtype
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
 
 

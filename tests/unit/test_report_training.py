@@ -188,7 +188,7 @@ def test_a_training_that_votes_answers_with_the_majority_of_its_epochs(tmp_path:
         classes=[{"id": i, "name": str(i)} for i in range(3)],
         source="", licence="", note="",
     ))  # fmt: skip
-    data, device = open_set(tmp_path, "classification"), Device(torch.device("cpu"), False)
+    data, device = open_set(tmp_path, "classification"), Device(torch.device("cpu"), torch.float32)
 
     def done(vote: int, epochs: int) -> Any:
         torch.manual_seed(0)

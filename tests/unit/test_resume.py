@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.amp import GradScaler
 from torch.nn import functional as F
 
 from reprise.params import Training
 from reprise.training.checkpoint import Checkpoint, Fingerprint
 from reprise.training.loop import Job, Progress, Row, train
+from reprise.training.runtime import Device
 
 KILLS = 6  # of each of the four jobs
 
@@ -46,8 +48,13 @@ def test_a_job_killed_at_random_moments_ends_in_the_same_bytes(
     assert left == [], "a checkpoint or a half-written file was left behind"
 
 
-def toy(checkpoint: Checkpoint, stop: int = -1, **changes: object) -> tuple[Progress, dict]:
-    """Train a small network with dropout, batch norm and AdamW, in two phases, up to a step."""
+def toy(
+    checkpoint: Checkpoint, stop: int = -1, dtype: torch.dtype = torch.float32, **changes: object
+) -> tuple[Progress, dict]:
+    """Train a small network with dropout, batch norm and AdamW, in two phases, up to a step.
+
+    In float16 the loss is scaled, at first by so much that gradients overflow.
+    """
     recipe = Training.model_validate(
         {"epochs": 4, "phases": [2, 2], "batch_size": 4, "learning_rate": 0.01, **changes}
     )
@@ -58,7 +65,9 @@ def toy(checkpoint: Checkpoint, stop: int = -1, **changes: object) -> tuple[Prog
     data = torch.randn(14, 3, generator=torch.Generator().manual_seed(1))
 
     def values_of(rows: np.ndarray, epoch: int) -> dict[str, torch.Tensor]:
-        return {"loss": F.cross_entropy(model(data[rows]), torch.from_numpy(rows % 2))}
+        with Device(torch.device("cpu"), dtype).autocast():
+            logits = model(data[rows]).float()
+        return {"loss": F.cross_entropy(logits, torch.from_numpy(rows % 2))}
 
     def measure(row: Row, progress: Progress) -> None:
         progress.kept[f"epoch {row['epoch']}"] = model[0].weight.detach().clone()
@@ -68,9 +77,12 @@ def toy(checkpoint: Checkpoint, stop: int = -1, **changes: object) -> tuple[Prog
         if step == stop:
             raise KeyboardInterrupt
 
-    job = Job(model, recipe, np.arange(14), 5, "toy", values_of, measure, interrupt)
+    scaler = GradScaler("cpu", 2.0**20, growth_interval=3, enabled=dtype is torch.float16)
+    rows = np.arange(14)
+    job = Job(model, recipe, rows, 5, "toy", values_of, measure, interrupt, scaler=scaler)
     progress = train(job, checkpoint)
-    return progress, {name: value.tolist() for name, value in model.state_dict().items()}
+    state = {name: value.tolist() for name, value in model.state_dict().items()}
+    return progress, state | {"scaler": scaler.state_dict()}
 
 
 def same(one: tuple[Progress, dict], two: tuple[Progress, dict]) -> bool:
@@ -78,14 +90,30 @@ def same(one: tuple[Progress, dict], two: tuple[Progress, dict]) -> bool:
     return kept[0] == kept[1] and one[1] == two[1] and one[0].rows == two[0].rows
 
 
-def test_a_run_interrupted_at_any_step_is_the_run_that_was_not(tmp_path: Path) -> None:
-    whole = toy(Checkpoint(tmp_path / "none", {}, math.inf))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_run_interrupted_at_any_step_is_the_run_that_was_not(
+    dtype: torch.dtype, tmp_path: Path
+) -> None:
+    whole = toy(Checkpoint(tmp_path / "none", {}, math.inf), dtype=dtype)
     for step in range(1, 13):
         place = tmp_path / f"stopped at {step}"
         with pytest.raises(KeyboardInterrupt):
-            toy(Checkpoint(place, {}, 0), stop=step)
+            toy(Checkpoint(place, {}, 0), stop=step, dtype=dtype)
         assert place.exists() == (step > 1)
-        assert same(toy(Checkpoint(place, {}, 0)), whole), step
+        assert same(toy(Checkpoint(place, {}, 0), dtype=dtype), whole), step
+
+
+def test_a_gradient_that_overflows_in_float16_changes_no_weight(tmp_path: Path) -> None:
+    none, weights = Checkpoint(tmp_path / "none", {}, math.inf), []
+    for epochs in (1, 4):
+        progress, state = toy(
+            none, dtype=torch.float16, epochs=epochs, phases=[], schedule="constant"
+        )
+        weights.append(progress.kept["epoch 1"].tolist())
+        scaler = state["scaler"]
+    torch.manual_seed(0)
+    assert weights[0] == weights[1] == nn.Linear(3, 8).weight.tolist()  # as they were drawn
+    assert scaler["scale"] < 2.0**20 and state["0.weight"] != weights[0]
 
 
 def test_a_second_phase_starts_with_a_new_optimizer(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_a_backbone_that_was_taken_over_has_a_history_that_the_tables_can_read(
     state, rows = take_over(
         backbone, lambda: start_backbone(backbone, "here", files), data,
         Inputs(data, recipe.augment, 0, torch.device("cpu")), recipe,
-        Device(torch.device("cpu"), False),
+        Device(torch.device("cpu"), torch.float32),
     )  # fmt: skip
     assert all(torch.equal(state[key], value) for key, value in theirs.net.state_dict().items())
     assert [row["selected"] for row in rows] == [0, 1]

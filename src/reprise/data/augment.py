@@ -71,7 +71,7 @@ class Changes:
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
     """A tensor of the processor on a device; a GPU is not waited for."""
-    if device.type != "cuda":
+    if device.type == "cpu":
         return values
     return values.pin_memory().to(device, non_blocking=True)
 

@@ -37,7 +37,7 @@ def moments_of(normalise: str, weights: str = "none") -> Moments | None:
 
 def at_once(size: tuple[int, int], device: torch.device) -> int:
     """How many images of a size to put through a network where no gradient is wanted."""
-    pixels = GPU_PIXELS if device.type == "cuda" else NETWORK_PIXELS
+    pixels = NETWORK_PIXELS if device.type == "cpu" else GPU_PIXELS
     return min(MOST, max(1, pixels // (size[0] * size[1])))
 
 
@@ -125,9 +125,9 @@ class Inputs:
     ) -> Tensor:
         shape = (len(rows), 3, *self.size)
         batch = torch.empty(shape, device=self.device, memory_format=torch.channels_last)
-        count = max(1, PIXELS // (self.size[0] * self.size[1]))
-        if self.device.type == "cuda":
-            count = len(rows)
+        count = len(rows)
+        if self.device.type == "cpu":
+            count = max(1, PIXELS // (self.size[0] * self.size[1]))
         # autocast would round the products of matrices in it to bfloat16
         with torch.autocast(self.device.type, enabled=False):
             for start in range(0, len(rows), count):

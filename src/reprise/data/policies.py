@@ -5,6 +5,7 @@ a number of (seed, epoch, row, view), and is put back afterwards.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from reprise.data.augment import DRAWS
+from reprise.data.augment import DRAWS, sent
 from reprise.data.randomness import uniform
 from reprise.params import Augment
 
@@ -33,16 +35,41 @@ def apply(images: Tensor, names: Sequence[str], keys: NDArray[np.int64]) -> Tens
     """Changed copies of images (n, 3, H, W), uint8 or float in 0..255; the result is uint8."""
     whole = images.round().clamp(0, 255).to(torch.uint8)
     before = torch.random.get_rng_state()
+    waits = images.device.type != "cpu"
     try:
         changed = []
-        for image, key in zip(whole, keys.tolist(), strict=True):
-            torch.default_generator.manual_seed(key)
-            for name in names:
-                image = transform(name)(image)
-            changed.append(image)
+        with NoWait() if waits else nullcontext():
+            for image, key in zip(whole, keys.tolist(), strict=True):
+                torch.default_generator.manual_seed(key)
+                for name in names:
+                    image = transform(name)(image)
+                changed.append(image)
     finally:
         torch.random.set_rng_state(before)
     return torch.stack(changed)
+
+
+class NoWait(TorchFunctionMode):
+    """Small tensors that torchvision makes of numbers reach a GPU without waiting for it.
+
+    It makes matrices and fill values with `torch.tensor(..., device=...)`, or on the processor and
+    assigns them; either copy waits until the GPU has done all that it was given before.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if function is torch.tensor and given.get("device") is not None:
+            device = torch.device(given.pop("device"))
+            return sent(torch.tensor(*args, **given), device)
+        if function is Tensor.__setitem__:
+            image, where, value = args
+            if isinstance(value, Tensor):
+                args = (image, where, sent(value, image.device))
+            elif isinstance(where, Tensor) and where.dtype is torch.bool:
+                return image.masked_fill_(where, value)  # a mask may have to be counted
+        return function(*args, **given)
 
 
 @cache

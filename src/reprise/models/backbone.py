@@ -11,7 +11,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from reprise.data.packages import LITE0, package_file
 from reprise.errors import RepriseError
-from reprise.models.substitutes import CROPPED, become
+from reprise.models.substitutes import CROPPED, REPEATABLE, become
 
 Stem = Literal["imagenet", "small"]
 _RESNETS: Mapping[str, tuple[type[BasicBlock | Bottleneck], list[int]]] = {
@@ -92,6 +92,7 @@ def published(name: str, width: float = 1.0) -> Backbone:
         return Backbone(net, 1000)
     if name == "alexnet":
         net.classifier[6] = nn.Identity()
+        become(net, REPEATABLE)
         return Backbone(net, 4096)
     net.fc = nn.Identity()
     return Backbone(net, 2048)
@@ -103,6 +104,7 @@ def narrow_alexnet(width: float) -> Backbone:
 
     with torch.device("meta"):  # the whole one has 57 million weights, and none of them stays
         net = alexnet(weights=None)
+    become(net, REPEATABLE)
     net.classifier[6] = nn.Identity()
     channels = 3
     for layers in (net.features, net.classifier):

@@ -148,4 +148,5 @@ def _layer(layer: nn.Module) -> str:
     known = {nn.Linear: "linear", nn.MaxPool2d: "max-pool", nn.AdaptiveAvgPool2d: "mean-pool"}
     if isinstance(layer, _BatchNorm):
         return "batch norm"
-    return known.get(type(layer), type(layer).__name__)
+    said = [name for kind, name in known.items() if isinstance(layer, kind)]
+    return said[0] if said else type(layer).__name__

@@ -21,7 +21,7 @@ class Runtime(Block):
     """Where and how the numbers are computed."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # float16: GPUs alone
     threads: Positive = 1
 
 

@@ -143,7 +143,9 @@ def train_classifier(
                 progress.kept[f"{KEPT}{row['epoch']}"] = given.argmax(1).cpu()
         progress.choose(row, trained, row["select_accuracy"])
 
-    job = Job(model, recipe, train_rows, inputs.seed, where, values_of, measure)
+    job = Job(
+        model, recipe, train_rows, inputs.seed, where, values_of, measure, scaler=device.scaler()
+    )
     progress = train(job, checkpoint)
     trained.load_state_dict(progress.best_state)
     kept = {"label": labels[shown].cpu(), "row": torch.from_numpy(shown)}

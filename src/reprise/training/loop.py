@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from tqdm import tqdm
 
 from reprise.data.inputs import Rows
@@ -63,7 +64,7 @@ class Job:
     values_of: from the rows of a batch and the epoch, its mean 'loss', and whatever else is to be
     summed over an epoch. measure: called with the row of an epoch that is done and the progress;
     it adds to both. after_step: called with the number of steps done and their total.
-    measure_first: measure before the first step too, as epoch 0.
+    measure_first: measure before the first step too, as epoch 0. scaler: of the loss, in float16.
     """
 
     model: nn.Module
@@ -75,6 +76,7 @@ class Job:
     measure: Callable[[Row, Progress], None]
     after_step: Callable[[int, int], None] = lambda step, steps: None
     measure_first: bool = False
+    scaler: GradScaler = field(default_factory=lambda: GradScaler(enabled=False))
 
 
 def train(job: Job, checkpoint: Checkpoint) -> Progress:
@@ -87,7 +89,7 @@ def train(job: Job, checkpoint: Checkpoint) -> Progress:
     steps = per_epoch * recipe.epochs
     progress, optimizer = Progress(), make_optimizer(recipe, job.model)
     if (state := checkpoint.load()) is not None:
-        restore(state, progress, job.model, optimizer)
+        restore(state, progress, job, optimizer)
         logging.info("%s: going on from step %d of %d", job.where, progress.step, steps)
     job.model.train()
     if job.measure_first and not progress.rows:
@@ -119,7 +121,7 @@ def train(job: Job, checkpoint: Checkpoint) -> Progress:
             row["train_loss"] = finite(progress.sums["loss"] / per_epoch, job.where, epoch)
             end_epoch(job, progress, row)
         if checkpoint.due():
-            checkpoint.save(snapshot(progress, job.model, optimizer))
+            checkpoint.save(snapshot(progress, job, optimizer))
     shown.close()
     return progress
 
@@ -136,10 +138,12 @@ def step(
         torch.cuda.manual_seed(address(job.seed, number))
     values = job.values_of(rows, epoch)
     optimizer.zero_grad(set_to_none=True)
-    values["loss"].backward()  # type: ignore[no-untyped-call]
+    job.scaler.scale(values["loss"]).backward()  # type: ignore[no-untyped-call]
     if job.recipe.clip_norm:
+        job.scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(job.model.parameters(), job.recipe.clip_norm)
-    optimizer.step()
+    job.scaler.step(optimizer)
+    job.scaler.update()
     return values
 
 
@@ -153,25 +157,25 @@ def end_epoch(job: Job, progress: Progress, row: Row) -> None:
     sys.stderr.flush()
 
 
-def snapshot(progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+def snapshot(progress: Progress, job: Job, optimizer: torch.optim.Optimizer) -> State:
     """The whole state of a training, in what `torch.load` reads with weights_only."""
     gathered = {part.name: getattr(progress, part.name) for part in fields(progress)}
     return {
         "progress": gathered,
-        "model": model.state_dict(),
+        "model": job.model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "scaler": job.scaler.state_dict(),
     }
 
 
-def restore(
-    state: State, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
+def restore(state: State, progress: Progress, job: Job, optimizer: torch.optim.Optimizer) -> None:
     """Put a `snapshot` back."""
-    model.load_state_dict(state["model"])
+    job.model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
+    job.scaler.load_state_dict(state["scaler"])
     for name, value in state["progress"].items():
         setattr(progress, name, value)
-    device = next(model.parameters()).device
+    device = next(job.model.parameters()).device
     progress.sums = {name: value.to(device) for name, value in progress.sums.items()}
 
 

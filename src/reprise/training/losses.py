@@ -8,11 +8,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+CPU = torch.device("cpu")
 Loss = Callable[[Tensor, Tensor], Tensor]  # logits (n, C, H, W), ids (n, H, W) int64 -> a number
 
 
 def loss_of(
-    name: str, maps: NDArray[np.uint8], train: NDArray[np.int64], classes: int, ignore: int
+    name: str,
+    maps: NDArray[np.uint8],
+    train: NDArray[np.int64],
+    classes: int,
+    ignore: int,
+    device: torch.device = CPU,
 ) -> Loss:
     """The loss that a recipe names.
 
@@ -22,13 +28,14 @@ def loss_of(
     - binary: binary cross-entropy of each class with its one-hot map, the mean over all; an ignored
       pixel is 0 in every map (CS6550's starter)
 
-    maps: label maps (n, H, W); train: the rows of the train role.
+    maps: label maps (n, H, W); train: the rows of the train role; device: where the loss is asked
+    for. A GPU never has to be waited for.
     """
     if name == "binary":
         return lambda logits, wanted: binary(logits, wanted, classes)
     if name == "weighted":
-        weights = inverse_shares((maps[row] for row in train), classes)
-        return lambda logits, wanted: weighted(logits, wanted, ignore, weights.to(logits.device))
+        weights = inverse_shares((maps[row] for row in train), classes).to(device)
+        return lambda logits, wanted: weighted(logits, wanted, ignore, weights)
     return lambda logits, wanted: plain(logits, wanted, ignore)
 
 
@@ -43,7 +50,12 @@ def weighted(logits: Tensor, wanted: Tensor, ignore: int, weights: Tensor) -> Te
     """The same with a weight for each class, (classes,)."""
     losses = F.cross_entropy(logits, wanted, weights, ignore_index=ignore, reduction="none")
     counted = wanted != ignore
-    return losses.sum() / weights[wanted[counted]].sum().clamp(min=1e-12)
+    of_pixels = weights[wanted.where(counted, 0)]
+    # picking by a mask waits for a GPU, which has to say how many there are; adding zeros instead
+    # rounds otherwise, and on a processor trained weights would change
+    on_processor = wanted.device.type == "cpu"
+    kept = of_pixels[counted] if on_processor else of_pixels.where(counted, 0)
+    return losses.sum() / kept.sum().clamp(min=1e-12)
 
 
 def binary(logits: Tensor, wanted: Tensor, classes: int) -> Tensor:

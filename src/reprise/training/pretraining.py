@@ -87,7 +87,7 @@ def pretrain_byol(
     rows = data.rows("train")
     job = Job(
         model, recipe, rows, recipe.seed, where, values_of, measure,
-        after_step=model.update_target, measure_first=True,
+        after_step=model.update_target, measure_first=True, scaler=device.scaler(),
     )  # fmt: skip
     history = train(job, checkpoint).rows
     return backbone.net.state_dict(), history
@@ -118,7 +118,10 @@ def pretrain_supervised(
         progress.choose(row, backbone.net, row["select_accuracy"])
 
     rows = data.rows("train")
-    job = Job(model, recipe, rows, recipe.seed, where, values_of, measure, measure_first=True)
+    job = Job(
+        model, recipe, rows, recipe.seed, where, values_of, measure, measure_first=True,
+        scaler=device.scaler(),
+    )  # fmt: skip
     progress = train(job, checkpoint)
     return progress.best_state, progress.rows
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -19,14 +19,21 @@ from reprise.errors import RepriseError  # noqa: E402
 from reprise.params import Runtime  # noqa: E402
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
+REPEATABLE = (":4096:8", ":16:8")  # its values with which torch calls cuBLAS deterministic
+AMPERE = (8, 0)  # the first compute capability with instructions for bfloat16
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device and whether matrix products there are rounded to bfloat16."""
+    """A device, and the dtype in which autocast multiplies matrices there; float32: no autocast.
+
+    name: of the GPU; empty on a processor.
+    """
 
     device: torch.device
-    bfloat16: bool
+    dtype: torch.dtype
+    name: str = ""
 
     def place(self, model: nn.Module) -> None:
         """Move a model to the device, its weights with channels last: convolutions like that."""
@@ -35,23 +42,34 @@ class Device:
     def move(self, rows: NDArray[np.int64]) -> torch.Tensor:
         """Row numbers on the device; on a GPU without waiting for it."""
         moved = torch.from_numpy(rows)
-        if self.device.type == "cuda":
-            return moved.pin_memory().to(self.device, non_blocking=True)
-        return moved
+        if self.device.type == "cpu":
+            return moved
+        return moved.pin_memory().to(self.device, non_blocking=True)
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
         """Mixed precision for forward passes, where it is switched on."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        if self.dtype is torch.float32:
             yield
+            return
+        with torch.autocast(self.device.type, self.dtype):
+            yield
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Scales the loss in float16, so that small gradients do not vanish; else does nothing."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
 
 
 def set_up(runtime: Runtime, seed: int = 0, depthwise: bool = False) -> Device:
     """Choose the device, make torch deterministic and seed it.
 
-    With precision 'auto', bfloat16 is used on CUDA and on processors that multiply it natively;
-    for a `depthwise` network on a processor float32, where it is the faster of the two.
-    Raises RepriseError when CUDA is asked for and absent.
+    With precision 'auto', bfloat16 is used on GPUs of compute capability 8.0 and later and on
+    processors that multiply it natively, else float32; for a `depthwise` network on a processor
+    float32, where it is the faster of the two.
+
+    Raises:
+        RepriseError: CUDA is asked for and absent, float16 on a processor, or the environment makes
+            cuBLAS nondeterministic.
     """
     torch.manual_seed(seed)
     # numbers below 1e-38 become zero: products with them take a processor up to ten times as long
@@ -63,12 +81,42 @@ def set_up(runtime: Runtime, seed: int = 0, depthwise: bool = False) -> Device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
+    torch.backends.cuda.matmul.allow_tf32 = False
     if runtime.device == "cuda" and not torch.cuda.is_available():
         raise RepriseError("params.yaml: runtime.device is cuda, but no GPU is visible; use auto")
     cuda = runtime.device != "cpu" and torch.cuda.is_available()
-    fast = cuda or (native_bfloat16() and not depthwise)
-    bfloat16 = runtime.precision == "bfloat16" or (runtime.precision == "auto" and fast)
-    return Device(torch.device("cuda" if cuda else "cpu"), bfloat16)
+    if cuda:
+        return gpu(runtime.precision)
+    if runtime.precision == "float16":
+        raise RepriseError(
+            "params.yaml: runtime.precision is float16, which needs a GPU, and none is used; "
+            "use auto, bfloat16 or float32"
+        )
+    fast = native_bfloat16() and not depthwise
+    return Device(torch.device("cpu"), dtype_of(runtime.precision, fast))
+
+
+def gpu(precision: str) -> Device:
+    """The GPU, and the dtype that a precision means there.
+
+    Raises RepriseError when the environment makes cuBLAS nondeterministic.
+    """
+    if (given := os.environ[CUBLAS]) not in REPEATABLE:
+        raise RepriseError(
+            f"{CUBLAS} is '{given}', with which results do not repeat; unset it, or set it to "
+            f"{REPEATABLE[0]}"
+        )
+    # emulated, bfloat16 is slower than float32; cuDNN has no convolutions in it before 8.0
+    fast = torch.cuda.get_device_capability() >= AMPERE
+    return Device(torch.device("cuda"), dtype_of(precision, fast), torch.cuda.get_device_name())
+
+
+def dtype_of(precision: str, fast: bool) -> torch.dtype:
+    """The dtype by its name in params.yaml; of 'auto' bfloat16 where that is fast."""
+    if precision == "auto":
+        return torch.bfloat16 if fast else torch.float32
+    dtype: torch.dtype = getattr(torch, precision)
+    return dtype
 
 
 def keep_memory() -> None:

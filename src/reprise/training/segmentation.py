@@ -65,7 +65,9 @@ def train_segmenter(
     labels = torch.from_numpy(truth.maps).to(device.device)
     size = truth.maps.shape[1:]
     select = data.rows("select")
-    loss = loss_of(recipe.loss, truth.maps, data.rows("train"), truth.classes, truth.ignore)
+    loss = loss_of(
+        recipe.loss, truth.maps, data.rows("train"), truth.classes, truth.ignore, device.device
+    )
     shown = recipe.moments
 
     def network(batch: Tensor) -> Tensor:
@@ -89,7 +91,8 @@ def train_segmenter(
                 progress.kept[f"{name}_{moment}"] = torch.from_numpy(mask)
         progress.choose(row, model, row["select_miou"])
 
-    job = Job(model, recipe, data.rows("train"), inputs.seed, where, values_of, measure)
+    train_rows, scaler = data.rows("train"), device.scaler()
+    job = Job(model, recipe, train_rows, inputs.seed, where, values_of, measure, scaler=scaler)
     progress = train(job, checkpoint)
     model.load_state_dict(progress.best_state)
     rows = np.concatenate([select, data.rows("report")])
