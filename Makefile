@@ -102,8 +102,9 @@ verify: $(READY) ## rebuild smoke with each engine in a clone, compare every fil
 bench: $(PEERS) ## speed against byol-pytorch, lightly, torchmetrics; ONLY=row QUICK=1 for a part
 	PYTHONPATH=src .venv-peers/bin/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-bench-gpu: $(READY) ## images a second and share of the matrix rate on a GPU
-	PYTHONPATH=src python -m bench.gpu
+bench-gpu: $(READY) ## speed, repeatability and tests on a GPU, in nine minutes; ARGS="--help"
+	bench/gpu_check.sh $(ARGS)
+	$(if $(ARGS),,cp logs/gpu/benchmarks-gpu.md docs/)
 
 clean: ## drop results and logs (not the environment, not what Git or DVC's cache keeps)
 	git clean -fdXq results logs

@@ -3,15 +3,11 @@
 python -m bench.report writes the page again without measuring.
 """
 
-import json
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.measure import ROOT
 from bench.rows import ROWS
-
-ROOT = Path(__file__).parents[1]
-GPU = ROOT / "logs" / "bench-gpu.json"  # of `make bench-gpu`, where it has run
 
 INTRO = """# Benchmarks
 
@@ -30,7 +26,7 @@ def page(found: dict[str, Any]) -> str:
     rows = [found["rows"][name] for name in names]
     parts = [INTRO, machine(found["machine"]), goals(rows), misses(rows), both_sides(rows)]
     parts += tables(rows)
-    parts.append("## On a GPU\n\n" + gpu())
+    parts.append("## On a GPU\n\n[benchmarks-gpu.md](benchmarks-gpu.md), by `make bench-gpu`.\n")
     return "\n".join(part for part in parts if part)
 
 
@@ -127,16 +123,6 @@ def tables(rows: list[dict[str, Any]]) -> list[str]:
         f"## {title}\n\n{markdown(table['columns'], table['rows'])}"
         for title, table in merged.items()
     ]
-
-
-def gpu() -> str:
-    """What `make bench-gpu` printed, or that it has not been run."""
-    if not GPU.exists():
-        return "`make bench-gpu` has not been run.\n"
-    from bench.gpu import Row, table  # imports torch
-
-    measured = json.loads(GPU.read_text())
-    return table(measured, [Row(**row) for row in measured["rows"]]) + "\n"
 
 
 def value(number: float, unit: str) -> str:

@@ -91,7 +91,9 @@ def small_params() -> dict:
 def start(folder: Path, job: str, out: Path, seconds: str = "0.1", file_limit: int = 0):
     """Start a job that writes a checkpoint after so many seconds; its process."""
     # the process that is forked from finds this module, and what it imports, by the path alone
-    with mock.patch.dict(os.environ, PYTHONPATH=f"{ROOT / 'tests' / 'unit'}:{ROOT / 'src'}"):
+    paths = [str(ROOT / "tests" / "unit"), str(ROOT / "src")]
+    paths += filter(None, [os.environ.get("PYTHONPATH")])
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(paths)):
         multiprocessing.forkserver.ensure_running()
     process = FORKED.Process(target=_run, args=(folder, job, out, seconds, file_limit))
     process.start()
