@@ -14,7 +14,7 @@ JSON, PAGE = "gpu-check.json", "benchmarks-gpu.md"
 # name -> title, most seconds, module and function of (Part)
 PARTS: dict[str, tuple[str, int, str, str]] = {
     "environment": ("Environment", 40, "machine", "environment"),
-    "tests": ("The tests that need a GPU", 100, "suite", "tests"),
+    "tests": ("The tests that need a GPU", 150, "suite", "tests"),
     "rates": ("Matrix and memory rates", 40, "machine", "rates"),
     "byol": ("BYOL, ResNet-50", 60, "steps", "byol"),
     "frozen": ("Frozen backbone", 45, "steps", "frozen"),
