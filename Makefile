@@ -1,4 +1,4 @@
-# One page of verbs. Each needs Python 3.11 or later, make and git, and nothing activated.
+# One page of targets. Each needs Python 3.11 or later, make and git; no environment must be active.
 SHELL := /bin/bash
 PYTHON ?= python3
 PRESET ?= earth
@@ -14,97 +14,108 @@ endif
 override PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH
 export UV_NO_PROGRESS := 1
+REPOSITORY := python -m reprise.engines.repository
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-peers lint sync preset dvc.yaml rulegraph schema data weights plots page show readme verify bench bench-gpu clean
+.PHONY: help install run sync clean show page plots preset dvc.yaml data weights test test-all test-peers lint verify rulegraph edits schema readme bench bench-gpu
 
-help: ## list these verbs
-	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
+help: ## list these targets
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z.-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-install: $(READY) ## the environment in .venv, every package pinned
+##@ Run
+install: $(READY) ## the environment in .venv, with every package pinned
 
-$(READY): requirements.lock requirements-data.txt pyproject.toml
+$(READY): requirements/lock.txt requirements/data.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Reprise needs Python 3.11 or later; name one: make PYTHON=python3.11 install" if sys.version_info < (3, 11) else 0)'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
-	.venv/bin/uv pip install --quiet --python .venv --compile-bytecode -r requirements.lock
-	.venv/bin/uv pip install --quiet --python .venv --no-deps -r requirements-data.txt
+	.venv/bin/uv pip install --quiet --python .venv --compile-bytecode -r requirements/lock.txt
+	.venv/bin/uv pip install --quiet --python .venv --no-deps -r requirements/data.txt
 	.venv/bin/uv pip install --quiet --python .venv --no-deps --no-build-isolation -e .
-	.venv/bin/python -m reprise.pipeline.plots
-	@touch $@
-
-$(PEERS): $(READY) requirements-peers.txt
-	test -x .venv-peers/bin/python || uv venv --quiet --python .venv/bin/python .venv-peers
-	uv pip install --quiet --python .venv-peers --compile-bytecode -r requirements-peers.txt
+	$(REPOSITORY) vega
+	$(REPOSITORY) schema
 	@touch $@
 
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
 	snakemake --cores $(CORES) --quiet rules
-	@python -m reprise.pipeline.show
+	@python -m reprise.engines.print_tables
 
-test: $(READY) ## the whole test suite
+sync: $(READY) ## let Snakemake and DVC agree on results/; restores what DVC's cache has
+	python -m reprise.engines.sync
+
+clean: ## delete results and logs (not the environment, nor what Git or DVC's cache keeps)
+	git clean -fdXq results logs
+
+##@ Look
+show: $(READY) ## print the tables of the last run
+	python -m reprise.engines.print_tables
+
+page: $(READY) ## tables, figures and report from the files that exist, e.g. after a failed run
+	@python -m reprise.engines.rebuild_report
+
+plots: $(READY) ## curves and confusion matrices of a run, or of two: ARGS="diff HEAD"; needs no network
+	@$(REPOSITORY) vega
+	@dvc plots $(or $(ARGS),show)
+
+##@ Change
+preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, smoke, course, course-smoke; FORCE=1 drops your changes
+	python -m reprise.engines.preset $(PRESET) $(if $(FORCE),--force)
+
+dvc.yaml: $(READY) ## derive the stages of dvc.yaml, after a change of tasks or rules
+	$(REPOSITORY) dvc.yaml
+
+##@ Your data
+data: $(READY) ## check a course's unpacked data and register the folder: NAME=hw1_2023 PATH=/where/it/is
+	@python -m reprise.datasets.course "$(NAME)" "$(FOLDER)"
+
+weights: $(READY) ## download and verify published weights by their name in params.yaml: NAME=resnet101
+	@python -m reprise.models.weights "$(NAME)"
+
+##@ Develop
+test: $(READY) ## the test suite
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
-test-all: $(READY) ## the same with the long form of the tests, and those that need a GPU
+test-all: $(READY) ## with the long form of the tests, and those that need a GPU
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m ""
 
-test-peers: $(PEERS) ## our BYOL against byol-pytorch and lightly, in an environment of their own
+test-peers: $(PEERS) ## our BYOL against byol-pytorch and lightly, in a separate environment
 	PYTHONPATH=src .venv-peers/bin/python -m pytest -q tests/peers
 
-lint: $(READY) ## style, types, the rules of the workflow, derived files up to date
+$(PEERS): $(READY) requirements/peers.txt
+	test -x .venv-peers/bin/python || uv venv --quiet --python .venv/bin/python .venv-peers
+	uv pip install --quiet --python .venv-peers --compile-bytecode -r requirements/peers.txt
+	@touch $@
+
+lint: $(READY) ## style, types, rules of the workflow, derived files
 	ruff check .
 	ruff format --check .
 	mypy
 	snakefmt --check Snakefile workflow/rules
-	python -m reprise.pipeline.lint
-	python -m reprise.pipeline.schema --check
-	python -m reprise.pipeline.readme --check
-	python -m reprise.pipeline.dvcyaml --check
-	python -m reprise.pipeline.rulegraph --check
+	@# one locked environment serves all rules
+	@! snakemake --lint 2>&1 | grep '^ *\* ' | grep -v 'Specify a conda environment or container'
+	$(REPOSITORY) dvc.yaml --check
+	$(REPOSITORY) readme --check
+	$(REPOSITORY) edits --check
+	$(REPOSITORY) rulegraph --check
 
-sync: $(READY) ## let Snakemake and DVC agree on what is in results/; the cache gives back what it can
-	python -m reprise.pipeline.state sync
-
-preset: $(READY) ## write params.yaml: PRESET=earth, smoke, course or course-smoke; FORCE=1 drops your changes
-	python -m reprise.pipeline.preset $(PRESET) $(if $(FORCE),--force)
-
-data: $(READY) ## check a course's unpacked folder and register it: NAME=hw1_2023 PATH=/where/it/is
-	@python -m reprise.data.course.registry "$(NAME)" "$(FOLDER)"
-
-weights: $(READY) ## fetch published weights by their name in params.yaml and verify them: NAME=resnet101
-	@python -m reprise.models.fetch "$(NAME)"
-
-dvc.yaml: $(READY) ## derive the stages of dvc.yaml from the Snakefile
-	python -m reprise.pipeline.dvcyaml
+verify: $(READY) ## rebuild smoke with each engine in a clone and compare every file; or ARGS="--help"
+	python -m reprise.engines.verify $(ARGS)
 
 rulegraph: $(READY) ## draw the rules in docs/rulegraph.md
-	python -m reprise.pipeline.rulegraph
+	$(REPOSITORY) rulegraph
 
-schema: $(READY) ## derive workflow/schemas/params.schema.json from the code
-	python -m reprise.pipeline.schema
+edits: $(READY) ## what an edit of a source file makes stale, in docs/engines.md
+	$(REPOSITORY) edits
 
-plots: $(READY) ## curves and confusion matrices of a run, or of two: ARGS="diff HEAD"; needs no network
-	@python -m reprise.pipeline.plots
-	@dvc plots $(or $(ARGS),show)
-
-page: $(READY) ## tables, figures and page of what is there, holes marked: a run failed or is missing
-	@python -m reprise.pipeline.page
-
-show: $(READY) ## print the tables of the last run
-	python -m reprise.pipeline.show
+schema: $(READY) ## the JSON schema of params.yaml for editors, in workflow/schemas/
+	$(REPOSITORY) schema
 
 readme: $(READY) ## put the tables of the last run into README.md
-	python -m reprise.pipeline.readme
+	$(REPOSITORY) readme
 
-verify: $(READY) ## rebuild smoke with each engine in a clone, compare every file; or ARGS="--help"
-	python -m reprise.pipeline.verify $(ARGS)
-
-bench: $(PEERS) ## speed against byol-pytorch, lightly, torchmetrics; ONLY=row QUICK=1 for a part
+bench: $(PEERS) ## speed against byol-pytorch, lightly, torchmetrics; ONLY=row, QUICK=1
 	PYTHONPATH=src .venv-peers/bin/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-bench-gpu: $(READY) ## speed, repeatability and tests on a GPU, in nine minutes; ARGS="--help"
+bench-gpu: $(READY) ## tests, speed and repeatability on a GPU, in nine minutes; ARGS="--help"
 	bench/gpu_check.sh $(ARGS)
 	$(if $(ARGS),,cp logs/gpu/benchmarks-gpu.md docs/)
-
-clean: ## drop results and logs (not the environment, not what Git or DVC's cache keeps)
-	git clean -fdXq results logs

@@ -1,5 +1,5 @@
-"""What Reprise costs beside what people use: each row runs both sides, interleaved.
+"""Speed of Reprise and of common alternatives: each row runs both sides, interleaved.
 
 `python -m bench` measures everything and writes logs/bench.json and docs/benchmarks.md;
-`make bench` makes the peers' environment first.
+`make bench` installs the peers' environment first.
 """

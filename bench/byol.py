@@ -1,25 +1,25 @@
 """BYOL pretraining, images a second: Reprise, byol-pytorch 0.9.1 and lightly.
 
 All sides train the same ResNet (torchvision's, its last layer the identity; ours with
-`CroppedConv2d` in it) with a projector and a predictor of 4096 and 256, on two views of the same
-uint8 images, in the same batches, with two threads, each in a process of its own. An image counts
+`CroppedConv2d`) with a projector and a predictor of 4096 and 256, on two views of the same
+uint8 images, in the same batches, with two threads, each in a separate process. An image counts
 once, whatever its views. What a repetition is: a new loader, one step that is not timed, then
 `steps` steps.
 
-Ours is a step of the real training: uint8 store, augmentation with one draw an image, `Byol`,
+Ours is a step of the real training: uint8 arrays, augmentation with one draw an image, `Byol`,
 the optimizer of the project, the target after the step. Two precisions: 'auto' (bfloat16 with
-channels last where the processor multiplies it natively) and float32.
+channels last where the CPU multiplies it natively) and float32.
 
 byol-pytorch as its README shows: images as tensors, its own augmentation inside the learner (one
 draw a batch), Adam, float32, `update_moving_average` after the step. Simplicial embeddings are
 off, since they make another network (the others have none).
 
-lightly as its documentation's BYOL example: a data set of PIL images, BYOLTransform, a
+lightly as its documentation's BYOL example: a dataset of PIL images, BYOLTransform, a
 DataLoader, its heads, SGD, `update_momentum` on a cosine before the step; float32. At 32 pixels
 blur is off, as in that example.
 
 The augmentations are those of each side, as its users run it: all crop, flip, change colours and
-grey; only the peers blur, at 32 pixels byol-pytorch alone. The peers get the better of 0 and 2
+gray; only the peers blur, at 32 pixels byol-pytorch alone. The peers get the better of 0 and 2
 loader workers.
 """
 
@@ -38,7 +38,6 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from bench.apart import Make, apart
 from bench.measure import (
     THREADS,
     Comparison,
@@ -49,23 +48,31 @@ from bench.measure import (
     interleave,
 )
 from bench.sets import random_set
-from reprise.data.inputs import Inputs
-from reprise.data.store import open_set
-from reprise.models.backbone import Backbone, resnet
-from reprise.models.convolution import CroppedConv2d
-from reprise.models.substitutes import become
-from reprise.params import Augment, ByolPretraining, Runtime
-from reprise.training.byol import Byol
+from bench.subprocess_side import Make, subprocess_sides
+from reprise.datasets.batches import Batches
+from reprise.datasets.prepared import read_prepared
+from reprise.models.backbone import Backbone
+from reprise.models.build import build_backbone
+from reprise.models.convolution import CroppedConv2d, swap_layers
+from reprise.params.byol import Recipe
+from reprise.params.runtime import Runtime
+from reprise.params.training import Augment
 from reprise.training.loop import make_optimizer
-from reprise.training.pretraining import TOGETHER
-from reprise.training.runtime import set_up
+from reprise.training.runtime import configure_torch
 from reprise.training.schedules import learning_rate
+from reprise.training.ssl.byol import CONCAT_MAX_PIXELS, Byol
 
 HIDDEN, PROJECTION = 4096, 256
 SHARE = "Share of a step that goes into its batch"
 # as lightly's defaults, which are the paper's, without blur and solarisation
 AUGMENT = Augment(
-    crop=0.08, flip=True, brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, grey=0.2
+    min_scale=0.08,
+    flip=True,
+    brightness=0.4,
+    contrast=0.4,
+    saturation=0.2,
+    hue=0.1,
+    grayscale_p=0.2,
 )
 
 
@@ -94,23 +101,24 @@ CASES = {
 
 
 class Ours:
-    """Steps as `reprise.training` makes them; `waited` gathers the time that goes into batches."""
+    """Steps as in `reprise.training`; `waited` sums the time that goes into batches."""
 
     def __init__(self, case: Case, folder: Path, precision: str) -> None:
         self.case = case
-        data = open_set(folder, "classification")
-        self.device = set_up(Runtime(device="cpu", precision=precision, threads=THREADS))  # type: ignore[arg-type]
-        self.recipe = ByolPretraining(
-            epochs=100, batch_size=case.batch, learning_rate=0.001, weight_decay=1e-4,
-            backbone=case.backbone, stem=case.stem, hidden=HIDDEN, projection=PROJECTION,
-            augment=AUGMENT,
+        data = read_prepared(folder, "classification")
+        self.device = configure_torch(Runtime(device="cpu", precision=precision, threads=THREADS))  # type: ignore[arg-type]
+        self.recipe = Recipe(
+            method="byol", epochs=100, batch_size=case.batch, learning_rate=0.001,
+            weight_decay=1e-4, backbone=case.backbone, stem=case.stem, proj_hidden_dim=HIDDEN,
+            proj_output_dim=PROJECTION, augment=AUGMENT,
         )  # fmt: skip
-        backbone = resnet(case.backbone, case.stem)  # type: ignore[arg-type]
-        together = case.size**2 <= TOGETHER
-        self.model = Byol(backbone, HIDDEN, PROJECTION, self.recipe.tau, together=together)
-        self.device.place(self.model)
+        backbone = build_backbone(case.backbone, case.stem)
+        concat_views = case.size**2 <= CONCAT_MAX_PIXELS
+        dims = HIDDEN, PROJECTION
+        self.model = Byol(backbone, *dims, self.recipe.base_tau, concat_views=concat_views)
+        self.device.to_device(self.model)
         self.model.train()
-        self.inputs = Inputs(data, AUGMENT, 0, self.device.device)
+        self.batches = Batches(data, AUGMENT, 0, self.device.device)
         self.rows = data.rows("train")
         self.optimizer = make_optimizer(self.recipe, self.model)
         self.done = 0
@@ -133,7 +141,7 @@ class Ours:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, self.done, per_epoch)
         start = time.perf_counter()
-        views = [self.inputs.train(rows, epoch, view) for view in (0, 1)]
+        views = [self.batches.train_batch(rows, epoch, view) for view in (0, 1)]
         self.waited += time.perf_counter() - start
         with self.device.autocast():
             loss = self.model(*views)
@@ -150,7 +158,7 @@ class Peer:
     def __init__(self, case: Case, folder: Path) -> None:
         self.case = case
         torch.set_num_threads(THREADS)
-        data = open_set(folder, "classification")
+        data = read_prepared(folder, "classification")
         self.build(torch.from_numpy(np.array(data.images[data.rows("train")])))
         short = max(1, case.steps // 3)
         workers = better_workers(lambda workers: self.run(workers, short), True)
@@ -158,8 +166,8 @@ class Peer:
 
     def backbone(self) -> Backbone:
         """Ours with torch's own convolutions: torchvision's ResNet, but for the small stem."""
-        backbone = resnet(self.case.backbone, self.case.stem)  # type: ignore[arg-type]
-        become(backbone, {CroppedConv2d: nn.Conv2d})
+        backbone = build_backbone(self.case.backbone, self.case.stem)  # type: ignore[arg-type]
+        swap_layers(backbone, {CroppedConv2d: nn.Conv2d})
         return backbone
 
     def build(self, images: Tensor) -> None:
@@ -212,8 +220,8 @@ class ByolPytorch(Peer):
         self.learner.update_moving_average()
 
 
-class Pictures(Dataset[Any]):
-    """Transformed PIL pictures of images in memory with a label, as torchvision's CIFAR10."""
+class PilImages(Dataset[Any]):
+    """Transformed PIL images of pixels in memory with a label, as torchvision's CIFAR10."""
 
     def __init__(self, images: Tensor, transform: Callable[[Image.Image], Any]) -> None:
         self.images = images.numpy()
@@ -242,7 +250,7 @@ class Lightly(Peer):
         size = self.case.size
         blur = {"gaussian_blur": 0.0} if size <= 32 else {}
         views = [kind(input_size=size, **blur) for kind in (BYOLView1Transform, BYOLView2Transform)]
-        self.data = Pictures(images, BYOLTransform(*views))
+        self.data = PilImages(images, BYOLTransform(*views))
         backbone = self.backbone()
         self.net = backbone.net
         self.projector = BYOLProjectionHead(backbone.width, HIDDEN, PROJECTION)
@@ -273,13 +281,13 @@ class Lightly(Peer):
 
     def predict(self, view: Tensor) -> Tensor:
         features = self.net(view).flatten(start_dim=1)
-        found: Tensor = self.predictor(self.projector(features))
-        return found
+        prediction: Tensor = self.predictor(self.projector(features))
+        return prediction
 
     def project(self, view: Tensor) -> Tensor:
         backbone, projector = self.targets
-        found: Tensor = projector(backbone(view).flatten(start_dim=1))
-        return found.detach()
+        projection: Tensor = projector(backbone(view).flatten(start_dim=1))
+        return projection.detach()
 
 
 def row(name: str, quick: bool) -> Measured:
@@ -287,22 +295,20 @@ def row(name: str, quick: bool) -> Measured:
     case = CASES[name]
     steps, repetitions = (1, 1) if quick else (case.steps, case.repetitions)
     case = Case(case.backbone, case.stem, case.size, case.batch, steps, repetitions)
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        random_set(
-            folder, {"train": case.batch * (steps + 1), "select": 10, "report": 10}, case.size
-        )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        random_set(folder, {"train": case.batch * (steps + 1), "val": 10, "test": 10}, case.size)
         makes: dict[str, Make] = {
             "auto": partial(Ours, case, folder, "auto"),
             "byol_pytorch": partial(ByolPytorch, case, folder),
             "float32": partial(Ours, case, folder, "float32"),
             "lightly": partial(Lightly, case, folder),
         }
-        with apart(makes) as found:
-            sides = {key: Side(what(key, found[key].facts), found[key]) for key in found}
+        with subprocess_sides(makes) as running:
+            sides = {key: Side(what(key, running[key].facts), running[key]) for key in running}
             interleave(sides, repetitions)
             wait = [
-                [f"BYOL, {case.title}", key, round(found[key].facts["share"], 4)]
+                [f"BYOL, {case.title}", key, round(running[key].facts["share"], 4)]
                 for key in ("auto", "float32")
             ]
     return Measured(
@@ -317,8 +323,8 @@ def row(name: str, quick: bool) -> Measured:
         ],
         notes=[
             f"A repetition is {steps} steps after one that is not timed. Each side runs in a "
-            "process of its own. Both make the same products of matrices, but for zeros around "
-            "small maps."
+            "separate process. Both compute the same matrix products, but for zeros around small "
+            "maps."
         ],
         tables=[Table(SHARE, ["training", "side", "share"], wait)],
     )
@@ -328,9 +334,9 @@ def what(side: str, facts: dict[str, Any]) -> str:
     """What a side does, in words."""
     if side == "auto":
         kind = "bfloat16 with channels last" if facts["bfloat16"] else "float32"
-        return f"Reprise: uint8 store, one draw an image, AdamW, {kind}"
+        return f"Reprise: uint8 arrays, one draw an image, AdamW, {kind}"
     if side == "float32":
-        return "Reprise in float32, all else as before"
+        return "Reprise in float32, otherwise the same"
     if side == "byol_pytorch":
         return (
             "byol-pytorch's README loop over a DataLoader of the same images as tensors "
@@ -338,6 +344,6 @@ def what(side: str, facts: dict[str, Any]) -> str:
             "float32, simplicial embeddings off"
         )
     return (
-        "lightly's documented BYOL example over a DataLoader of the same images as PIL pictures "
+        "lightly's documented BYOL example over a DataLoader of the same images as PIL images "
         f"({facts['workers']} workers), BYOLTransform, SGD, float32"
     )

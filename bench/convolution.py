@@ -1,7 +1,7 @@
 """Forward and backward of single convolutions on small maps: `CroppedConv2d` against torch's.
 
 The 3 x 3 convolutions of a ResNet on images of 32 pixels that are not torch's here, with 128
-images (a batch of 64 in two views), channels last, on two threads. The loss is not part of it.
+images (a batch of 64 in two views), channels last, on two threads, without the loss.
 """
 
 import time
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from bench.measure import THREADS, Comparison, Measured, Side, Table, interleave
 from reprise.models.convolution import CroppedConv2d
-from reprise.params import Runtime
-from reprise.training.runtime import Device, set_up
+from reprise.params.runtime import Runtime
+from reprise.training.runtime import Device, configure_torch
 
 IMAGES = 128
 # channels in, channels out, stride, side of the map
@@ -29,7 +29,7 @@ def row(name: str, quick: bool) -> Measured:
     """All shapes in turn, in both precisions; a table of each shape."""
     sides, ways = {}, {}
     for precision in PRECISIONS:
-        device = set_up(Runtime(device="cpu", precision=precision, threads=THREADS))  # type: ignore[arg-type]
+        device = configure_torch(Runtime(device="cpu", precision=precision, threads=THREADS))  # type: ignore[arg-type]
         for kind, layer in (("ours", CroppedConv2d), ("torch", nn.Conv2d)):
             ways[kind, precision] = [Steps(layer, shape, device) for shape in SHAPES]
             what = {"ours": "Reprise: CroppedConv2d", "torch": "torch.nn.Conv2d"}[kind]
@@ -54,7 +54,7 @@ def row(name: str, quick: bool) -> Measured:
 
 
 class Steps:
-    """Forward and backward of one layer; `spent` gathers seconds."""
+    """Forward and backward of one layer; `spent` lists the seconds."""
 
     def __init__(
         self, kind: type[nn.Conv2d], shape: tuple[int, int, int, int], device: Device
@@ -62,22 +62,22 @@ class Steps:
         into, out, stride, side = shape
         torch.manual_seed(0)
         self.layer = kind(into, out, 3, stride=stride, padding=1, bias=False)
-        device.place(self.layer)
+        device.to_device(self.layer)
         self.device = device
         images = torch.randn(IMAGES, into, side, side)
         self.images = images.contiguous(memory_format=torch.channels_last).requires_grad_()
         with device.autocast():
             self.gradient: Tensor = torch.randn_like(self.layer(self.images))
         self.spent: list[float] = []
-        self()  # oneDNN prepares what it runs
+        self()  # oneDNN prepares its kernels
         self.spent.clear()
 
     def __call__(self) -> float:
         self.images.grad = self.layer.weight.grad = None
         start = time.perf_counter()
         with self.device.autocast():
-            answers = self.layer(self.images)
-        answers.backward(self.gradient)
+            outputs = self.layer(self.images)
+        outputs.backward(self.gradient)
         self.spent.append(time.perf_counter() - start)
         return self.spent[-1]
 

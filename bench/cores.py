@@ -1,8 +1,8 @@
 """`snakemake --cores 4` on two cores must not be slower than `--cores 2`: the Snakefile caps it.
 
-A temporary clone of the project with the `smoke` preset, its fine-tuning with three seeds and as
-many epochs as `earth`. Data and backbones are built before the clock starts; a repetition builds
-the fifteen fine-tuning jobs with nothing of them there.
+A temporary clone of the project with the preset `smoke`, but fine-tuning with three seeds and the
+epochs of `earth`. Data and backbones are built before the clock starts; a repetition builds all
+fifteen fine-tuning jobs.
 """
 
 import os
@@ -15,16 +15,16 @@ from ruamel.yaml import YAML
 
 from bench.measure import ROOT, Comparison, Measured, Side, interleave
 from bench.timing import seconds_of, spend
-from reprise.pipeline.verify import clone
+from reprise.engines.verify import clone
 
-SLACK = 0.95  # two equal sides differ by as much from one run to the next
+SLACK = 0.95  # two equal sides differ by this much from run to run
 
 
 def row(name: str, quick: bool) -> Measured:
     """The same jobs with two and with four at a time."""
     seeds = [0] if quick else [0, 1, 2]
-    with tempfile.TemporaryDirectory(prefix="reprise-bench-") as made:
-        folder = clone(ROOT, Path(made) / "clone", "smoke")
+    with tempfile.TemporaryDirectory(prefix="reprise-bench-") as temporary:
+        folder = clone(ROOT, Path(temporary) / "clone", "smoke")
         overlay(folder / "params.yaml", seeds, epochs=2 if quick else 20)
         files = [f"results/finetune/earth/{s}/{n}/history.csv" for s in "ABCDE" for n in seeds]
         snakemake(folder, 2, [*files, "--until", "pretrain"])
@@ -48,20 +48,20 @@ def overlay(params: Path, seeds: list[int], epochs: int) -> None:
     """More seeds and epochs of fine-tuning."""
     yaml = YAML(typ="safe", pure=True)
     values = yaml.load(params.read_text())
-    values["finetune"]["seeds"] = seeds
-    common = values["finetune"]["recipes"]["earth"]["common"]
-    common |= {"epochs": epochs, "hidden": 256, "features": [1]}
+    task = values["finetune"]["earth"]
+    task["seeds"] = seeds
+    task["common"] |= {"epochs": epochs, "head_hidden_dim": 256, "feature_epochs": [1]}
     with params.open("w") as stream:
         yaml.dump(values, stream)
 
 
 def snakemake(folder: Path, cores: int, targets: list[str]) -> None:
-    """Run the engine that lies beside this interpreter, or the project's own.
+    """Run the project's engine, or that of this interpreter.
 
-    Without shared state: what was built before would come back from DVC's cache.
+    Without shared state, because DVC's cache would restore what was built before.
     """
-    own = ROOT / ".venv" / "bin"
-    commands = own if (own / "snakemake").exists() else Path(sys.executable).parent
+    project = ROOT / ".venv" / "bin"
+    commands = project if (project / "snakemake").exists() else Path(sys.executable).parent
     command = [str(commands / "snakemake"), *targets, "--cores", str(cores), "--quiet", "all"]
     paths = f"{commands}{os.pathsep}{os.environ.get('PATH', '')}"
     spend(command, folder, PATH=paths, PYTHONPATH=str(folder / "src"), REPRISE_STATE="off")

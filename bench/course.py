@@ -1,4 +1,4 @@
-"""One setting and seed in the manner of the course reports: a program on its own.
+"""One setting and seed as in the homeworks: a program by itself.
 
 A DataLoader over a table of image files with PIL transforms, float32, the whole network forward
 at each step (also where the backbone is frozen), Adam, and an evaluation after each epoch that
@@ -19,17 +19,19 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as T
 
-from reprise.models.backbone import load_backbone, resnet
-from reprise.models.classifier import with_head
-from reprise.models.convolution import CroppedConv2d
-from reprise.models.substitutes import become
+from reprise.models.build import build_finetuned
+from reprise.models.convolution import CroppedConv2d, swap_layers
+from reprise.models.weights import load_pretrained
+from reprise.params.finetune import FinetuneCommon
 
 
 class Table(Dataset[tuple[Tensor, int]]):
-    """Images named in <folder>/<role>.csv, as the assignments hand them out: file, label."""
+    """Images listed in <folder>/<split>.csv, as in the assignments: file, label."""
 
-    def __init__(self, folder: Path, role: str, transform: Callable[[Image.Image], Tensor]) -> None:
-        with (folder / f"{role}.csv").open() as stream:
+    def __init__(
+        self, folder: Path, split: str, transform: Callable[[Image.Image], Tensor]
+    ) -> None:
+        with (folder / f"{split}.csv").open() as stream:
             self.lines = [(folder / name, int(label)) for name, label in csv.reader(stream)]
         self.transform = transform
 
@@ -76,16 +78,16 @@ def main() -> None:
 def loaders(args: Any) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Training images flipped and turned as the dihedral augmentation does, validation plain."""
     plain: list[Any] = [T.ToTensor(), T.Normalize([0.5] * 3, [0.25] * 3)]
-    turns = [T.RandomHorizontalFlip(), T.RandomVerticalFlip(), T.RandomApply([Quarter()], 0.5)]
+    turns = [T.RandomHorizontalFlip(), T.RandomVerticalFlip(), T.RandomApply([QuarterTurn()], 0.5)]
     data = [Table(args.files, "train", T.Compose(turns + plain))]
-    data.append(Table(args.files, "select", T.Compose(plain)))
+    data.append(Table(args.files, "val", T.Compose(plain)))
     return (
         DataLoader(data[0], args.batch, True, num_workers=args.workers, drop_last=True),
         DataLoader(data[1], args.batch, num_workers=args.workers),
     )
 
 
-class Quarter:
+class QuarterTurn:
     """A quarter turn; with the two flips it gives the square's eight symmetries."""
 
     def __call__(self, image: Image.Image) -> Image.Image:
@@ -93,14 +95,19 @@ class Quarter:
 
 
 def network(args: Any) -> nn.Module:
-    """Backbone and head; frozen for D and E as the reports do, by requires_grad alone."""
-    backbone = resnet(*args.network)
-    become(backbone, {CroppedConv2d: nn.Conv2d})  # torch's own, as theirs
+    """Backbone and head; frozen for D and E as in the homeworks, by requires_grad alone."""
+    name, stem = args.network
+    recipe = FinetuneCommon(
+        backbone=name, stem=stem, head_hidden_dim=args.hidden, feature_epochs=[],
+        epochs=args.epochs, batch_size=args.batch, learning_rate=args.rate,
+    )  # fmt: skip
+    model = build_finetuned(recipe, args.classes)
+    swap_layers(model.backbone, {CroppedConv2d: nn.Conv2d})  # torch's, as theirs
     if args.setting != "A":
-        load_backbone(backbone, args.backbone)
+        load_pretrained(model.backbone, args.backbone)
     if args.setting in "DE":
-        backbone.requires_grad_(False)
-    return with_head(backbone, args.hidden, args.classes)
+        model.backbone.requires_grad_(False)
+    return model
 
 
 def train_epoch(model: nn.Module, loader: DataLoader[Any], optimizer: Any) -> float:
@@ -120,11 +127,11 @@ def train_epoch(model: nn.Module, loader: DataLoader[Any], optimizer: Any) -> fl
 def evaluate(model: nn.Module, loader: DataLoader[Any]) -> float:
     """Accuracy on the validation images."""
     model.eval()
-    right = count = 0
+    correct = count = 0
     for images, labels in loader:
-        right += (model(images).argmax(1) == labels).sum().item()
+        correct += (model(images).argmax(1) == labels).sum().item()
         count += len(labels)
-    return right / count
+    return correct / count
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A run with nothing to do: both engines on the project, and bare on a graph of the same size.
 
 The bare graph has the same jobs, dependencies and outputs, one rule or stage a job, and commands
-that only touch their outputs; no profile, no parameters, no shared state. The project must have
+that only touch their outputs; without profile, parameters and shared state. The project must have
 been built here (`make run`), and nothing may be out of date.
 """
 
@@ -19,7 +19,7 @@ from bench.measure import ROOT, Comparison, Measured, Side, interleave
 from bench.timing import seconds_of
 from reprise.errors import RepriseError
 
-MOST = 1 / 1.5  # of the bare engine's time to ours
+MIN_RATIO = 1 / 1.5  # of the bare engine's time to ours
 LIST = """
 import json, os
 from dvc.repo import Repo
@@ -36,13 +36,13 @@ def row(name: str, quick: bool) -> Measured:
     """Seconds of `snakemake --cores 4` and `dvc repro` where nothing is out of date."""
     commands = ROOT / ".venv" / "bin"
     if not (ROOT / "results" / "report.html").exists() or not (commands / "dvc").exists():
-        raise RepriseError("results/report.html: not found; `make run` first, and run nothing else")
-    made = subprocess.run(
+        raise RepriseError("results/report.html: not found; `make run` first")
+    listed = subprocess.run(
         [commands / "python", "-c", LIST], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    jobs = yaml.safe_load(made.stdout)
-    with tempfile.TemporaryDirectory() as folder:
-        bare = Path(folder)
+    jobs = yaml.safe_load(listed.stdout)
+    with tempfile.TemporaryDirectory() as temporary:
+        bare = Path(temporary)
         write_bare(bare, jobs)
         engines = {
             "snakemake": [str(commands / "snakemake"), "--cores", "4"],
@@ -50,67 +50,67 @@ def row(name: str, quick: bool) -> Measured:
         }
         run(bare, [str(commands / "snakemake"), "--cores", "2", "--quiet", "all"])
         run(bare, [str(commands / "dvc"), "commit", "--force", "--quiet"])
-        for place in (ROOT, bare):  # what is stale shows before it is measured
+        for folder in (ROOT, bare):  # a stale result is an error before anything is measured
             for command in engines.values():
-                run(place, command)
+                run(folder, command)
         sides = {}
         for engine, command in engines.items():
             words = " ".join([engine, *command[1:]])
-            ours, alone = timed(ROOT, command), timed(bare, command)
-            sides[engine] = Side(f"Reprise: `{words}`", ours)
-            sides[f"bare_{engine}"] = Side(f"`{words}` on {len(jobs)} jobs of `touch`", alone)
+            sides[engine] = Side(f"Reprise: `{words}`", timed(ROOT, command))
+            what = f"`{words}` on {len(jobs)} jobs of `touch`"
+            sides[f"bare_{engine}"] = Side(what, timed(bare, command))
         interleave(sides, 1 if quick else 7)
     comparisons = [
-        Comparison(f"{engine}, nothing to do", engine, f"bare_{engine}", MOST) for engine in engines
+        Comparison(f"{engine}, nothing to do", engine, f"bare_{engine}", MIN_RATIO)
+        for engine in engines
     ]
     notes = ["A goal of 0.67 allows 1.5 times what the bare engine needs."]
     return Measured(f"Nothing to do, {len(jobs)} jobs", "s", sides, comparisons, notes)
 
 
-def timed(place: Path, command: list[str]) -> Any:
-    """A function of no arguments: seconds of one call."""
-    return seconds_of(lambda: run(place, command))
+def timed(folder: Path, command: list[str]) -> Any:
+    """A function without arguments: seconds of one call."""
+    return seconds_of(lambda: run(folder, command))
 
 
-def run(place: Path, command: list[str]) -> None:
-    """Raises RepriseError with the last line of a command that failed, or had something to do."""
+def run(folder: Path, command: list[str]) -> None:
+    """Raises RepriseError with the last line of a failed command, or if it had a job to run."""
     path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    made = subprocess.run(
-        command, cwd=place, env=os.environ | {"PATH": path}, text=True, check=False,
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PATH": path}, text=True, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    if made.returncode:
-        raise RepriseError(f"{' '.join(command)}: {made.stdout.strip().splitlines()[-1]}")
-    if place == ROOT and not ("Nothing to be done" in made.stdout or "up to date" in made.stdout):
+    if done.returncode:
+        raise RepriseError(f"{' '.join(command)}: {done.stdout.strip().splitlines()[-1]}")
+    if folder == ROOT and not ("Nothing to be done" in done.stdout or "up to date" in done.stdout):
         raise RepriseError("results/ was out of date; `make run` first")
 
 
 def write_bare(folder: Path, jobs: list[dict[str, Any]]) -> None:
     """The graph of the project, with its source files and empty commands."""
-    for name in ("src", "workflow", "data"):
+    for name in ("src", "workflow", "data", "requirements"):
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    shutil.copy(ROOT / "requirements-data.txt", folder)
     rules, stages = ["rule all:\n    input: "], {}
-    everything = []
-    made = {out for job in jobs for out, _ in job["outs"]}
+    all_outputs = []
+    outputs = {out for job in jobs for out, _ in job["outs"]}
     for number, job in enumerate(jobs):
         outs = [out for out, _ in job["outs"]]
-        wanted = [
+        declared = [
             f"directory({out!r})" if is_folder else repr(out) for out, is_folder in job["outs"]
         ]
-        inputs = [repr(file) for dep in job["deps"] for file in below(dep, made)]
+        inputs = [repr(file) for dep in job["deps"] for file in below(dep, outputs)]
         make = " && ".join(
             f"mkdir -p {o}" if is_folder else f"touch {o}" for o, is_folder in job["outs"]
         )
         rules.append(
-            f"rule job{number}:\n    input: {', '.join(inputs)}\n    output: {', '.join(wanted)}\n"
-            f"    shell: {make!r}\n"
+            f"rule job{number}:\n    input: {', '.join(inputs)}\n"
+            f"    output: {', '.join(declared)}\n    shell: {make!r}\n"
         )
-        outputs = [{out: {"cache": not out.startswith("results/tables")}} for out in outs]
-        stages[f"job{number}"] = {"cmd": make, "deps": job["deps"], "outs": outputs}
-        everything += [repr(out) for out in outs]
-    rules[0] += ", ".join(everything) + "\n"
+        dvc_outs = [{out: {"cache": not out.startswith("results/tables")}} for out in outs]
+        stages[f"job{number}"] = {"cmd": make, "deps": job["deps"], "outs": dvc_outs}
+        all_outputs += [repr(out) for out in outs]
+    rules[0] += ", ".join(all_outputs) + "\n"
     (folder / "Snakefile").write_text("\n".join(rules))
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     (folder / ".gitignore").write_text("/results/\n/.snakemake/\n")
@@ -122,10 +122,13 @@ def write_bare(folder: Path, jobs: list[dict[str, Any]]) -> None:
         run(folder, command)
 
 
-def below(dependency: str, made: set[str]) -> list[str]:
-    """The outputs in a folder that a stage depends on; or the one file."""
-    inside = sorted(path for path in made if path.startswith(f"{dependency}/"))
-    return [dependency] if dependency in made or not inside else inside
+def below(dependency: str, outputs: set[str]) -> list[str]:
+    """The outputs in a folder that a stage depends on; or the one file, or the output it is in."""
+    parents = [path for path in outputs if dependency.startswith(f"{path}/")]
+    if parents:
+        return parents
+    inside = sorted(path for path in outputs if path.startswith(f"{dependency}/"))
+    return [dependency] if dependency in outputs or not inside else inside
 
 
 if __name__ == "__main__":

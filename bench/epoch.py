@@ -1,9 +1,9 @@
-"""One epoch of the small CNN from files: the uint8 store against ImageFolder.
+"""One epoch of the small CNN from files: uint8 arrays against ImageFolder.
 
 Both train the same network on the same 32-pixel tiles (those of `climate`), batches of 64, SGD with
 momentum, two threads, with one of two augmentations: random left-right flips alone, or random
-resized crops (area from .6), flips, and brightness, contrast, saturation by up to .2. The model is
-there before the clock starts, the data set is not: opening it is part of the epoch.
+resized crops (area from .6), flips, and brightness, contrast, saturation by up to .2. The model
+exists before the clock starts, the dataset does not: opening it is part of the epoch.
 """
 
 import tempfile
@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from bench.apart import Make, apart
 from bench.byol import SHARE
 from bench.measure import (
     THREADS,
@@ -28,33 +27,39 @@ from bench.measure import (
     interleave,
 )
 from bench.sets import as_files, prepared
-from reprise.data.inputs import Inputs
-from reprise.data.randomness import order
-from reprise.data.store import open_set
-from reprise.models.classifier import small_cnn
-from reprise.params import Augment, Runtime, Training
+from bench.subprocess_side import Make, subprocess_sides
+from reprise.datasets.batches import Batches
+from reprise.datasets.prepared import read_prepared
+from reprise.datasets.rng import permutation
+from reprise.models.build import build_classifier
+from reprise.params.classify import ClassifyRecipe
+from reprise.params.runtime import Runtime
+from reprise.params.training import Augment
 from reprise.training.loop import make_optimizer
-from reprise.training.runtime import set_up
+from reprise.training.runtime import configure_torch
 
 BATCH = 64
+RECIPE = ClassifyRecipe(
+    model="cnn", image_size=32, feature_epochs=[], epochs=1, batch_size=BATCH, optimizer="sgd",
+    learning_rate=0.01, momentum=0.9,
+)  # fmt: skip
 AUGMENTS = {
     "flip": Augment(flip=True),
-    "all": Augment(crop=0.6, flip=True, brightness=0.2, contrast=0.2, saturation=0.2, jitter=1.0),
+    "all": Augment(
+        min_scale=0.6, flip=True, brightness=0.2, contrast=0.2, saturation=0.2, color_jitter_p=1.0
+    ),
 }
 
 
 class Ours:
-    """An epoch from the prepared set, as `reprise.training` makes it."""
+    """An epoch from the prepared dataset, as in `reprise.training`."""
 
     def __init__(self, folder: Path, precision: str, augment: str) -> None:
         self.folder = folder
-        self.recipe = Training(
-            epochs=1, batch_size=BATCH, optimizer="sgd", learning_rate=0.01, momentum=0.9,
-            augment=AUGMENTS[augment],
-        )  # fmt: skip
-        self.device = set_up(Runtime(device="cpu", precision=precision, threads=THREADS))  # type: ignore[arg-type]
-        self.model = small_cnn(32, len(open_set(folder, "classification").classes))
-        self.device.place(self.model)
+        self.recipe = RECIPE.model_copy(update={"augment": AUGMENTS[augment]})
+        self.device = configure_torch(Runtime(device="cpu", precision=precision, threads=THREADS))  # type: ignore[arg-type]
+        self.model = build_classifier(RECIPE, len(read_prepared(folder).classes.names))
+        self.device.to_device(self.model)
         self.model.train()
         self.optimizer = make_optimizer(self.recipe, self.model)
         self.facts: dict[str, Any] = {"bfloat16": self.device.dtype is torch.bfloat16}
@@ -62,15 +67,15 @@ class Ours:
 
     def __call__(self) -> float:
         start, waited = time.perf_counter(), 0.0
-        data = open_set(self.folder, "classification")
-        inputs = Inputs(data, self.recipe.augment, 0, self.device.device)
+        data = read_prepared(self.folder, "classification")
+        batches = Batches(data, self.recipe.augment, 0, self.device.device)
         labels = torch.from_numpy(np.array(data.labels)).long()
         rows = data.rows("train")
-        rows = rows[order(0, 1, len(rows))]
+        rows = rows[permutation(0, 1, len(rows))]
         for first in range(0, len(rows) - BATCH + 1, BATCH):
             chosen = rows[first : first + BATCH]
             before = time.perf_counter()
-            images = inputs.train(chosen, 1)
+            images = batches.train_batch(chosen, 1)
             waited += time.perf_counter() - before
             with self.device.autocast():
                 logits = self.model(images).float()
@@ -92,12 +97,12 @@ class Folder:
         from torchvision import transforms as T
 
         self.folder = folder
-        drawn: list[Any] = [T.RandomHorizontalFlip()]
+        random: list[Any] = [T.RandomHorizontalFlip()]
         if augment == "all":
-            drawn = [T.RandomResizedCrop(32, (0.6, 1.0)), *drawn, T.ColorJitter(0.2, 0.2, 0.2)]
-        self.transform = T.Compose([*drawn, T.ToTensor(), T.Normalize(mean, std)])
+            random = [T.RandomResizedCrop(32, (0.6, 1.0)), *random, T.ColorJitter(0.2, 0.2, 0.2)]
+        self.transform = T.Compose([*random, T.ToTensor(), T.Normalize(mean, std)])
         torch.set_num_threads(THREADS)
-        self.model = small_cnn(32, classes)
+        self.model = build_classifier(RECIPE, classes)
         self.model.train()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
         self.epoch(0)  # files into the page cache
@@ -122,12 +127,12 @@ class Folder:
 
 def row(name: str, quick: bool) -> Measured:
     """Ours and the folder of files with both augmentations, and ours in float32."""
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         store = prepared("climate", folder)
-        data = open_set(store, "classification")
+        data = read_prepared(store, "classification")
         as_files(data, ["train"], folder / "files")
-        shown = (data.info["mean"], data.info["std"], len(data.classes))
+        shown = (list(data.mean), list(data.std), len(data.classes.names))
         makes: dict[str, Make] = {
             "flip": partial(Ours, store, "auto", "flip"),
             "files_flip": partial(Folder, folder / "files" / "train", *shown, "flip"),
@@ -135,22 +140,24 @@ def row(name: str, quick: bool) -> Measured:
             "all": partial(Ours, store, "auto", "all"),
             "files_all": partial(Folder, folder / "files" / "train", *shown, "all"),
         }
-        with apart(makes) as found:
-            facts = {key: one.facts for key, one in found.items()}
+        with subprocess_sides(makes) as running:
+            facts = {key: side.facts for key, side in running.items()}
             precision = "bfloat16" if facts["flip"]["bfloat16"] else "float32"
             peers = "ImageFolder over PNG files, transforms on PIL images, DataLoader, float32"
-            says = {
-                "flip": "Reprise: uint8 store opened, flips on whole batches with one draw an "
+            texts = {
+                "flip": "Reprise: uint8 arrays opened, flips on whole batches with one draw an "
                 f"image, {precision}, channels last",
                 "flip_float32": "the same in float32",
-                "all": f"Reprise with crops, flips and colours, {precision}",
+                "all": f"Reprise with crops, flips and colors, {precision}",
                 "files_flip": f"{peers}, {facts['files_flip']['workers']} workers; flips",
                 "files_all": f"{peers}, {facts['files_all']['workers']} workers; crops, flips, "
-                "colours",
+                "colors",
             }
-            sides = {key: Side(says[key], found[key]) for key in found}
+            sides = {key: Side(texts[key], running[key]) for key in running}
             interleave(sides, 1 if quick else 7)
-            shares = {key: one.facts["share"] for key, one in found.items() if "share" in one.facts}
+            shares = {
+                key: side.facts["share"] for key, side in running.items() if "share" in side.facts
+            }
     title = f"Small CNN, one epoch of {len(data.rows('train'))} images of 32 x 32"
     wait = [[title, key, round(share, 4)] for key, share in shares.items()]
     return Measured(
@@ -159,13 +166,13 @@ def row(name: str, quick: bool) -> Measured:
         sides,
         [
             Comparison("files, flips", "flip", "files_flip", 5),
-            Comparison("files, crops, flips and colours", "all", "files_all", 5),
+            Comparison("files, crops, flips and colors", "all", "files_all", 5),
             Comparison("files, flips, both in float32", "flip_float32", "files_flip"),
         ],
         [
-            "Each side runs in a process of its own; the files lie in the page cache. Batches are "
+            "Each side runs in a separate process; the files are in the page cache. Batches are "
             "a small share of our epoch (see below): the rest is the steps of the network, which "
-            "both sides make."
+            "both sides run."
         ],
         [Table(SHARE, ["training", "side", "share"], wait)],
     )

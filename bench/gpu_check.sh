@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Everything that is to be known of a GPU, in less than nine minutes.
+# Tests, speed and repeatability on a GPU, in less than nine minutes.
 #
 #   bench/gpu_check.sh [--cpu] [--out FOLDER] [--wheels FOLDER] [--only PART[,PART...]]
 #   bench/gpu_check.sh --collect FOLDER
 #
 # Parts: environment, tests, rates, byol, frozen, deeplab, fcn32s, resnext101, augmentation, bytes,
-# moved. Each is a process of its own with a time limit; what it finds is written as it comes, to
-# FOLDER/gpu-check.json and FOLDER/benchmarks-gpu.md (FOLDER: logs/gpu). What went wrong in one part
-# leaves the others be; the exit status is 1 then. Images are made.
+# cpu_and_gpu. Each is a separate process with a time limit. Results are written as they come, to
+# FOLDER/gpu-check.json and FOLDER/benchmarks-gpu.md (FOLDER: logs/gpu). If a part fails, the others
+# still run, and the exit status is 1. Images are random pixels.
 #
-#   --cpu      tries every part with tiny sizes on a processor; the numbers mean nothing
-#   --only     runs these parts again; the others stay in the files
+#   --cpu      tries every part with tiny sizes on CPU, with meaningless numbers
+#   --only     runs these parts again and keeps the results of the others
 #   --collect  downloads wheels, where there is a network, for Python 3.12 on x86-64 Linux
-#   --wheels   installs from them what is missing, without a network, into a temporary folder
+#   --wheels   installs missing packages from them, without a network, into a temporary folder
 #
 # The machine needs bash, coreutils, and a Python (python3, or $PYTHON) of 3.11 or later with torch
-# 2.11 or later and its torchvision. Of other packages training imports numpy, pandas, Pillow,
-# pydantic, ruamel.yaml, safetensors and tqdm, and the tests pytest: bench/gpu/needs.py lists them
-# with what they need themselves.
+# 2.11 or later and its torchvision. Training also imports numpy, pandas, Pillow, pydantic,
+# ruamel.yaml, safetensors and tqdm, and the tests pytest: bench/gpu/needs.py lists them with their
+# dependencies.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 PYTHON=${PYTHON:-python3}
@@ -44,36 +44,36 @@ while (($#)); do
     shift
 done
 
-PLACE=$(mktemp -d) || fail "no temporary folder"
-trap 'rm -rf "$PLACE"' EXIT
-"$PYTHON" bench/gpu/needs.py ${WHEELS:+--wheels "$WHEELS" --into "$PLACE"} || exit 1
-export PYTHONPATH="$PLACE:$PWD/src:$PWD${PYTHONPATH:+:$PYTHONPATH}"
+TARGET=$(mktemp -d) || fail "no temporary folder"
+trap 'rm -rf "$TARGET"' EXIT
+"$PYTHON" bench/gpu/needs.py ${WHEELS:+--wheels "$WHEELS" --into "$TARGET"} || exit 1
+export PYTHONPATH="$TARGET:$PWD/src:$PWD${PYTHONPATH:+:$PYTHONPATH}"
 export CUBLAS_WORKSPACE_CONFIG=:4096:8
 if ((!${#CPU[@]})); then
     "$PYTHON" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' ||
         fail "no GPU is visible, and nothing was measured; --cpu tries the script"
 fi
 
-{ read -r MOST; mapfile -t PARTS; } < <("$PYTHON" -m bench.gpu --list)
+{ read -r MAX; mapfile -t PARTS; } < <("$PYTHON" -m bench.gpu --list)
 ((${#PARTS[@]})) || fail "no part to run"
 for name in ${ONLY//,/ }; do
     [[ " ${PARTS[*]} " == *" $name "* ]] || fail "no part '$name'; see --help"
 done
 mkdir -p "$OUT" || fail "$OUT cannot be made"
 [[ -n $ONLY ]] || rm -f "$OUT/gpu-check.json" "$OUT/benchmarks-gpu.md" "$OUT/gpu-check.log"
-worst=0
+exit_status=0
 for part in "${PARTS[@]}"; do
-    name=${part% *} most=${part#* }
+    name=${part% *} limit=${part#* }
     [[ -z $ONLY || ",$ONLY," == *",$name,"* ]] || continue
-    left=$((MOST - SECONDS))
-    ((left >= 5)) || { echo "== $name: no time is left" | tee -a "$OUT/gpu-check.log"; worst=1; continue; }
+    left=$((MAX - SECONDS))
+    ((left >= 5)) || { echo "== $name: no time left" | tee -a "$OUT/gpu-check.log"; exit_status=1; continue; }
     start=$SECONDS
     echo "== $name" | tee -a "$OUT/gpu-check.log"
-    timeout --kill-after=5 "$((most < left ? most : left))" \
+    timeout --kill-after=5 "$((limit < left ? limit : left))" \
         "$PYTHON" -m bench.gpu "$name" --out "$OUT" "${CPU[@]}" 2>&1 | tee -a "$OUT/gpu-check.log"
     status=${PIPESTATUS[0]}
     "$PYTHON" -m bench.gpu "$name" --out "$OUT" --ended "$status" "$((SECONDS - start))"
-    ((status == 0)) || worst=1
+    ((status == 0)) || exit_status=1
 done
 echo "== $OUT/gpu-check.json and $OUT/benchmarks-gpu.md after $SECONDS s"
-exit "$worst"
+exit "$exit_status"

@@ -1,4 +1,4 @@
-"""What the numbers depend on: processor, memory, versions, threads. No name, no path, no date."""
+"""What the numbers depend on: CPU, memory, versions, threads. No name, no path, no date."""
 
 import os
 import platform
@@ -13,9 +13,9 @@ FLAGS = ["avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile"]
 
 
 def machine(threads: int) -> dict[str, Any]:
-    """Processor, its instructions that matter, memory, versions, and measured matrix rates."""
+    """CPU, its relevant instructions, memory, versions, and measured matrix rates."""
     return {
-        "processor": field("model name") or platform.machine(),
+        "cpu": field("model name") or platform.machine(),
         "family": f"{field('vendor_id')} family {field('cpu family')} model {field('model')}",
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
@@ -28,13 +28,13 @@ def machine(threads: int) -> dict[str, Any]:
 
 
 def field(name: str) -> str:
-    """The first value of a line of /proc/cpuinfo; empty where there is none."""
+    """The first value of a field of /proc/cpuinfo; empty if there is none."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return ""
-    found = [line.split(":", 1)[1].strip() for line in lines if line.split("\t")[0] == name]
-    return found[0] if found else ""
+    values = [line.split(":", 1)[1].strip() for line in lines if line.split("\t")[0] == name]
+    return values[0] if values else ""
 
 
 def installed(name: str) -> str:
@@ -55,11 +55,11 @@ def matrix_rates(threads: int, size: int = 2048, repetitions: int = 8) -> dict[s
     torch.set_num_threads(threads)
     rates = {}
     for kind in (torch.float32, torch.bfloat16):
-        one = torch.randn(size, size).to(kind)
+        matrix = torch.randn(size, size).to(kind)
         seconds = []
         for _ in range(repetitions):
             start = time.perf_counter()
-            one @ one
+            matrix @ matrix
             seconds.append(time.perf_counter() - start)
         rates[str(kind).removeprefix("torch.")] = round(2 * size**3 / min(seconds) / 1e9, 1)
     return rates

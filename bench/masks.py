@@ -1,4 +1,4 @@
-"""Confusion matrix and mIoU of 257 label maps of 512 x 512, as many as the course validates on.
+"""Confusion matrix and mIoU of 257 label maps of 512 x 512, the number of the course's val split.
 
 Seven ids, the last one unknown: regions of 32 x 32 pixels, 30 % of the predicted pixels redrawn.
 Every side starts from uint8 arrays in memory and ends with the mIoU over the six classes; the
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from bench.measure import Comparison, Measured, Side, interleave
 from bench.timing import seconds_of
-from reprise.evaluation.confusion import confusion, mean_iou
+from reprise.metrics.confusion import confusion, mean_iou
 
 CLASSES, UNKNOWN = 6, 6
 Masks = NDArray[np.uint8]
 
 
-def made(count: int) -> tuple[Masks, Masks]:
+def random_masks(count: int) -> tuple[Masks, Masks]:
     """Truth and prediction, (count, 512, 512); the prediction is never unknown."""
     generator = np.random.default_rng(0)
     regions = generator.integers(0, CLASSES + 1, (count, 16, 16), dtype=np.uint8)
@@ -50,33 +50,33 @@ def course(truth: Masks, prediction: Masks) -> float:
     labels, predicted = truth.astype(np.float64), prediction.astype(np.float64)
     total = 0.0
     for number in range(CLASSES):
-        found = np.sum(predicted == number)
-        there = np.sum(labels == number)
+        predicted_pixels = np.sum(predicted == number)
+        true_pixels = np.sum(labels == number)
         both = np.sum((predicted == number) * (labels == number))
-        total += both / (found + there - both) / CLASSES
+        total += both / (predicted_pixels + true_pixels - both) / CLASSES
     return float(total)
 
 
 def row(name: str, quick: bool) -> Measured:
     """Ours, JaccardIndex with and without its checks, and the loop over classes."""
     torch.set_num_threads(1)
-    truth, prediction = made(20 if quick else 257)
-    agreed = ours(truth, prediction)
+    truth, prediction = random_masks(20 if quick else 257)
+    expected = ours(truth, prediction)
     failures = [
         f"{which} gives {value}, Reprise {mine}"
         for which, value, mine in (
-            ("JaccardIndex", torchmetrics(truth, prediction), agreed),
+            ("JaccardIndex", torchmetrics(truth, prediction), expected),
             ("the course's loop", course(truth, prediction), ours(truth, prediction, None)),
         )
         if abs(value - mine) > 1e-5
     ]
     sides = {
         "ours": Side(
-            "Reprise: `confusion` and `mean_iou` on the uint8 arrays, unknown pixels left out",
+            "Reprise: `confusion` and `mean_iou` on the uint8 arrays, without unknown pixels",
             seconds_of(lambda: ours(truth, prediction)),
         ),
         "torchmetrics": Side(
-            "JaccardIndex of torchmetrics, updated mask by mask, unknown pixels left out",
+            "JaccardIndex of torchmetrics, updated mask by mask, without unknown pixels",
             seconds_of(lambda: torchmetrics(truth, prediction)),
         ),
         "unchecked": Side(

@@ -1,4 +1,4 @@
-"""One row: its sides take turns, and every repetition is kept."""
+"""One row: its sides take turns, and every repetition is recorded."""
 
 import statistics
 from collections.abc import Callable
@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-THREADS = 2  # of torch, on both sides, where a row does not say otherwise
+THREADS = 2  # of torch, on both sides, unless a row says otherwise
 
 
 @dataclass
 class Side:
     """One of the things compared: `run` does one repetition and gives its value in the row's unit.
 
-    what: one sentence. most: repetitions at most, for a side that takes minutes.
+    what: one sentence. max_repetitions: for a side that takes minutes.
     """
 
     what: str
     run: Callable[[], float]
-    most: int | None = None
+    max_repetitions: int | None = None
     values: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sides of a row by name; `goal` is the least ratio, None where it is only shown."""
+    """Two sides of a row by name; `goal` is the minimum ratio, None where there is none."""
 
     title: str
     ours: str
@@ -35,7 +35,7 @@ class Comparison:
 
 @dataclass
 class Table:
-    """Numbers that are stated, without a peer."""
+    """Numbers without a peer."""
 
     title: str
     columns: list[str]
@@ -44,9 +44,10 @@ class Table:
 
 @dataclass
 class Measured:
-    """What a row gives: raw values of each side, what they mean, and further tables.
+    """The result of a row: raw values of each side, what they mean, and further tables.
 
-    unit: 'images/s' (more is better) or 's' (less is better). failures: promises that do not hold.
+    unit: 'images/s' (more is better) or 's' (less is better). failures: guarantees that do not
+    hold.
     """
 
     title: str
@@ -66,25 +67,25 @@ class Measured:
             "title": self.title,
             "unit": self.unit,
             "sides": sides,
-            "comparisons": [asdict(one) for one in self.comparisons],
+            "comparisons": [asdict(comparison) for comparison in self.comparisons],
             "notes": self.notes,
-            "tables": [asdict(one) for one in self.tables],
+            "tables": [asdict(table) for table in self.tables],
             "failures": self.failures,
         }
 
 
 def interleave(sides: dict[str, Side], repetitions: int) -> None:
-    """Ours, peer, ours, peer, ...: what else the machine does falls on all sides alike."""
+    """Ours, peer, ours, peer, ...: other load on the machine affects all sides alike."""
     for number in range(repetitions):
         for side in sides.values():
-            if side.most is None or number < side.most:
+            if side.max_repetitions is None or number < side.max_repetitions:
                 side.values.append(side.run())
 
 
 def better_workers(run: Callable[[int], float], more_is_better: bool) -> int:
-    """The number of DataLoader workers, 0 or 2, that serves a peer better on two cores."""
-    none, two = run(0), run(2)
-    return 2 if (two > none) == more_is_better else 0
+    """The number of DataLoader workers, 0 or 2, with which a peer is faster on two cores."""
+    without, with_two = run(0), run(2)
+    return 2 if (with_two > without) == more_is_better else 0
 
 
 def median(values: list[float]) -> float:

@@ -7,47 +7,47 @@ from statistics import median
 from typing import Any
 
 from bench.measure import ROOT
-from bench.rows import ROWS
+from bench.registry import ROWS
 
 INTRO = """# Benchmarks
 
 `make bench` measured this: both sides of a row in one run, taking turns (ours, peer, ours, peer,
 ...), with the same model, batch, image size and number of views. A ratio is that of the medians,
-above 1 where Reprise is faster; beside it the least and the largest ratio of two neighbouring
-repetitions. `n` counts the repetitions of each side. All raw values are in `logs/bench.json`;
-`bench/` holds both sides of every row.
+above 1 where Reprise is faster; the range is that of the ratios of neighbouring repetitions. `n`
+counts the repetitions of each side. All raw values are in `logs/bench.json`; `bench/` contains both
+sides of every row.
 """
 
 
-def page(found: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> str:
     """The whole page, Markdown."""
-    names = [name for name in ROWS if name in found["rows"]]
-    names += sorted(found["rows"].keys() - names)
-    rows = [found["rows"][name] for name in names]
-    parts = [INTRO, machine(found["machine"]), goals(rows), misses(rows), both_sides(rows)]
+    names = [name for name in ROWS if name in result["rows"]]
+    names += sorted(result["rows"].keys() - names)
+    rows = [result["rows"][name] for name in names]
+    parts = [INTRO, machine(result["machine"]), goals(rows), misses(rows), both_sides(rows)]
     parts += tables(rows)
-    parts.append("## On a GPU\n\n[benchmarks-gpu.md](benchmarks-gpu.md), by `make bench-gpu`.\n")
+    parts.append("## On a GPU\n\n`make bench-gpu` writes [benchmarks-gpu.md](benchmarks-gpu.md).\n")
     return "\n".join(part for part in parts if part)
 
 
 def machine(values: dict[str, Any]) -> str:
-    """What it was measured on."""
-    flags = [name for name, there in values["flags"].items() if there]
+    """The machine and the versions."""
+    flags = [name for name, present in values["flags"].items() if present]
     rates = values["matrix_gflops"]
     versions = ", ".join(f"{name} {number}" for name, number in values["versions"].items())
     return (
         "## Machine\n\n"
-        f"{values['processor']} ({values['family']}), {values['cores']} cores, "
+        f"{values['cpu']} ({values['family']}), {values['cores']} cores, "
         f"{values['memory_gib']} GiB, {' '.join(flags)}; {values['threads']} torch threads.\n"
         f"Python {values['python']}, {versions}.\n\n"
         f"A product of 2048 x 2048 matrices ran at {rates['float32']:.0f} GFLOP/s in float32 and "
         f"{rates['bfloat16']:.0f} in bfloat16, {rates['bfloat16'] / rates['float32']:.2f} times as "
-        "fast: what precision alone can give where arithmetic is all.\n"
+        "fast: the gain of precision alone where arithmetic is all of the time.\n"
     )
 
 
 def ratios(row: dict[str, Any], comparison: dict[str, Any]) -> tuple[float, float, float]:
-    """Ratio of the medians, and the least and the largest of neighbouring repetitions."""
+    """Ratio of the medians, and the smallest and largest of neighbouring repetitions."""
     ours, peer = (row["sides"][comparison[key]]["values"] for key in ("ours", "peer"))
     more_is_better = row["unit"] != "s"
 
@@ -59,7 +59,7 @@ def ratios(row: dict[str, Any], comparison: dict[str, Any]) -> tuple[float, floa
 
 
 def reached(row: dict[str, Any], comparison: dict[str, Any]) -> str:
-    """yes, no, or - where there is no goal."""
+    """yes, no, or - without a goal."""
     if comparison["goal"] is None:
         return "-"
     return "yes" if ratios(row, comparison)[0] >= comparison["goal"] else "**no**"
@@ -70,25 +70,25 @@ def goals(rows: list[dict[str, Any]]) -> str:
     columns = ["What", "Against", "Ours", "Theirs", "Ratio", "Range", "n", "Goal", "Met"]
     lines = []
     for row in rows:
-        for one in row["comparisons"]:
-            ours, peer = (row["sides"][one[key]]["values"] for key in ("ours", "peer"))
-            middle, low, high = ratios(row, one)
+        for comparison in row["comparisons"]:
+            ours, peer = (row["sides"][comparison[key]]["values"] for key in ("ours", "peer"))
+            ratio, low, high = ratios(row, comparison)
             count = f"{len(ours)}" if len(ours) == len(peer) else f"{len(ours)}, {len(peer)}"
-            against = f"{one['title']} ({one['peer']})"
+            against = f"{comparison['title']} ({comparison['peer']})"
             numbers = [value(median(ours), row["unit"]), value(median(peer), row["unit"])]
-            goal = "-" if one["goal"] is None else f"{one['goal']:g}"
-            numbers += [f"{middle:.2f}", f"{low:.2f} to {high:.2f}", count, goal]
-            lines.append([row["title"], against, *numbers, reached(row, one)])
+            goal = "-" if comparison["goal"] is None else f"{comparison['goal']:g}"
+            numbers += [f"{ratio:.2f}", f"{low:.2f} to {high:.2f}", count, goal]
+            lines.append([row["title"], against, *numbers, reached(row, comparison)])
     return "## Ratios\n\n" + markdown(columns, lines)
 
 
 def misses(rows: list[dict[str, Any]]) -> str:
-    """A sentence that names what was not reached, and promises that do not hold."""
+    """The goals that were not reached, and guarantees that do not hold."""
     missed = [
-        f"{row['title']}, {said(row, one)}"
+        f"{row['title']}, {sentence(row, comparison)}"
         for row in rows
-        for one in row["comparisons"]
-        if reached(row, one) == "**no**"
+        for comparison in row["comparisons"]
+        if reached(row, comparison) == "**no**"
     ]
     missed += [failure for row in rows for failure in row["failures"]]
     if not missed:
@@ -96,10 +96,11 @@ def misses(rows: list[dict[str, Any]]) -> str:
     return "Not reached:\n\n" + "\n".join(f"- {line}" for line in missed) + "\n"
 
 
-def said(row: dict[str, Any], one: dict[str, Any]) -> str:
+def sentence(row: dict[str, Any], comparison: dict[str, Any]) -> str:
     """A comparison in a line."""
-    goal = "no goal" if one["goal"] is None else f"goal {one['goal']:g}"
-    return f"{one['title']} ({one['peer']}): {ratios(row, one)[0]:.2f}, {goal}"
+    goal = "no goal" if comparison["goal"] is None else f"goal {comparison['goal']:g}"
+    ratio = ratios(row, comparison)[0]
+    return f"{comparison['title']} ({comparison['peer']}): {ratio:.2f}, {goal}"
 
 
 def both_sides(rows: list[dict[str, Any]]) -> str:
@@ -139,13 +140,13 @@ def markdown(columns: list[str], lines: list[list[Any]]) -> str:
 
 def brief(row: dict[str, Any]) -> str:
     """A row for the terminal."""
-    lines = [said(row, one) for one in row["comparisons"]]
+    lines = [sentence(row, comparison) for comparison in row["comparisons"]]
     lines += [" ".join(map(str, line)) for table in row["tables"] for line in table["rows"]]
     lines += [f"FAILED: {failure}" for failure in row["failures"]]
     return "\n".join(f"  {line}" for line in lines)
 
 
 if __name__ == "__main__":
-    from reprise.files import read_json, write_text
+    from reprise.atomic_io import read_json, write_text
 
     write_text(ROOT / "docs" / "benchmarks.md", page(read_json(ROOT / "logs" / "bench.json")))

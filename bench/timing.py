@@ -1,4 +1,4 @@
-"""Stop-watches: of a function, and of a process with its memory."""
+"""Timers: of a function, and of a process with its memory."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What augmentation takes of a step, the published policies included."""
+"""The share of augmentation in a step, including the published policies."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,96 +8,91 @@ from typing import Any
 
 from bench.gpu import trainings
 from bench.gpu.result import Part
-from bench.gpu.steps import small
-from bench.gpu.timing import device_of, repeated, sizes
+from bench.gpu.steps import adapted
+from bench.gpu.timing import configure, repeated, sizes_of
 from bench.gpu.trainings import Training
 from reprise.training.runtime import Device
 
 Build = Callable[[Device], Training]
+METHODS = ("train_batch", "train_batch_with_labels")  # of Batches
 
 
 def shares(part: Part) -> None:
-    """Time steps as they are, with one batch for all steps, and batches alone."""
-    device, given = device_of(part.tiny), sizes(part.tiny)
-    given = replace(given, repetitions=min(3, given.repetitions), seconds=given.seconds / 2)
+    """Time steps as they are, with the same batch in each step, and batches without steps."""
+    device, sizes = configure(part.tiny), sizes_of(part.tiny)
+    sizes = replace(sizes, repetitions=min(3, sizes.repetitions), seconds=sizes.seconds / 2)
     for name, build in recipes(part).items():
         training = build(device)
-        whole = repeated(training, device, given)
-        alone = repeated(batches(training), device, given)
-        with_one_batch(training)
-        without = repeated(training, device, given)
-        times = {"step_ms": whole, "without_ms": without, "batches_ms": alone}
-        found = {key: 1e3 * median(value) for key, value in times.items()}
-        part.say(name, {"batch": training.batch, **found})
+        times = {"step_ms": repeated(training, device, sizes)}
+        times["batches_ms"] = repeated(batches_of_step(training), device, sizes)
+        repeat_batch(training)
+        times["without_ms"] = repeated(training, device, sizes)
+        medians = {key: 1e3 * median(seconds) for key, seconds in times.items()}
+        part.record(name, {"batch": training.batch, **medians})
 
 
 def recipes(part: Part) -> dict[str, Build]:
     """One recipe of each kind of augmentation, the largest batches first."""
     params, side = trainings.course(), 32 if part.tiny else 128
-    tuned = small(params.finetune.recipes["dlcv2024"].common, part)
-    efficient = small(params.faces.recipes["cs6550_efficientnet_b2"], part, weights="none")
-    found: dict[str, Build] = {
-        f"BYOL, {run}: {' and '.join(['crops and colours', *recipe.augment.policy])}": partial(
-            pretrained, small(recipe, part), side
-        )
-        for run, recipe in (
-            (run, params.pretrain.recipes[run].byol) for run in params.pretrain.runs
-        )
+    builds: dict[str, Build] = {}
+    for task in params.pretrain.values():
+        recipe = task.recipes["byol"]
+        words = " and ".join(["crops and colors", *recipe.augment.auto_augment])
+        changed = adapted(recipe, part)
+        title = f"BYOL, batch {recipe.batch_size}: {words}"
+        builds[title] = partial(trainings.byol_training, changed, side)
+    tuned = adapted(params.finetune["dlcv2024"].common, part)
+    efficient = params.classify["transfer"].recipes["cs6550_efficientnet_b2"]
+    flips = params.segment["baseline"].recipes["dlcv2023_deeplabv3"]
+    return builds | {
+        "ResNet-50, fine-tuned: trivial_wide": lambda device: trainings.finetuning(
+            tuned, side, device, False, 4 * tuned.batch_size
+        ),
+        "EfficientNet-B2: crops, colors, autoaugment_cifar10, cutout": partial(
+            trainings.classification_training, adapted(efficient, part, weights="none")
+        ),
+        "DeepLabV3-ResNet101: flips of images and label maps": partial(
+            trainings.segmentation_training, adapted(flips, part)
+        ),
     }
-    found["ResNet-50, fine-tuned: trivial_wide"] = lambda device: trainings.finetuned(
-        tuned, side, device, False, 4 * tuned.batch_size
-    )
-    found["EfficientNet-B2: crops, colours, autoaugment_cifar10, cutout"] = partial(
-        trainings.classified, efficient
-    )
-    flips = small(params.segment.recipes["dlcv2023_deeplabv3"], part)
-    found["DeepLabV3-ResNet101: flips of images and label maps"] = partial(
-        trainings.segmented, flips
-    )
-    return found
 
 
-def pretrained(recipe: Any, side: int, device: Device) -> Training:
-    """BYOL; the recipe comes first, so that it can be bound."""
-    return trainings.pretrained(recipe, side, device)
+def batches_of_step(training: Training) -> Callable[[], None]:
+    """A function that makes the batches of a step, and does nothing else of it."""
+    batches, calls = training.job.context.batches, []
 
-
-def batches(training: Training) -> Callable[[], None]:
-    """The batches of a step, and nothing else of it."""
-    names, calls = ("train", "train_with_labels"), []
-
-    def noting(name: str, method: Any) -> Any:
-        def call(rows: Any, *given: Any, **named: Any) -> Any:
-            calls.append((method, rows, given, named))
-            return method(rows, *given, **named)
+    def recording(method: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            calls.append(partial(method, *args, **options))
+            return method(*args, **options)
 
         return call
 
-    for name in names:
-        setattr(training.inputs, name, noting(name, getattr(training.inputs, name)))
+    for name in METHODS:
+        setattr(batches, name, recording(getattr(batches, name)))
     training()
-    for name in names:
-        delattr(training.inputs, name)
+    for name in METHODS:
+        delattr(batches, name)
 
-    def again() -> None:
-        for method, rows, given, named in calls:
-            method(rows, *given, **named)
+    def make_batches() -> None:
+        for call in calls:
+            call()
 
-    return again
+    return make_batches
 
 
-def with_one_batch(training: Training) -> None:
-    """From now on every step has the batches of one step."""
-    inputs, kept = training.inputs, {}
+def repeat_batch(training: Training) -> None:
+    """Give every further step the batches of the next one."""
+    batches, made = training.job.context.batches, {}
 
-    def keeping(name: str, method: Any) -> Any:
-        def call(rows: Any, epoch: int, *given: Any, **named: Any) -> Any:
-            key = (name, *(value for value in given if isinstance(value, int)), *named)
-            if key not in kept:
-                kept[key] = method(rows, epoch, *given, **named)
-            return kept[key]
+    def caching(name: str, method: Any) -> Any:
+        def call(rows: Any, epoch: int, *args: Any, **options: Any) -> Any:
+            key = (name, *(value for value in args if isinstance(value, int)), *options)
+            if key not in made:
+                made[key] = method(rows, epoch, *args, **options)
+            return made[key]
 
         return call
 
-    for name in ("train", "train_with_labels"):
-        setattr(inputs, name, keeping(name, getattr(inputs, name)))
+    for name in METHODS:
+        setattr(batches, name, caching(name, getattr(batches, name)))

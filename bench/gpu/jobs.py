@@ -1,4 +1,4 @@
-"""Whole jobs, in processes of their own: killed and resumed, done twice, on processor and GPU."""
+"""Whole jobs in separate processes: killed and resumed, run twice, on CPU and GPU."""
 
 import csv
 import random
@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from ruamel.yaml import YAML
@@ -19,65 +18,67 @@ from safetensors.torch import load_file
 from bench.gpu.result import Part
 from bench.measure import ROOT
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-import kill  # noqa: E402  # the jobs that the tests kill
+from support import killable_job  # noqa: E402  # the jobs that the tests kill
 
-JOBS = {"pretrain": "BYOL", "full": "setting A", "frozen": "setting D", "segment": "FCN-32s"}
-TRIES = 4  # to kill a job in its midst
+JOBS = {"pretrain": "BYOL", "full": "run A", "frozen": "run D", "segment": "FCN-32s"}
+TRIES = 4  # to kill a job between its first checkpoint and its end
 WEIGHTS = ("model.safetensors", "backbone.safetensors")
-ADDRESSES = ("epoch", "step", "learning_rate", "tau", "selected")  # columns that nothing moves
+FIXED = ("epoch", "step", "learning_rate", "tau", "selected")  # columns without measured numbers
 
 
 @contextmanager
-def inputs() -> Iterator[Path]:
-    """A folder with small sets, a backbone and the recipes."""
+def input_folder() -> Iterator[Path]:
+    """A temporary folder with small datasets, a backbone and the recipes."""
     with tempfile.TemporaryDirectory() as folder:
-        kill.write_inputs(Path(folder))
+        killable_job.write_inputs(Path(folder))
         yield Path(folder)
 
 
-def on(folder: Path, device: str, precision: str) -> None:
-    """Where the jobs compute from now on."""
-    written, yaml = folder / "params.yaml", YAML()
-    params = yaml.load(written.read_text())
+def set_runtime(folder: Path, device: str, precision: str) -> None:
+    """Choose device and precision of the jobs that start from now on."""
+    path, yaml = folder / "params.yaml", YAML()
+    params = yaml.load(path.read_text())
     params["runtime"] |= {"device": device, "precision": precision}
-    params["pretrain"]["recipes"]["earth"]["byol"]["allow_collapse"] = True
-    yaml.dump(params, written)
+    params["pretrain"]["earth"]["recipes"]["byol"]["allow_collapse"] = True
+    yaml.dump(params, path)
 
 
-def same_bytes(part: Part) -> None:
-    """Two runs of each job, and one that is killed and goes on: whether all files are the same."""
+def equal_bytes(part: Part) -> None:
+    """Run each job twice, and once killed and resumed, and compare all files."""
     device = "cpu" if part.tiny else "cuda"
-    wanted = [("auto", job) for job in (["full"] if part.tiny else JOBS)]
-    wanted += [] if part.tiny else [("float16", "full")]
+    runs = [("auto", job) for job in (["full"] if part.tiny else JOBS)]
+    runs += [] if part.tiny else [("float16", "full")]
     draw = random.Random(0)
-    with inputs() as folder:
-        for precision, job in wanted:
-            on(folder, device, precision)
-            name, found = f"{JOBS[job]}, {precision}", {}
-            out = [folder / f"{job}-{precision}-{number}" for number in range(3)]
-            for place in out[:2]:
-                kill.finish(folder, job, place, seconds="1000")
-            whole = kill.files_of(out[0])
-            found["two_runs"] = len(whole) >= 2 and whole == kill.files_of(out[1])
-            part.say(name, found)
-            found["went_on"] = killed(folder, job, out[2], draw)
-            found["killed"] = whole == kill.files_of(out[2])
-            part.say(name, found)
-    values = part.other(part.name).values()
-    if not all(one["two_runs"] and one["killed"] and one["went_on"] for one in values):
+    with input_folder() as folder:
+        for precision, job in runs:
+            set_runtime(folder, device, precision)
+            name = f"{JOBS[job]}, {precision}"
+            outs = [folder / f"{job}-{precision}-{number}" for number in range(3)]
+            for out in outs[:2]:
+                killable_job.finish(folder, job, out, seconds="1000")
+            files = killable_job.files_of(outs[0])
+            row: dict[str, object] = {
+                "two_runs": len(files) >= 2 and files == killable_job.files_of(outs[1])
+            }
+            part.record(name, row)
+            row["resumed_at"] = kill_and_resume(folder, job, outs[2], draw)
+            row["killed"] = files == killable_job.files_of(outs[2])
+            part.record(name, row)
+    rows = part.values().values()
+    if not all(row["two_runs"] and row["killed"] and row["resumed_at"] for row in rows):
         raise SystemExit("bytes: not every training ended in the same bytes; see the table")
 
 
-def killed(folder: Path, job: str, out: Path, draw: random.Random) -> int | None:
-    """Run a job that is killed soon after its first checkpoint; the step where it went on.
+def kill_and_resume(folder: Path, job: str, out: Path, draw: random.Random) -> int | None:
+    """Kill a job soon after its first checkpoint and finish it; the step at which it resumed.
 
-    None when no kill fell between the checkpoint and the end of the job, which may be milliseconds.
+    None if no kill fell between the checkpoint and the end of the job, which may be milliseconds.
     """
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     for _ in range(TRIES):
-        process = kill.start(folder, job, out, seconds="0")
+        process = killable_job.start(folder, job, out, seconds="0")
         while process.is_alive() and not checkpoint.exists():
             time.sleep(0.001)
         time.sleep(draw.uniform(0, 0.01))
@@ -86,40 +87,38 @@ def killed(folder: Path, job: str, out: Path, draw: random.Random) -> int | None
         if checkpoint.exists():
             break
         shutil.rmtree(out, ignore_errors=True)
-    kill.finish(folder, job, out, seconds="1000")
-    step = re.search(r"going on from step (\d+)", out.with_suffix(".log").read_text())
+    killable_job.finish(folder, job, out, seconds="1000")
+    step = re.search(r"resuming from step (\d+)", out.with_suffix(".log").read_text())
     return int(step[1]) if step else None
 
 
-def moved(part: Part) -> None:
-    """The same jobs on the processor and the GPU: numbers of the last epoch, and weights."""
+def cpu_and_gpu(part: Part) -> None:
+    """The same jobs on CPU and GPU: numbers of the last epoch, and weights."""
     gpu = "cpu" if part.tiny else "cuda"
-    places = [("cpu", "float32"), (gpu, "float32"), (gpu, "auto")]
-    with inputs() as folder:
+    runtimes = [("cpu", "float32"), (gpu, "float32"), (gpu, "auto")]
+    with input_folder() as folder:
         for job in ["full"] if part.tiny else JOBS:
             outs = []
-            for number, (device, precision) in enumerate(places):
-                on(folder, device, precision)
+            for number, (device, precision) in enumerate(runtimes):
+                set_runtime(folder, device, precision)
                 outs.append(folder / f"{job}-{number}")
-                kill.finish(folder, job, outs[-1], seconds="1000")
-            part.say(JOBS[job], compared(outs))
+                killable_job.finish(folder, job, outs[-1], seconds="1000")
+            part.record(JOBS[job], differences(outs))
             for out in outs:
                 shutil.rmtree(out)
 
 
-def compared(outs: list[Path]) -> dict[str, list[float]]:
-    """Each number of the last epoch, and how far weights are from those of the first."""
-    last = []
+def differences(outs: list[Path]) -> dict[str, list[float]]:
+    """Each number of the last epoch, and the relative distance of weights from the first ones."""
+    rows = []
     for out in outs:
         with (out / "history.csv").open() as stream:
-            last.append(list(csv.DictReader(stream))[-1])
-    found: dict[str, Any] = {
-        name: [float(row[name]) for row in last] for name in last[0] if name not in ADDRESSES
-    }
+            rows.append(list(csv.DictReader(stream))[-1])
+    values = {name: [float(row[name]) for row in rows] for name in rows[0] if name not in FIXED}
     vectors = [weights(out) for out in outs]
     norm = vectors[0].norm()
-    found["weights"] = [float((vector - vectors[0]).norm() / norm) for vector in vectors]
-    return found
+    values["weights"] = [float((vector - vectors[0]).norm() / norm) for vector in vectors]
+    return values
 
 
 def weights(out: Path) -> torch.Tensor:

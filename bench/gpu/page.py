@@ -5,47 +5,47 @@ from statistics import median
 from typing import Any
 
 Values = dict[str, Any]
-COUNTED = ("passed", "failed", "error", "skipped")
-GOAL = 0.4  # of the measured matrix rate, for the steps that have one
+OUTCOMES = ("passed", "failed", "error", "skipped")
+GOAL = 0.4  # of the measured matrix rate, for the steps that have a goal
 
 
-def page(found: Values) -> str:
+def page(result: Values) -> str:
     """The whole page, Markdown."""
-    parts = found["parts"]
+    parts = result["parts"]
     machine = parts.get("environment", {}).get("values", {})
-    warning = "A try with tiny sizes: the numbers mean nothing.\n\n" if found.get("tiny") else ""
+    warning = "A trial with tiny sizes and meaningless numbers.\n\n" if result.get("tiny") else ""
     rates = parts.get("rates", {}).get("values", {})
-    sections = [f"# Benchmarks: {found.get('device', 'unknown')}\n\n{warning}{about(machine)}"]
-    sections.append(ended(parts))
+    sections = [f"# Benchmarks: {result.get('device', 'unknown')}\n\n{warning}{about(machine)}"]
+    sections.append(statuses(parts))
     for name, section in SECTIONS.items():
         values = parts.get(name, {}).get("values", {})
         if section is None:
-            sections += [all_steps(parts, rates)] if rows_of(parts) else []
+            sections += [all_steps(parts, rates)] if step_rows(parts) else []
         elif values:
             sections.append(f"## {parts[name]['title']}\n\n{section(values)}")
     return "\n".join(sections)
 
 
 def about(machine: Values) -> str:
-    """What it was measured on."""
+    """The machine and the versions."""
     words = [f"{key.replace('_', ' ')} {value}" for key, value in machine.items()]
     return f"`bench/gpu_check.sh` wrote this page. {'; '.join(words)}.\n"
 
 
-def ended(parts: Values) -> str:
+def statuses(parts: Values) -> str:
     """How each part ended."""
     lines = [
         [entry["title"], entry.get("status", "-"), number(entry.get("seconds"))]
         for entry in parts.values()
     ]
-    return "## Parts\n\n" + table(["part", "ended", "s"], lines)
+    return "## Parts\n\n" + table(["part", "status", "s"], lines)
 
 
 def tests(values: Values) -> str:
     """How many tests passed, and the names of those that did not."""
-    counts = ", ".join(f"{values.get(key, 0)} {key}" for key in COUNTED)
-    wrong = "".join(f"- {name}\n" for name in values.get("not_passed", []))
-    return f"{counts}.\n" + (f"\n{wrong}" if wrong else "")
+    counts = ", ".join(f"{values.get(key, 0)} {key}" for key in OUTCOMES)
+    names = "".join(f"- {name}\n" for name in values.get("not_passed", []))
+    return f"{counts}.\n" + (f"\n{names}" if names else "")
 
 
 def rate_table(values: Values) -> str:
@@ -56,16 +56,16 @@ def rate_table(values: Values) -> str:
     ]
     copy = number(values.get("copy_gb_per_second"))
     lines.append(["copy in the device's memory, GB/s read and written", copy])
-    return table(["what", "rate"], lines)
+    return table(["operation", "rate"], lines)
 
 
-def rows_of(parts: Values) -> list[Values]:
+def step_rows(parts: Values) -> list[Values]:
     """The steps that were timed, of all parts."""
     return [row for entry in parts.values() for row in entry["values"].get("rows", [])]
 
 
 def step_line(row: Values, rates: Values) -> list[Any]:
-    """One step: its speed, and the share of the matrix rate that it reaches."""
+    """One step: its speed, and its share of the matrix rate."""
     speeds, rate = row["images_per_second"], rates.get("matrix_tflops", {}).get(row["dtype"])
     tflops = median(speeds) * row["gflop_per_image"] / 1e3
     return [
@@ -77,62 +77,62 @@ def step_line(row: Values, rates: Values) -> list[Any]:
 
 
 def all_steps(parts: Values, rates: Values) -> str:
-    """One line for each kind of step, and where the time of some goes."""
-    lines = [step_line(row, rates) for row in rows_of(parts)]
+    """One line for each kind of step, and the profiles of some."""
+    lines = [step_line(row, rates) for row in step_rows(parts)]
     profiles = [
         profile(entry["title"], entry["values"]["profile"])
         for entry in parts.values()
         if "profile" in entry["values"]
     ]
-    columns = ["step", "batch", "dtype", "images/s", "least to most", "GFLOP/image", "TFLOP/s"]
+    columns = ["step", "batch", "dtype", "images/s", "range", "GFLOP/image", "TFLOP/s"]
     columns += ["share of the matrix rate", "goal", "peak GiB"]
     note = (
-        "GFLOP are those of products and convolutions, forward and backward; the share is of the "
-        "matrix rate of the same dtype.\n"
+        "GFLOP are those of matrix products and convolutions, forward and backward. The share is "
+        "of the matrix rate of the same dtype.\n"
     )
-    return "\n".join(["## Steps of training\n", table(columns, lines), note, *profiles])
+    return "\n".join(["## Training steps\n", table(columns, lines), note, *profiles])
 
 
-def profile(title: str, found: Values) -> str:
-    """What the device does in a step."""
-    lines = [[name, number(ms), f"{share:.1%}"] for name, ms, share in found["operations"]]
+def profile(title: str, values: Values) -> str:
+    """The operations of a step that take the most time."""
+    lines = [[name, number(ms), f"{share:.1%}"] for name, ms, share in values["operations"]]
     return (
-        f"### {title}: where the time goes\n\n"
-        f"The device computes in {found['busy']:.0%} of the time of a step.\n\n"
-        + table(["operation", "ms a step", "share"], lines)
+        f"### {title}: profile\n\n"
+        f"The device computes in {values['busy']:.0%} of the time of a step.\n\n"
+        + table(["operation", "ms per step", "share"], lines)
     )
 
 
 def share_table(values: Values) -> str:
-    """What augmentation takes of a step."""
+    """The share of augmentation in a step."""
     lines = [
-        [name, one["batch"], number(one["step_ms"]), number(one["without_ms"]),
-         number(one["batches_ms"]), f"{1 - one['without_ms'] / one['step_ms']:.1%}"]
-        for name, one in values.items()
+        [name, row["batch"], number(row["step_ms"]), number(row["without_ms"]),
+         number(row["batches_ms"]), f"{1 - row['without_ms'] / row['step_ms']:.1%}"]
+        for name, row in values.items()
     ]  # fmt: skip
-    columns = ["step", "batch", "ms", "ms with one batch for all", "ms of the batches alone"]
+    columns = ["step", "batch", "ms", "ms with the same batch each time", "ms of the batches"]
     return table([*columns, "share of augmentation"], lines)
 
 
 def bytes_table(values: Values) -> str:
-    """Whether trainings end in the same bytes."""
-    said = {True: "yes", False: "**no**", None: "-"}
+    """Whether repeated trainings write the same bytes."""
+    words = {True: "yes", False: "**no**", None: "-"}
     lines = [
-        [name, said[one.get("two_runs")], said[one.get("killed")], one.get("went_on", "-")]
-        for name, one in values.items()
+        [name, words[row.get("two_runs")], words[row.get("killed")], row.get("resumed_at", "-")]
+        for name, row in values.items()
     ]
-    return table(["training", "two runs", "killed and resumed", "went on at step"], lines)
+    return table(["training", "two runs", "killed and resumed", "resumed at step"], lines)
 
 
-def moved_table(values: Values) -> str:
-    """How far the numbers of a training move."""
+def difference_table(values: Values) -> str:
+    """The numbers of one training on CPU and GPU."""
     lines = [
         [name, metric, *(number(value) for value in row)]
-        for name, one in values.items()
-        for metric, row in one.items()
+        for name, metrics in values.items()
+        for metric, row in metrics.items()
     ]
-    columns = ["training", "last epoch", "processor, float32", "GPU, float32", "GPU, auto"]
-    note = "\n`weights`: the norm of the difference to the processor's, over the norm of those.\n"
+    columns = ["training", "last epoch", "CPU, float32", "GPU, float32", "GPU, auto"]
+    note = "\nThe row `weights` has the norm of the difference to those on CPU, over their norm.\n"
     return table(columns, lines) + note
 
 
@@ -142,7 +142,7 @@ SECTIONS: dict[str, Callable[[Values], str] | None] = {  # in the order of the p
     "steps": None,
     "augmentation": share_table,
     "bytes": bytes_table,
-    "moved": moved_table,
+    "cpu_and_gpu": difference_table,
 }
 
 

@@ -1,17 +1,18 @@
-"""The results of the parts: one JSON file that is written as they come, and the page that it gives.
+"""The results of the parts: one JSON file, written value by value, and the page made from it.
 
-Nothing but the standard library is imported: what went wrong is noted where nothing else runs.
+Only the standard library is imported: errors are recorded even where nothing else can run.
 """
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench.gpu.page import page
 
 JSON, PAGE = "gpu-check.json", "benchmarks-gpu.md"
-# name -> title, most seconds, module and function of (Part)
+# name -> title, time limit in seconds, module and function of (Part)
 PARTS: dict[str, tuple[str, int, str, str]] = {
     "environment": ("Environment", 40, "machine", "environment"),
     "tests": ("The tests that need a GPU", 150, "suite", "tests"),
@@ -21,67 +22,67 @@ PARTS: dict[str, tuple[str, int, str, str]] = {
     "deeplab": ("DeepLabV3-ResNet101", 60, "steps", "deeplab"),
     "fcn32s": ("FCN-32s", 45, "steps", "fcn32s"),
     "resnext101": ("ResNeXt-101", 45, "steps", "resnext101"),
-    "augmentation": ("Augmentation's share of a step", 60, "augmentation", "shares"),
-    "bytes": ("The same bytes", 110, "jobs", "same_bytes"),
-    "moved": ("Processor and GPU", 60, "jobs", "moved"),
+    "augmentation": ("Share of augmentation in a step", 60, "augmentation", "shares"),
+    "bytes": ("Equal bytes", 110, "jobs", "equal_bytes"),
+    "cpu_and_gpu": ("CPU and GPU", 60, "jobs", "cpu_and_gpu"),
 }
-MOST = 525  # seconds for all parts together
+MAX_SECONDS = 525  # of all parts together
 
 
 class Part:
-    """One part: what it finds is in the file as soon as it is said."""
+    """One part; its values are in the file as soon as they are recorded."""
 
     def __init__(self, name: str, out: Path, tiny: bool) -> None:
         self.name, self.out, self.tiny = name, out, tiny
 
-    def say(self, key: str, value: Any) -> None:
+    def record(self, key: str, value: Any) -> None:
         """Write one value of this part."""
         change(self.out, self.name, lambda entry: entry["values"].update({key: value}))
         print(f"{self.name}: {key}: {json.dumps(value)[:300]}", flush=True)
 
-    def other(self, name: str) -> dict[str, Any]:
-        """What another part has found so far."""
-        values: dict[str, Any] = read(self.out)["parts"].get(name, {}).get("values", {})
+    def values(self) -> dict[str, Any]:
+        """The values of this part so far."""
+        values: dict[str, Any] = read(self.out)["parts"][self.name]["values"]
         return values
 
 
 def read(out: Path) -> dict[str, Any]:
     """The results so far."""
     path = out / JSON
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"parts": {}}
-    return found
+    result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"parts": {}}
+    return result
 
 
-def change(out: Path, name: str, edit: Any) -> None:
-    """Change one part's entry, and write file and page again."""
-    found = read(out)
-    entry = found["parts"].setdefault(name, {"title": PARTS[name][0], "values": {}})
+def change(out: Path, name: str, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Change the entry of a part, and write file and page again."""
+    result = read(out)
+    entry = result["parts"].setdefault(name, {"title": PARTS[name][0], "values": {}})
     edit(entry)
-    found["parts"] = {key: found["parts"][key] for key in PARTS if key in found["parts"]}
-    whole(out / JSON, json.dumps(found, indent=1) + "\n")
-    whole(out / PAGE, page(found))
+    result["parts"] = {key: result["parts"][key] for key in PARTS if key in result["parts"]}
+    replace_file(out / JSON, json.dumps(result, indent=1) + "\n")
+    replace_file(out / PAGE, page(result))
 
 
 def begin(out: Path, name: str, tiny: bool, device: str) -> None:
-    """A part starts: what it found before is dropped, and all that is of another device."""
+    """Record that a part starts; drop its earlier values, and all those of another device."""
     out.mkdir(parents=True, exist_ok=True)
-    found = read(out)
-    if (found.get("tiny"), found.get("device")) != (tiny, device):
-        found = {"tiny": tiny, "device": device, "parts": {}}
-    found["parts"].pop(name, None)
-    whole(out / JSON, json.dumps(found, indent=1) + "\n")
+    result = read(out)
+    if (result.get("tiny"), result.get("device")) != (tiny, device):
+        result = {"tiny": tiny, "device": device, "parts": {}}
+    result["parts"].pop(name, None)
+    replace_file(out / JSON, json.dumps(result, indent=1) + "\n")
     change(out, name, lambda entry: entry.update(status="started"))
 
 
 def end(out: Path, name: str, status: int, seconds: float) -> None:
-    """A part has ended: with an exit status of its own, or that of `timeout`."""
-    said = {0: "done", 124: "ran out of time", 137: "ran out of time"}
-    words = said.get(status, f"failed, exit status {status}")
-    change(out, name, lambda entry: entry.update(status=words, seconds=seconds))
+    """Record that a part ended, with its exit status or that of `timeout`."""
+    texts = {0: "done", 124: "ran out of time", 137: "ran out of time"}
+    text = texts.get(status, f"failed, exit status {status}")
+    change(out, name, lambda entry: entry.update(status=text, seconds=seconds))
 
 
-def whole(path: Path, text: str) -> None:
-    """Write a file aside and rename it."""
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_text(text)
-    os.replace(aside, path)
+def replace_file(path: Path, text: str) -> None:
+    """Write a file under another name and rename it."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text)
+    os.replace(temporary, path)

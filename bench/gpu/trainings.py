@@ -1,6 +1,6 @@
-"""The trainings whose steps are timed: recipes of presets/course.yaml, on made images.
+"""The trainings whose steps are timed: recipes of presets/course.yaml, on random pixels.
 
-A job is what the training code itself makes of a recipe; it is taken from where training begins.
+A job is the one that the training code makes of a recipe, taken from it where training would begin.
 """
 
 import tempfile
@@ -11,150 +11,147 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.measure import ROOT
-from reprise.data.inputs import Inputs, moments_of
-from reprise.data.store import Prepared, PreparedSet, open_set, write_set
-from reprise.models.backbone import resnet
-from reprise.models.classifier import classifier, with_head
-from reprise.models.segmentation import segmenter
-from reprise.params import Params, load_params
-from reprise.training import classification, pretraining, segmentation
+from reprise.datasets.batches import Batches, Rows, normalization
+from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
+from reprise.datasets.writer import Dataset, write_dataset
+from reprise.models.build import build_classifier, build_finetuned, build_segmenter
+from reprise.params.load import Params, load_params
+from reprise.training import classification, segmentation
 from reprise.training.checkpoint import Checkpoint
-from reprise.training.loop import Job, Progress, make_optimizer, step
+from reprise.training.job import JobContext
+from reprise.training.loop import Progress, TrainingJob, make_optimizer, step
 from reprise.training.runtime import Device
+from reprise.training.ssl import byol
 
 CLASSES = 7
-WHERE = "presets/course.yaml"
+PRESET = "presets/course.yaml"
+NEVER_DUE = Checkpoint(Path("never-written"), {}, float("inf"))
 
 
-class Ready(Exception):
-    """Training would begin."""
+class TrainingBegins(Exception):
+    """Raised instead of training."""
 
 
 @dataclass
 class Training:
-    """A job, its optimizer and its batches; calling it does a step."""
+    """A job and its optimizer; a call does a step."""
 
-    job: Job
-    inputs: Inputs
+    job: TrainingJob
     number: int = 0
 
     def __post_init__(self) -> None:
-        self.optimizer, self.progress = make_optimizer(self.job.recipe, self.job.model), Progress()
+        self.optimizer = make_optimizer(self.job.context.recipe, self.job.model)
+        self.scaler, self.progress = self.job.context.device.scaler(), Progress()
         self.job.model.train()
 
     @property
     def batch(self) -> int:
         """Images of a step."""
-        return self.job.recipe.batch_size
+        return self.job.context.recipe.batch_size
 
-    def rows(self) -> Any:
+    @property
+    def side(self) -> int:
+        """Height of the images, in pixels."""
+        return self.job.context.batches.size[0]
+
+    def rows(self) -> Rows:
         """The rows of the next batch."""
-        count = len(self.job.rows) // self.batch
-        return self.job.rows[self.number % count * self.batch :][: self.batch]
+        train_rows = self.job.context.data.rows("train")
+        start = self.number % (len(train_rows) // self.batch) * self.batch
+        return train_rows[start : start + self.batch]
 
     def __call__(self) -> None:
-        """A step as the training loop does it, its sums included."""
+        """A step as the training loop does it, including its sums."""
         rows, epoch = self.rows(), 1 + self.number
-        self.progress.add(step(self.job, self.optimizer, rows, epoch, 1e-4, self.number))
+        values = step(self.job, self.optimizer, self.scaler, rows, epoch, 1e-4, self.number)
+        self.progress.add(values)
         self.number += 1
         self.job.after_step(self.number, 10**6)
 
 
 def course() -> Params:
     """The recipes."""
-    return load_params(ROOT / WHERE)
+    return load_params(ROOT / PRESET)
 
 
-def taken(module: Any, start: Callable[[], Any]) -> Job:
-    """The job with which `start` would begin to train."""
-    with mock.patch.object(module, "train", side_effect=Ready) as train:
+def training_of(module: Any, start: Callable[[], object]) -> Training:
+    """The training that `start` would begin by calling `train` of a module."""
+    with mock.patch.object(module, "train", side_effect=TrainingBegins) as train:
         try:
             start()
-        except Ready:
-            job: Job = train.call_args.args[0]
-            return job
+        except TrainingBegins:
+            return Training(train.call_args.args[0])
     raise AssertionError("nothing was to be trained")
 
 
-def made(task: str, side: int, count: int) -> PreparedSet:
-    """A set of `count` training images of random pixels; no speed depends on pixels."""
-    with tempfile.TemporaryDirectory() as folder:  # the arrays stay mapped
-        shape = (count + 4, side, side)
-        draw = np.random.default_rng(0)
-        blocks = draw.integers(0, CLASSES, (count + 4, side // 16, side // 16))
-        maps = np.kron(blocks, np.ones((1, 16, 16))).astype(np.uint8)
-        labels = maps if task == "segmentation" else (np.arange(count + 4) % CLASSES)
-        classes = [{"id": i, "name": f"class {i}"} for i in range(CLASSES)]
-        roles = np.repeat(["train", "select", "report"], [count, 2, 2])
-        images = draw.integers(0, 256, (*shape, 3), dtype=np.uint8)
-        said = ("none", "none", "random pixels")
-        named: Any = task
-        ready = Prepared(images, labels.astype(np.uint8), roles, {}, named, classes, *said)
-        write_set(Path(folder), "made", ready)
-        return open_set(Path(folder), task)  # type: ignore[arg-type]
+def random_dataset(kind: Kind, side: int, count: int) -> PreparedDataset:
+    """A dataset of `count` training images of random pixels; no speed depends on the pixels."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (count + 4, side, side, 3), dtype=np.uint8)
+    labels: NDArray[Any] = np.arange(count + 4) % CLASSES
+    if kind == "segmentation":
+        blocks = generator.integers(0, CLASSES, (count + 4, side // 16, side // 16))
+        labels = np.kron(blocks, np.ones((1, 16, 16)))
+    classes = [{"id": i, "name": f"class {i}", "color": [i, i, i]} for i in range(CLASSES)]
+    splits = np.repeat(["train", "val", "test"], [count, 2, 2])
+    texts = ("none", "none", "random pixels")  # source, licence, note
+    dataset = Dataset(images, labels.astype(np.uint8), splits, {}, kind, classes, *texts)
+    with tempfile.TemporaryDirectory() as folder:
+        write_dataset(Path(folder), "random", dataset)
+        data = read_prepared(Path(folder), kind)
+        assert len(data.images) == len(data.labels)  # from here on they are mapped, and stay so
+    return data
 
 
-def nowhere() -> Checkpoint:
-    """A checkpoint that is never due."""
-    return Checkpoint(Path("never-written"), {}, float("inf"))
+def context_of(
+    recipe: Any, data: PreparedDataset, device: Device, image_size: int | None = None
+) -> JobContext[Any]:
+    """What a training of a recipe gets."""
+    normalize = normalization(recipe.normalize)
+    batches = Batches(data, recipe.augment, 0, device.device, image_size, normalize)
+    return JobContext(recipe, PRESET, 0, data, batches, device)
 
 
-def pretrained(recipe: Any, side: int, device: Device) -> Training:
+def byol_training(recipe: Any, side: int, device: Device) -> Training:
     """BYOL."""
-    data = made("classification", side, 8 * recipe.batch_size)
-    inputs = Inputs(data, recipe.augment, 0, device.device, normalise=moments_of(recipe.normalise))
-    backbone = resnet(recipe.backbone, recipe.stem)
-    job = taken(
-        pretraining,
-        lambda: pretraining.pretrain_byol(backbone, data, inputs, recipe, device, WHERE, nowhere()),
-    )
-    return Training(job, inputs)
+    data = random_dataset("classification", side, 8 * recipe.batch_size)
+    context = context_of(recipe, data, device)
+    return training_of(byol, lambda: byol.pretrain(context, NEVER_DUE, {}))
 
 
-def finetuned(recipe: Any, side: int, device: Device, frozen: bool, images: int) -> Training:
-    """One of the settings A to E."""
-    data = made("classification", side, images)
-    inputs = Inputs(data, recipe.augment, 0, device.device, normalise=moments_of(recipe.normalise))
-    model = with_head(
-        resnet(recipe.backbone, recipe.stem, recipe.imagenet_layer), recipe.hidden, CLASSES
-    )
+def finetuning(recipe: Any, side: int, device: Device, frozen: bool, images: int) -> Training:
+    """One of the runs A to E."""
+    context = context_of(recipe, random_dataset("classification", side, images), device)
+    model = build_finetuned(recipe, CLASSES)
     if frozen:
         model.backbone.freeze()
-    return Training(classifying(model, data, inputs, recipe, device), inputs)
+    return _classifying(model, context)
 
 
-def classified(recipe: Any, device: Device) -> Training:
+def classification_training(recipe: Any, device: Device) -> Training:
     """A classifier."""
-    data = made("classification", recipe.image_size, 8 * recipe.batch_size)
-    normalise = moments_of(recipe.normalise)
-    inputs = Inputs(data, recipe.augment, 0, device.device, recipe.image_size, normalise)
-    return Training(classifying(classifier(recipe, CLASSES), data, inputs, recipe, device), inputs)
+    data = random_dataset("classification", recipe.image_size, 8 * recipe.batch_size)
+    context = context_of(recipe, data, device, recipe.image_size)
+    return _classifying(build_classifier(recipe, CLASSES), context)
 
 
-def classifying(model: Any, data: PreparedSet, inputs: Inputs, recipe: Any, device: Device) -> Job:
-    """The job of a classifier."""
-    kept = ("train", recipe.features)
-    return taken(
-        classification,
-        lambda: classification.train_classifier(
-            model, data, inputs, recipe, device, WHERE, kept, nowhere()
-        ),
-    )
+def _classifying(model: Any, context: JobContext[Any]) -> Training:
+    def start() -> object:
+        return classification.train_classifier(model, context, NEVER_DUE, "train", [])
+
+    return training_of(classification, start)
 
 
-def segmented(recipe: Any, device: Device) -> Training:
+def segmentation_training(recipe: Any, device: Device) -> Training:
     """A segmentation network."""
-    data = made("segmentation", recipe.image_size, 4 * recipe.batch_size)
-    normalise = moments_of(recipe.normalise)
-    inputs = Inputs(data, recipe.augment, 0, device.device, recipe.image_size, normalise)
-    model = segmenter(recipe.model, CLASSES, recipe.width, recipe.held_norm)
-    truth = segmentation.truth_of(data, None)
-    job = taken(
-        segmentation,
-        lambda: segmentation.train_segmenter(
-            model, data, truth, inputs, recipe, device, WHERE, {}, nowhere()
-        ),
-    )
-    return Training(job, inputs)
+    data = random_dataset("segmentation", recipe.image_size, 4 * recipe.batch_size)
+    context = context_of(recipe, data, device, recipe.image_size)
+    model, targets = build_segmenter(recipe, CLASSES), segmentation.load_targets(data, None)
+
+    def start() -> object:
+        return segmentation.train_segmenter(model, context, NEVER_DUE, targets, {})
+
+    return training_of(segmentation, start)

@@ -1,18 +1,18 @@
-"""`python -m reprise predict`: what a trained run answers to images of yours."""
+"""`python -m reprise predict`: predict your own images with a trained run."""
 
 import argparse
 
 from reprise.cli import run
-from reprise.prediction import command
+from reprise.predict import predict
 
 
 def main() -> None:
-    """The commands that a user of trained runs needs; the stages' scripts are the engines'."""
+    """The commands for users of trained runs; the engines run the scripts of the stages."""
     parser = argparse.ArgumentParser(prog="python -m reprise", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command.add(commands.add_parser)
-    given = parser.parse_args()
-    given.command(given)
+    predict.add_command(commands.add_parser)
+    args = parser.parse_args()
+    args.command(args)
 
 
 if __name__ == "__main__":

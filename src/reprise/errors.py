@@ -1,5 +1,15 @@
-"""The error that a user can act on."""
+"""The error that a user can act on, and the hint for a mistyped name."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class RepriseError(Exception):
     """A mistake in the user's input: one line that names the file, row or key and what to do."""
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """A hint for an unknown name: the closest choice, else all choices."""
+    known = list(choices)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"choose from {', '.join(known)}"

@@ -2,7 +2,7 @@
 
 They have an environment of their own, and in any other these tests are skipped:
 
-    uv venv .venv-peers && uv pip install --python .venv-peers -r requirements-peers.txt
+    uv venv .venv-peers && uv pip install --python .venv-peers -r requirements/peers.txt
     PYTHONPATH=src .venv-peers/bin/python -m pytest tests/peers
 
 Given the same weights and views, losses, gradients and moved targets are the same to 1e-10 in
@@ -38,8 +38,8 @@ import torch
 from torch import Tensor, nn
 
 from reprise.models.backbone import Backbone
-from reprise.training.byol import Byol, mlp, simsiam_mlp, spread
 from reprise.training.schedules import tau
+from reprise.training.ssl.byol import Byol, collapse_statistics, mlp, simsiam_mlp
 
 WHY = "the peers are in an environment of their own, see the top of this file"
 byol_pytorch = pytest.importorskip("byol_pytorch", reason=WHY)
@@ -367,4 +367,4 @@ def test_the_target_moves_as_by_lightlys_update_momentum() -> None:
 def test_std_is_lightlys(scale: float) -> None:
     generator = torch.Generator().manual_seed(0)
     z = 1.0 + scale * torch.randn(100, 16, generator=generator)
-    assert spread(z)[0] == pytest.approx(std_of_l2_normalized(z).item(), rel=1e-5)
+    assert collapse_statistics(z)[0] == pytest.approx(std_of_l2_normalized(z).item(), rel=1e-5)

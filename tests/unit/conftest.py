@@ -4,45 +4,55 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fake_results import fake_params, fake_results
-from judged import judge
-from trained import train_project
+from support.evaluated import write_evaluation, write_figures
+from support.fake_results import fake_params, fake_results
 
-from reprise.evaluation.embedding import embed
-from reprise.files import write_csv
-from reprise.params import Params
+from reprise.params.load import Params
 
 
 @pytest.fixture(scope="session")
 def params() -> Params:
-    """A small configuration that has every part."""
+    """A small configuration with tasks of every stage."""
     return fake_params()
 
 
 @pytest.fixture(scope="session")
-def whole_results(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Path:
-    """A results folder with every output but report.html; not to be changed."""
-    results = tmp_path_factory.mktemp("fake") / "results"
+def evaluated_results(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Path:
+    """A results folder with tables and coordinates, without figures; not to be changed."""
+    results = tmp_path_factory.mktemp("evaluated") / "results"
     fake_results(results, params)
-    for source, job in (("classify", "cnn/0"), ("finetune", "tiny/C/0")):
-        for method in params.embed.methods:
-            features = results / source / job / "features.safetensors"
-            points, layout = embed(features, method, params.embed)
-            write_csv(results / "embed" / source / f"{method}.csv", points)
-            write_csv(results / "embed" / source / f"{method}.layout.csv", layout)
-    judge(results, params)
+    write_evaluation(results, params)
+    return results
+
+
+@pytest.fixture(scope="session")
+def whole_results(
+    tmp_path_factory: pytest.TempPathFactory, evaluated_results: Path, params: Params
+) -> Path:
+    """A results folder with every output but report.html; not to be changed."""
+    results = tmp_path_factory.mktemp("whole") / "results"
+    shutil.copytree(evaluated_results, results)
+    write_figures(results, params)
     return results
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with trained runs of the courses' recipes (see trained.py); not to be changed."""
+    """A folder with trained runs of the courses' recipes (see support/); not to be changed."""
+    from support.trained_project import train_project
+
     folder = tmp_path_factory.mktemp("project")
     train_project(folder)
     return folder
 
 
 @pytest.fixture
+def evaluated(tmp_path: Path, evaluated_results: Path) -> Path:
+    """A copy of a results folder without figures that a test may change."""
+    return Path(shutil.copytree(evaluated_results, tmp_path / "results"))
+
+
+@pytest.fixture
 def results(tmp_path: Path, whole_results: Path) -> Path:
-    """A copy of the results folder that a test may spoil."""
+    """A copy of a whole results folder that a test may change."""
     return Path(shutil.copytree(whole_results, tmp_path / "results"))

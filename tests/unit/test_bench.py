@@ -1,4 +1,4 @@
-"""The page of benchmarks says what the raw values say, and nothing that they do not."""
+"""The page of benchmarks contains what follows from the raw values, and nothing else."""
 
 import copy
 import sys
@@ -32,13 +32,13 @@ def row(unit, ours, peer, goal, failures=()):
 
 
 MACHINE = {
-    "processor": "a processor", "family": "a family", "cores": 2, "memory_gib": 4.0,
+    "cpu": "a CPU", "family": "a family", "cores": 2, "memory_gib": 4.0,
     "flags": {"avx2": True, "amx_bf16": False}, "python": "3.11.0", "threads": 2,
     "versions": {"torch": "2.0"}, "matrix_gflops": {"float32": 100.0, "bfloat16": 180.0},
 }  # fmt: skip
 
 
-def found(*rows):
+def result(*rows):
     return {"quick": False, "machine": MACHINE, "rows": {str(n): r for n, r in enumerate(rows)}}
 
 
@@ -53,34 +53,34 @@ def test_a_ratio_is_that_of_the_medians_and_above_one_where_reprise_is_faster(
     report, unit, ours, peer, ratio
 ):
     line = next(
-        line for line in report.page(found(row(unit, ours, peer, 3))).splitlines() if "way" in line
+        line for line in report.page(result(row(unit, ours, peer, 3))).splitlines() if "way" in line
     )
     assert f"| {ratio} |" in line and "| 3 | 3 | yes |" in line
 
 
-def test_a_goal_that_is_missed_is_said_twice(report):
-    page = report.page(found(row("s", [1.0], [2.5], 3)))
+def test_a_missed_goal_is_named_twice(report):
+    page = report.page(result(row("s", [1.0], [2.5], 3)))
     assert "| **no** |" in page and "- A thing in s, the peer's way (peer): 2.50, goal 3" in page
     assert "Every goal is met" not in page
 
 
-def test_a_broken_promise_is_no_met_goal(report):
-    page = report.page(found(row("s", [1.0], [5.0], 3, ["plot.py imports torch"])))
+def test_a_failed_guarantee_is_not_a_met_goal(report):
+    page = report.page(result(row("s", [1.0], [5.0], 3, ["plot.py imports torch"])))
     assert "- plot.py imports torch" in page and "Every goal is met" not in page
 
 
-def test_a_side_with_fewer_repetitions_has_its_own_count(report):
-    page = report.page(found(row("s", [1.0, 2.0], [9.0], None)))
+def test_a_side_with_fewer_repetitions_has_another_count(report):
+    page = report.page(result(row("s", [1.0, 2.0], [9.0], None)))
     assert "| 2, 1 | - | - |" in page and "Every goal is met" in page
 
 
 def test_tables_of_one_title_become_one(report):
-    page = report.page(found(row("s", [1.0], [5.0], 3), row("images/s", [5.0], [1.0], 3)))
+    page = report.page(result(row("s", [1.0], [5.0], 3), row("images/s", [5.0], [1.0], 3)))
     assert page.count("## Shares") == 1 and page.count("| ours | 0.25 |") == 2
 
 
 def test_the_same_values_give_the_same_page_without_a_path(report):
-    values = found(row("s", [1.0], [5.0], 3))
+    values = result(row("s", [1.0], [5.0], 3))
     page = report.page(copy.deepcopy(values))
     assert page == report.page(values)
     assert str(ROOT) not in page and "/home" not in page

@@ -1,4 +1,4 @@
-"""Promises of the report in a real browser: Debian's Chromium, driven by Selenium."""
+"""The page in a real browser: Debian's Chromium, driven by Selenium."""
 
 import json
 import re
@@ -16,8 +16,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from reprise.figures.report import report
-from reprise.params import Params
+from reprise.params.load import Params
+from reprise.report.sections import report
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
@@ -29,26 +29,28 @@ pytestmark = [
 ]
 # a phone, a tablet and a desktop, in CSS pixels
 WIDTHS = (390, 820, 1280)
-# Relative luminance and contrast of WCAG 2.2, of every text that is shown, with its own background
-# or that of the nearest element which has one.
+# Relative luminance and contrast of WCAG 2.2, of every visible text and its background (that of an
+# enclosing element where it has none).
 CONTRAST = """
 const channel = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
 const numbers = (color) => color.match(/[0-9.]+/g).map(Number);
 const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-const ground = (one) => {
-  for (; one; one = one.parentElement) {
-    const found = numbers(getComputedStyle(one).backgroundColor);
-    if (found.length === 3 || found[3] > 0) return found;
+const background = (element) => {
+  for (; element; element = element.parentElement) {
+    const color = numbers(getComputedStyle(element).backgroundColor);
+    if (color.length === 3 || color[3] > 0) return color;
   }
   return [255, 255, 255];
 };
 const low = [];
-for (const one of document.querySelectorAll("body *")) {
-  const own = [...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-  if (!own || one.closest("svg, canvas, script, style") || !one.checkVisibility()) continue;
-  const [a, b] = [light(numbers(getComputedStyle(one).color)), light(ground(one))];
+for (const element of document.querySelectorAll("body *")) {
+  const text = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+  if (!text || element.closest("svg, canvas, script, style")) continue;
+  if (!element.checkVisibility()) continue;
+  const ink = numbers(getComputedStyle(element).color);
+  const [a, b] = [light(ink), light(background(element))];
   const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  if (ratio < 4.5) low.push([ratio, one.tagName, one.className, one.textContent.slice(0, 40)]);
+  if (ratio < 4.5) low.push([ratio, element.tagName, element.textContent.slice(0, 40)]);
 }
 return low;
 """
@@ -78,14 +80,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 @pytest.fixture
 def page(browser: webdriver.Chrome, address: str) -> webdriver.Chrome:
-    """The report, opened anew, all charts drawn."""
+    """The report, newly opened, with all charts drawn."""
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
     resize(browser, 1280)
     for kind in ("browser", "performance"):
         browser.get_log(kind)
     browser.get(address)
-    drawn = "return document.querySelectorAll('.live:not([data-drawn])').length"
+    drawn = "return document.querySelectorAll('.chart-block:not([data-drawn])').length"
     WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(drawn) == 0)
     return browser
 
@@ -95,17 +97,17 @@ def resize(browser: webdriver.Chrome, width: int) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
-def picture(page: webdriver.Chrome, live: int) -> str:
+def chart_image(page: webdriver.Chrome, position: int) -> str:
     """What a chart shows, as the data of its canvas."""
-    script = "return document.querySelectorAll('.live canvas')[arguments[0]].toDataURL()"
-    return str(page.execute_script(script, live))
+    script = "return document.querySelectorAll('.chart-block canvas')[arguments[0]].toDataURL()"
+    return str(page.execute_script(script, position))
 
 
-def changed(page: webdriver.Chrome, live: int, before: str) -> bool:
-    return bool(WebDriverWait(page, 10).until(lambda _: picture(page, live) != before))
+def changed(page: webdriver.Chrome, position: int, before: str) -> bool:
+    return bool(WebDriverWait(page, 10).until(lambda _: chart_image(page, position) != before))
 
 
-# moves over a chart, line by line, until the pointer is on a point; the picture beside it
+# moves over a chart, line by line, until the pointer is on a point; returns its image
 HOVER = """
 const [canvas] = arguments, box = canvas.getBoundingClientRect();
 for (let y = 2; y < box.height; y += 4) {
@@ -123,35 +125,35 @@ return "";
 
 
 def test_a_point_of_a_layout_shows_its_image(page: webdriver.Chrome) -> None:
-    canvas = page.find_elements(By.CSS_SELECTOR, ".live canvas")[0]
+    canvas = page.find_elements(By.CSS_SELECTOR, ".chart-block canvas")[0]
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
     assert page.execute_script(HOVER, canvas).startswith("data:image/webp;base64,")
-    assert page.get_log("browser") == []  # the page's policy lets the picture through
+    assert page.get_log("browser") == []  # the page's policy allows the image
 
 
 def test_every_chart_is_drawn_and_the_console_is_silent(page: webdriver.Chrome) -> None:
-    assert len(page.find_elements(By.CSS_SELECTOR, ".live[data-drawn] canvas")) == 4
+    assert len(page.find_elements(By.CSS_SELECTOR, ".chart-block[data-drawn] canvas")) == 4
     assert page.get_log("browser") == []
 
 
 def test_no_request_leaves_the_file(page: webdriver.Chrome, address: str) -> None:
-    asked = set()
+    requests = set()
     for entry in page.get_log("performance"):
         message = json.loads(entry["message"])["message"]
         if message["method"] == "Network.requestWillBeSent":
-            asked.add(message["params"]["request"]["url"])
-    assert {url for url in asked if not url.startswith("data:")} == {address}
+            requests.add(message["params"]["request"]["url"])
+    assert {url for url in requests if not url.startswith("data:")} == {address}
 
 
 def test_the_policy_stops_a_request(page: webdriver.Chrome) -> None:
-    """The test above cannot pass because nobody looked: a request is made, seen and refused."""
+    """The test above would see a request: one is made, logged and refused."""
     script = "fetch('https://example.invalid/').then(() => 0, () => 0).then(arguments[0])"
     page.execute_async_script(script)
     assert any("Content Security Policy" in entry["message"] for entry in page.get_log("browser"))
 
 
 def test_a_table_sorts_by_the_keyboard_and_says_so(page: webdriver.Chrome) -> None:
-    table = page.find_element(By.CSS_SELECTOR, "#finetune table")
+    table = page.find_element(By.CSS_SELECTOR, "#finetune-tiny table")
 
     def column(place: int) -> list[str]:
         cells = table.find_elements(By.CSS_SELECTOR, f"tbody tr > :nth-child({place})")
@@ -159,7 +161,7 @@ def test_a_table_sorts_by_the_keyboard_and_says_so(page: webdriver.Chrome) -> No
 
     heading = table.find_element(By.CSS_SELECTOR, "thead th:nth-child(5)")
     button = heading.find_element(By.TAG_NAME, "button")
-    assert heading.text.startswith("Report accuracy")
+    assert heading.text.startswith("Test accuracy")
     button.send_keys(Keys.ENTER)
     values = [float(text) for text in column(5)]
     assert values == sorted(values) and len(set(values)) > 1
@@ -167,7 +169,7 @@ def test_a_table_sorts_by_the_keyboard_and_says_so(page: webdriver.Chrome) -> No
     button.send_keys(Keys.SPACE)
     assert [float(text) for text in column(5)] == values[::-1]
     assert heading.get_attribute("aria-sort") == "descending"
-    # letters, and a row moves as a whole
+    # text sorts by letters, and a row moves as a whole
     rows = dict(zip(column(1), column(5), strict=True))
     table.find_element(By.CSS_SELECTOR, "thead th:nth-child(1) button").click()
     assert column(1) == ["A", "B", "C", "D", "E"]
@@ -175,42 +177,42 @@ def test_a_table_sorts_by_the_keyboard_and_says_so(page: webdriver.Chrome) -> No
 
 
 def test_the_slider_goes_through_the_epochs(page: webdriver.Chrome) -> None:
-    slider = page.find_element(By.CSS_SELECTOR, "#classify .live input[type=range]")
+    slider = page.find_element(By.CSS_SELECTOR, "#classify-baseline .chart-block input[type=range]")
     assert slider.accessible_name.startswith("Epoch")
-    before = picture(page, 1)
+    before = chart_image(page, 1)
     slider.send_keys(Keys.HOME)
     assert changed(page, 1, before)
-    first = picture(page, 1)
+    first = chart_image(page, 1)
     slider.send_keys(Keys.END)
-    assert changed(page, 1, first) and picture(page, 1) == before
+    assert changed(page, 1, first) and chart_image(page, 1) == before
 
 
 def test_a_class_and_a_method_can_be_chosen(page: webdriver.Chrome) -> None:
-    lists = page.find_elements(By.CSS_SELECTOR, "#classify .live select")
-    assert [one.accessible_name.rstrip(": ") for one in lists] == ["Method", "Class"]
-    for one, value in zip(lists, ("t-SNE", "dry <b>|"), strict=True):
-        before = picture(page, 1)
-        Select(one).select_by_visible_text(value)
+    lists = page.find_elements(By.CSS_SELECTOR, "#classify-baseline .chart-block select")
+    assert [element.accessible_name.rstrip(": ") for element in lists] == ["Method", "Class"]
+    for element, value in zip(lists, ("t-SNE", "dry <b>|"), strict=True):
+        before = chart_image(page, 1)
+        Select(element).select_by_visible_text(value)
         assert changed(page, 1, before)
 
 
-def test_masks_follow_image_run_moment_and_class(page: webdriver.Chrome) -> None:
-    block = page.find_element(By.CSS_SELECTOR, "#street .live")
+def test_masks_follow_image_run_epoch_and_class(page: webdriver.Chrome) -> None:
+    block = page.find_element(By.CSS_SELECTOR, "#segment-skips .chart-block")
     slider = block.find_element(By.CSS_SELECTOR, "input[type=range]")
-    before = picture(page, 3)
+    before = chart_image(page, 3)
     slider.send_keys(Keys.HOME)
     assert changed(page, 3, before)
-    for one in block.find_elements(By.TAG_NAME, "select"):
-        options = [option.text for option in Select(one).options]
+    for element in block.find_elements(By.TAG_NAME, "select"):
+        options = [option.text for option in Select(element).options]
         if len(options) > 1:
-            before = picture(page, 3)
-            Select(one).select_by_visible_text(options[-1])
+            before = chart_image(page, 3)
+            Select(element).select_by_visible_text(options[-1])
             assert changed(page, 3, before)
 
 
 def test_a_chart_zooms(page: webdriver.Chrome) -> None:
-    before = picture(page, 1)
-    canvas = page.find_elements(By.CSS_SELECTOR, ".live canvas")[1]
+    before = chart_image(page, 1)
+    canvas = page.find_elements(By.CSS_SELECTOR, ".chart-block canvas")[1]
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
     over = ScrollOrigin.from_element(canvas, -100, 0)
     ActionChains(page).move_to_element_with_offset(canvas, -100, 0).perform()
@@ -241,13 +243,17 @@ def test_without_scripts_every_table_and_figure_is_there_and_no_chart(
     assert page.find_elements(By.CSS_SELECTOR, "thead button") == []
     figures = page.find_elements(By.CSS_SELECTOR, "main img")
     assert figures and all(figure.is_displayed() for figure in figures)
-    assert not any(one.is_displayed() for one in page.find_elements(By.CSS_SELECTOR, ".live"))
+    charts = page.find_elements(By.CSS_SELECTOR, ".chart-block")
+    assert charts and not any(chart.is_displayed() for chart in charts)
 
 
 def test_on_paper_nothing_is_closed_and_no_chart_is_left(page: webdriver.Chrome) -> None:
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     page.execute_script("dispatchEvent(new Event('beforeprint'))")
-    assert all(one.get_attribute("open") for one in page.find_elements(By.TAG_NAME, "details"))
-    assert not any(one.is_displayed() for one in page.find_elements(By.CSS_SELECTOR, ".live"))
+    assert all(
+        element.get_attribute("open") for element in page.find_elements(By.TAG_NAME, "details")
+    )
+    charts = page.find_elements(By.CSS_SELECTOR, ".chart-block")
+    assert charts and not any(chart.is_displayed() for chart in charts)
     printed = page.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})
     assert len(printed["data"]) > 10_000

@@ -1,4 +1,4 @@
-"""presets/course.yaml says what the reports say; the smoke form of it runs the same recipes."""
+"""presets/course.yaml has the homeworks' values; its smoke form runs the same recipes."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ import pytest
 from ruamel.yaml import YAML
 from torchvision.models import get_weight
 
-from reprise.params import Params, parse
-from reprise.pipeline.preset import render
+from reprise.engines.preset import render
+from reprise.jobs import tasks
+from reprise.params.load import Params, parse
 
 PRESETS = Path(__file__).parents[2] / "presets"
 
@@ -22,7 +23,7 @@ def smoke() -> Params:
     return parse(YAML(typ="safe", pure=True).load(render("course-smoke", PRESETS)))
 
 
-# what the reports print: run -> epochs, batch size, optimizer, learning rate, schedule
+# what the homeworks print: run -> epochs, batch size, optimizer, learning rate, schedule
 PRINTED = {
     "dlcv2022_cnn": (90, None, "sgd", 0.01, "constant"),
     "dlcv2022_resnext101": (200, None, "sgd", 0.01, "constant"),
@@ -40,37 +41,41 @@ PRINTED = {
 
 
 @pytest.mark.parametrize("run", PRINTED)
-def test_a_recipe_has_the_reports_values(course: Params, run: str) -> None:
-    stages = (course.classify, course.faces, course.segment, course.street)
-    recipe = next(stage.recipes[run] for stage in stages if run in stage.recipes)
-    found = (recipe.epochs, recipe.batch_size, recipe.optimizer, recipe.learning_rate)
-    for value, wanted in zip((*found, recipe.schedule), PRINTED[run], strict=True):
-        assert wanted in (None, value)
+def test_a_recipe_has_the_homeworks_values(course: Params, run: str) -> None:
+    every_task = [task for _, _, task in tasks(course, "classify", "segment")]
+    recipe = next(task.recipes[run] for task in every_task if run in task.recipes)
+    values = (recipe.epochs, recipe.batch_size, recipe.optimizer, recipe.learning_rate)
+    for value, printed in zip((*values, recipe.schedule), PRINTED[run], strict=True):
+        assert printed in (None, value)
 
 
 def test_pretraining_and_the_settings_are_those_of_2023_and_2024(course: Params) -> None:
-    first, second = (course.pretrain.recipes[run].byol for run in ("dlcv2023", "dlcv2024"))
-    assert (first.epochs, first.batch_size, first.learning_rate) == (500, 128, 1e-4)
-    assert (second.epochs, second.batch_size, second.learning_rate) == (100, 32, 1e-2)
-    assert not first.use_momentum and second.use_momentum and second.phases == [50, 50]
-    for run, epochs, rate in (("dlcv2023", 200, 3e-4), ("dlcv2024", 100, 1e-3)):
-        recipe = course.finetune.recipes[run]
-        assert (recipe.common.epochs, recipe.common.learning_rate) == (epochs, rate)
-        assert recipe.common.imagenet_layer and recipe.common.backbone == "resnet50"
-        frozen = [name for name in "ABCDE" if recipe.setting(name).frozen]
-        assert frozen == ["D", "E"]  # and nothing else sets the five apart
-        assert all(recipe.training(name) == recipe.common for name in "ABCDE")
+    byol_2023, byol_2024 = (
+        course.pretrain[task].recipes["byol"] for task in ("dlcv2023", "dlcv2024")
+    )
+    assert (byol_2023.epochs, byol_2023.batch_size, byol_2023.learning_rate) == (500, 128, 1e-4)
+    assert (byol_2024.epochs, byol_2024.batch_size, byol_2024.learning_rate) == (100, 32, 1e-2)
+    assert not byol_2023.use_momentum and byol_2024.use_momentum
+    assert byol_2024.restart_epochs == [50, 50]
+    for name, epochs, rate in (("dlcv2023", 200, 3e-4), ("dlcv2024", 100, 1e-3)):
+        task = course.finetune[name]
+        assert (task.common.epochs, task.common.learning_rate) == (epochs, rate)
+        assert task.common.keep_imagenet_fc and task.common.backbone == "resnet50"
+        assert [run for run in task.runs if task.recipes[run].frozen] == ["D", "E"]
+        starts = {run: recipe.start for run, recipe in task.recipes.items()}
+        assert starts == dict(zip("ABCDE", ["none", *["supervised", "byol"] * 2], strict=True))
+        assert all(task.training(run) == task.common for run in "ABCDE")
 
 
-def test_the_slips_are_flags_and_stand_beside_what_is_right(course: Params) -> None:
-    segment, street = course.segment.recipes, course.street.recipes
+def test_the_slips_are_flags_next_to_the_correct_recipe(course: Params) -> None:
+    segment, skips = course.segment["baseline"].recipes, course.segment["skips"].recipes
     assert segment["dlcv2024_fcn32s_k44s52"].model == "fcn32s_k44s52"
-    beside = segment["dlcv2024_fcn32s_k44s52"].model_copy(update={"model": "fcn32s_vgg16"})
-    assert segment["dlcv2024_fcn32s"] == beside
-    held = street["cs6550_fcn8s"]
-    assert held.held_norm
-    assert course.classify.recipes["dlcv2021_resnet101"].vote == 5
-    assert street["cs6550_fcn8s_learned_norm"] == held.model_copy(update={"held_norm": False})
+    correct = segment["dlcv2024_fcn32s_k44s52"].model_copy(update={"model": "fcn32s_vgg16"})
+    assert segment["dlcv2024_fcn32s"] == correct
+    slip = skips["cs6550_fcn8s"]
+    assert slip.freeze_bn
+    assert skips["cs6550_fcn8s_learned_norm"] == slip.model_copy(update={"freeze_bn": False})
+    assert course.classify["baseline"].recipes["dlcv2021_resnet101"].ensemble_epochs == 5
 
 
 def test_the_weights_have_the_digits_that_their_publisher_gave_them(course: Params) -> None:
@@ -85,15 +90,14 @@ def test_the_weights_have_the_digits_that_their_publisher_gave_them(course: Para
     assert course.weights["sl"].sha256 is None  # the course hands it out without one
 
 
-def test_the_small_form_runs_every_recipe_of_the_whole(course: Params, smoke: Params) -> None:
-    for name, stage in course.stages.items():
-        assert smoke.stages[name].runs == stage.runs
-        assert stage.runs == list(stage.recipes)
-    for stage, small in (
-        (course.classify, smoke.classify), (course.faces, smoke.faces),
-        (course.segment, smoke.segment), (course.street, smoke.street),
-    ):  # fmt: skip
-        for run in stage.runs:
-            assert small.recipes[run].model == stage.recipes[run].model
-    assert smoke.anything.runs == course.anything.runs == list(course.anything.recipes)
-    assert all(recipe.source == "course" for recipe in smoke.prepare.recipes.values())
+def test_the_small_form_runs_every_recipe_of_the_complete_one(
+    course: Params, smoke: Params
+) -> None:
+    stages = ("pretrain", "finetune", "classify", "segment", "segment_anything")
+    small = {(stage, name): task for stage, name, task in tasks(smoke, *stages)}
+    for stage, name, task in tasks(course, *stages):
+        assert small[stage, name].runs == task.runs == list(task.recipes)
+        if stage in ("classify", "segment"):
+            for run in task.runs:
+                assert small[stage, name].recipes[run].model == task.recipes[run].model
+    assert all(recipe.source == "course" for recipe in smoke.datasets.values())

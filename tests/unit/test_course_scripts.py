@@ -1,4 +1,4 @@
-"""The courses' own shell scripts, and the commands of docs/course.md, run on small hand-outs."""
+"""The courses' own shell scripts, and the commands of docs/course.md, run on small course data."""
 
 import os
 import re
@@ -12,37 +12,37 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trained import ROOT
+from support.trained_project import ROOT
 
 from reprise import cli
 from reprise.__main__ import main
-from reprise.data.course.listing import read_rows
-from reprise.data.course.sample import write_sample
-from reprise.palette import decode_mask
+from reprise.datasets.classes import decode_mask
+from reprise.datasets.layouts import read_rows
+from reprise.datasets.synthetic import write_synthetic
 
 SCRIPTS = sorted((ROOT / "course").glob("*/*.sh"))
 
 
 @pytest.fixture(scope="module")
-def handouts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small hand-outs, of which the val splits play the hidden tests."""
-    folder = tmp_path_factory.mktemp("handouts")
-    for layout in ("fifty", "office", "satellite"):
-        write_sample(folder / layout, layout, 4)
+def course_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small course data, whose val splits are used as the hidden test sets."""
+    folder = tmp_path_factory.mktemp("course_data")
+    for layout in ("dlcv_50", "office_home", "deepglobe"):
+        write_synthetic(folder / layout, layout, 4)
     return folder
 
 
-def asked_by(script: Path, handouts: Path, out: Path) -> tuple[list[str], list[str]]:
-    """The arguments of a course's script, and the names that its answers must have."""
+def arguments(script: Path, course_data: Path, out: Path) -> tuple[list[str], list[str]]:
+    """The arguments of a course's script, and the names that its output must have."""
     text = script.read_text()
     if "Office" in text:
-        root = handouts / "office" / "office"
+        root = course_data / "office_home" / "office"
         rows = [row[1] for _, row in read_rows(root / "val.csv")[1:]]
         return [str(root / "val.csv"), str(root / "val"), f"{out}/a.csv"], rows
     if "50 classes" in text:
-        root = handouts / "fifty" / "p1_data" / "val_50"
+        root = course_data / "dlcv_50" / "p1_data" / "val_50"
         return [str(root), f"{out}/a.csv"], sorted(path.name for path in root.iterdir())
-    root = handouts / "satellite" / "p2_data" / "validation"
+    root = course_data / "deepglobe" / "p2_data" / "validation"
     names = sorted(path.name for path in root.glob("*_sat.jpg"))
     if "xxxx.jpg" in text:  # 2021 and 2022
         images = out / "images"
@@ -61,25 +61,29 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: "/".join(path.parts[-2:]))
-def test_a_courses_script_answers_a_hand_out_from_any_folder(
-    script: Path, project: Path, handouts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_courses_script_predicts_course_data_from_any_folder(
+    script: Path,
+    project: Path,
+    course_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    words, names = asked_by(script, handouts, tmp_path)
+    words, names = arguments(script, course_data, tmp_path)
     if words[-1].endswith("masks"):
-        Path(words[-1]).mkdir()  # the courses say that it exists
-    own = project / "course" / script.parent.name / script.name
-    # a Python that says what it was asked; this process then does it, since torch starts slowly
-    said, stub = tmp_path / "said", tmp_path / "bin" / "python"
+        Path(words[-1]).mkdir()  # the courses promise that it exists
+    copy = project / "course" / script.parent.name / script.name
+    # a Python that writes down its arguments; this process then runs them, as torch starts slowly
+    log, stub = tmp_path / "log", tmp_path / "bin" / "python"
     stub.parent.mkdir()
-    stub.write_text(f'#!/bin/sh\nprintf \'%s\\n\' "$PYTHONPATH" "$@" > {said}\n')
+    stub.write_text(f'#!/bin/sh\nprintf \'%s\\n\' "$PYTHONPATH" "$@" > {log}\n')
     stub.chmod(0o755)
     env = {"PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run(["bash", str(own), *words], cwd=tmp_path, env=env, check=True)
-    source, *asked = said.read_text().splitlines()
-    assert source == f"{project}/src" and asked[:3] == ["-m", "reprise", "predict"]
-    assert asked[-len(words) * 2 :][1::2] == words
+    subprocess.run(["bash", str(copy), *words], cwd=tmp_path, env=env, check=True)
+    source, *command = log.read_text().splitlines()
+    assert source == f"{project}/src" and command[:3] == ["-m", "reprise", "predict"]
+    assert command[-len(words) * 2 :][1::2] == words
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", asked[1:])
+    monkeypatch.setattr(sys, "argv", command[1:])
     cli.run(main)
     if words[-1].endswith("masks"):
         masks = sorted(Path(words[-1]).iterdir())
@@ -88,18 +92,18 @@ def test_a_courses_script_answers_a_hand_out_from_any_folder(
         return
     first, *rows = Path(words[-1]).read_text().splitlines()
     assert first == HEADERS["/".join([script.parent.name, script.stem])]
-    place = [name.strip() for name in first.split(",")].index("label") - 1
+    column = [name.strip() for name in first.split(",")].index("label") - 1
     cells = [row.split(",") for row in rows]
-    assert [row[place] for row in cells] == names
+    assert [row[column] for row in cells] == names
     assert all(row[-1].isdecimal() and int(row[-1]) < 8 for row in cells)
 
 
-def test_a_courses_script_without_arguments_says_so(project: Path, tmp_path: Path) -> None:
+def test_a_courses_script_without_arguments_says_so(tmp_path: Path) -> None:
     for script in SCRIPTS:
-        made = subprocess.run(
+        process = subprocess.run(
             ["sh", str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
         )
-        assert made.returncode == 2 and "too few arguments" in made.stderr
+        assert process.returncode == 2 and "too few arguments" in process.stderr
         assert os.access(script, os.X_OK) and len(script.read_text().splitlines()) <= 4
 
 
@@ -110,25 +114,26 @@ def documented() -> list[str]:
 
 
 def test_the_commands_of_the_page_work(
-    project: Path, handouts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, course_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(documented()) == 7
-    own = tmp_path / "project"
-    shutil.copytree(project, own, symlinks=True)
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy, symlinks=True)
+    office = course_data / "office_home" / "office"
     for name in ("photos", "test_images"):
-        shutil.copytree(handouts / "office" / "office" / "val", own / name)
-    for name in ("asked.csv", "test.csv"):
-        shutil.copy(handouts / "office" / "office" / "val.csv", own / name)
-    monkeypatch.chdir(own)
+        shutil.copytree(office / "val", copy / name)
+    for name in ("list.csv", "test.csv"):
+        shutil.copy(office / "val.csv", copy / name)
+    monkeypatch.chdir(copy)
     for line in documented():
         if line.startswith("python"):
             monkeypatch.setattr(sys, "argv", shlex.split(line)[2:])
             with pytest.raises(SystemExit) if "--help" in line else nullcontext():
                 cli.run(main)
-        elif line.startswith("REPRISE_RUN"):  # with a Python of its own
+        elif line.startswith("REPRISE_RUN"):  # in a separate process
             path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
             subprocess.run(line, shell=True, env={"PATH": path, "HOME": "."}, check=True)
         else:
-            assert (own / line.split()[1]).is_file()
-    for name in ("classes.csv", "answers.csv", "masks"):
-        assert (own / name).exists()
+            assert (copy / line.split()[1]).is_file()
+    for name in ("classes.csv", "predictions.csv", "masks"):
+        assert (copy / name).exists()

@@ -10,13 +10,23 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reprise.params import Params, load_params
+from reprise.params.load import Params, load_params
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["add-a-data-set", "add-a-figure", "add-a-model", "change-and-compare", "read-the-report"]
+PAGES = ["add-a-dataset", "add-a-figure", "add-a-model", "change-and-compare", "read-the-report"]
+OTHER_PAGES = [
+    "benchmarks",
+    "benchmarks-gpu",
+    "course",
+    "engines",
+    "glossary",
+    "rulegraph",
+    "style",
+]
 
 
 def commands(page: str) -> list[str]:
+    """The commands of a page's console blocks."""
     text = (ROOT / "docs" / f"{page}.md").read_text()
     return re.findall(
         r"^\$ (.*)$", "\n".join(re.findall(r"```console\n(.*?)```", text, re.S)), re.M
@@ -24,21 +34,39 @@ def commands(page: str) -> list[str]:
 
 
 def every(start: str) -> list[str]:
+    """The commands of all pages that begin with `start`."""
     return sorted({line for page in PAGES for line in commands(page) if line.startswith(start)})
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_has_commands_and_is_named_in_the_readme(page: str) -> None:
+def test_a_how_to_page_has_commands(page: str) -> None:
     assert commands(page)
-    assert f"docs/{page}.md" in (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_file_that_a_page_names_is_there(page: str) -> None:
-    text = (ROOT / "docs" / f"{page}.md").read_text()
-    named = re.findall(r"`((?:src|workflow|tests)/[\w/.]+\.\w+)`", text)
-    assert all((ROOT / name).is_file() for name in named)
-    assert all((ROOT / "docs" / link).is_file() for link in re.findall(r"\]\((\S+?\.md)\)", text))
+def test_the_readme_names_every_page() -> None:
+    pages = sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
+    assert pages == sorted(PAGES + OTHER_PAGES)
+    text = (ROOT / "README.md").read_text()
+    assert [page for page in pages if f"docs/{page}.md" not in text] == []
+
+
+@pytest.mark.parametrize("page", [*(f"docs/{name}" for name in PAGES + OTHER_PAGES), "README"])
+def test_every_file_that_a_page_names_exists(page: str) -> None:
+    path = ROOT / f"{page}.md"
+    text = path.read_text()
+    named = re.findall(r"`((?:src|workflow|tests|presets)/[\w/.]+\.\w+)`", text)
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+    links = re.findall(r"\]\(([\w./-]+)(?:#[\w-]*)?\)", text)
+    assert [link for link in links if not (path.parent / link).is_file()] == []
+
+
+@pytest.mark.parametrize("page", ["README", "docs/course", "docs/engines", "docs/style"])
+def test_every_link_to_a_heading_finds_it(page: str) -> None:
+    path = ROOT / f"{page}.md"
+    for file, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", path.read_text()):
+        text = (path.parent / file if file else path).read_text()
+        headings = [line.lstrip("# ").lower() for line in text.splitlines() if line[:1] == "#"]
+        assert anchor in [re.sub(r"[^\w -]", "", head).replace(" ", "-") for head in headings]
 
 
 @pytest.mark.parametrize("line", every("sed "))
@@ -58,11 +86,11 @@ def test_a_script_runs_on_results_alone(line: str, results: Path, params: Params
     (folder / "params.yaml").write_text(values)
     (folder / "workflow").symlink_to(ROOT / "workflow")
     _, *words = shlex.split(line)
-    made = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *words], cwd=folder, env={"PYTHONPATH": str(ROOT / "src"), "HOME": "."},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    assert process.returncode == 0, process.stderr
 
 
 def test_every_make_target_and_test_file_exists() -> None:

@@ -1,4 +1,4 @@
-"""bench/gpu_check.sh runs every part, on a processor too, and says in one line what it lacks."""
+"""bench/gpu_check.sh runs every part, on CPU too, and names in one line what is missing."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 from bench.gpu import __main__ as command  # noqa: E402
 from bench.gpu import needs  # noqa: E402
 from bench.gpu.page import page  # noqa: E402
-from bench.gpu.result import JSON, MOST, PAGE, PARTS, Part, begin, end, read  # noqa: E402
+from bench.gpu.result import JSON, MAX_SECONDS, PAGE, PARTS, Part, begin, end, read  # noqa: E402
 
 SCRIPT = ROOT / "bench" / "gpu_check.sh"
 
@@ -28,31 +28,30 @@ def script(*options: object, python: Path | None = None) -> subprocess.Completed
 
 
 @pytest.mark.slow
-def test_every_part_runs_on_a_processor(tmp_path: Path) -> None:
+def test_every_part_runs_on_cpu(tmp_path: Path) -> None:
     done = script("--cpu", "--out", tmp_path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    found = read(tmp_path)
-    assert list(found["parts"]) == list(PARTS)
-    assert {entry["status"] for entry in found["parts"].values()} == {"done"}
+    result = read(tmp_path)
+    assert list(result["parts"]) == list(PARTS)
+    assert {entry["status"] for entry in result["parts"].values()} == {"done"}
     text = (tmp_path / PAGE).read_text()
-    assert text == page(found) and "the numbers mean nothing" in text
-    steps = text[text.index("## Steps of training") :]
-    for name, said in {
+    assert text == page(result) and "meaningless numbers" in text
+    steps = text[text.index("## Training steps") :]
+    for name, cell in {
         "BYOL, ResNet-50": "40%", "Frozen ResNet-50": "40%", "Head on frozen features": "| - |",
         "DeepLabV3-ResNet101": "40%", "FCN-32s": "| - |", "ResNeXt-101": "| - |",
     }.items():  # fmt: skip
         line = next(line for line in steps.splitlines() if line.startswith(f"| {name}"))
-        assert said in line and "nan" not in line, line
-    shares = found["parts"]["augmentation"]["values"]
+        assert cell in line and "nan" not in line, line
+    shares = result["parts"]["augmentation"]["values"]
     assert all(policy in " ".join(shares) for policy in ("blur", "trivial_wide", "cutout"))
-    assert all(one["step_ms"] > one["batches_ms"] > 0 for one in shares.values())
-    same = found["parts"]["bytes"]["values"]["setting A, auto"]
-    assert same["two_runs"] and same["killed"] and same["went_on"]
-    moved = found["parts"]["moved"]["values"]["setting A"]
-    assert moved["weights"][:2] == [0, 0] and moved["train_loss"][0] == moved["train_loss"][1]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        PAGE, JSON, "gpu-check.log"
-    ]  # fmt: skip
+    assert all(row["step_ms"] > row["batches_ms"] > 0 for row in shares.values())
+    equal = result["parts"]["bytes"]["values"]["run A, auto"]
+    assert equal["two_runs"] and equal["killed"] and equal["resumed_at"]
+    numbers = result["parts"]["cpu_and_gpu"]["values"]["run A"]
+    assert numbers["weights"][:2] == [0, 0] and numbers["train_loss"][0] == numbers["train_loss"][1]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [PAGE, JSON, "gpu-check.log"]
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -77,13 +76,13 @@ def test_the_script_without_a_gpu_ends_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [(["--nope"], "unknown option --nope"), (["--only"], "--only needs a value"),
      (["--cpu", "--only", "rates,bytess"], "no part 'bytess'")],
 )  # fmt: skip
-def test_a_mistake_is_one_line(options: list[str], said: str) -> None:
+def test_a_mistake_is_one_line(options: list[str], message: str) -> None:
     done = script(*options)
-    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and said in done.stderr
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and message in done.stderr
 
 
 def test_help_names_every_part_and_package() -> None:
@@ -93,7 +92,8 @@ def test_help_names_every_part_and_package() -> None:
 
 
 def test_all_parts_fit_into_nine_minutes() -> None:
-    assert MOST < 540 and all(0 < most < MOST for _, most, _, _ in PARTS.values())
+    assert MAX_SECONDS < 540
+    assert all(0 < limit < MAX_SECONDS for _, limit, _, _ in PARTS.values())
 
 
 def test_a_part_that_takes_too_long_is_ended_and_the_next_one_runs(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ esac
 """)
     python.chmod(0o755)
     for name in ("rates", "byol"):
-        begin(tmp_path / "out", name, True, "a processor")
+        begin(tmp_path / "out", name, True, "CPU")
     done = script("--cpu", "--out", tmp_path / "out", "--only", "rates,environment", python=python)
     assert done.returncode == 1, done.stderr
     parts = read(tmp_path / "out")["parts"]
@@ -117,60 +117,59 @@ esac
     assert "| Matrix and memory rates | ran out of time |" in (tmp_path / "out" / PAGE).read_text()
 
 
-def test_what_a_part_found_before_it_failed_stays(tmp_path: Path) -> None:
-    begin(tmp_path, "byol", False, "a card")
+def test_what_a_part_recorded_before_it_failed_stays(tmp_path: Path) -> None:
+    begin(tmp_path, "byol", False, "a GPU")
     row = {
         "title": "BYOL", "batch": 2, "dtype": "bfloat16", "images_per_second": [10.0, 30.0, 20.0],
         "gflop_per_image": 50.0, "goal": True, "peak_gib": 1.5,
     }  # fmt: skip
-    Part("byol", tmp_path, False).say("rows", [row])
+    Part("byol", tmp_path, False).record("rows", [row])
     end(tmp_path, "byol", 1, 3.0)
-    begin(tmp_path, "rates", False, "a card")
-    Part("rates", tmp_path, False).say("matrix_tflops", {"bfloat16": 4.0})
+    begin(tmp_path, "rates", False, "a GPU")
+    Part("rates", tmp_path, False).record("matrix_tflops", {"bfloat16": 4.0})
     end(tmp_path, "rates", 0, 1.0)
     text = (tmp_path / PAGE).read_text()
-    assert text.startswith("# Benchmarks: a card\n") and "mean nothing" not in text
+    assert text.startswith("# Benchmarks: a GPU\n") and "meaningless" not in text
     assert "| BYOL, ResNet-50 | failed, exit status 1 | 3 |" in text
-    # 20 images of 50 GFLOP a second are 1 TFLOP/s, of 4
+    # 20 images of 50 GFLOP per second are 1 TFLOP/s, of 4
     assert "| BYOL | 2 | bfloat16 | 20 | 10 to 30 | 50 | 1 | 25.0% | 40% | 1.5 |" in text
-    begin(tmp_path, "rates", False, "another card")
+    begin(tmp_path, "rates", False, "another GPU")
     assert list(read(tmp_path)["parts"]) == ["rates"]
 
 
-def test_the_page_of_the_docs_is_one_of_a_card_or_says_that_none_was_measured() -> None:
+def test_the_page_of_the_docs_is_that_of_a_gpu_or_says_that_none_was_measured() -> None:
     text = (ROOT / "docs" / "benchmarks-gpu.md").read_text()
-    measured = text.startswith("# Benchmarks: ") and "the numbers mean nothing" not in text
+    measured = text.startswith("# Benchmarks: ") and "meaningless numbers" not in text
     assert measured or (text.startswith("Not run") and text.count("\n") == 1)
 
 
-BARE = """
-import importlib, runpy, sys
+IMPORT_ALL = """
+import importlib, re, runpy, sys
 from importlib.metadata import distribution, packages_distributions, PackageNotFoundError
-import re
 sys.path[:0] = ["src", "."]
 from bench.gpu.needs import NEEDED
 allowed, todo = {n for g in NEEDED.values() for n in g}, ["torch", "torchvision", "pip"]
-while todo:  # these bring what they need; of the others all must be listed
+while todo:  # these come with their dependencies; all others must be listed
     name = re.sub(r"[-_.]+", "-", todo.pop()).lower()
     if name in allowed:
         continue
     allowed.add(name)
     try:
-        wanted = distribution(name).requires or []
+        requires = distribution(name).requires or []
     except PackageNotFoundError:
         continue
-    todo += [re.match(r"[\\w.-]+", r)[0] for r in wanted if "extra ==" not in r]
+    todo += [re.match(r"[\\w.-]+", r)[0] for r in requires if "extra ==" not in r]
 owners = packages_distributions()
-real = list(sys.meta_path)
-class Bare:
+finders = list(sys.meta_path)
+class BareMachine:
     @staticmethod
     def find_spec(name, path=None, target=None):
         top = name.split(".")[0]
         names = {re.sub(r"[-_.]+", "-", n).lower() for n in owners.get(top, [])}
         if top not in ("reprise", "bench") and names and not names & allowed:
             return None
-        return next(filter(None, (f.find_spec(name, path, target) for f in real)), None)
-sys.meta_path[:] = [Bare]
+        return next(filter(None, (f.find_spec(name, path, target) for f in finders)), None)
+sys.meta_path[:] = [BareMachine]
 for name in ("machine", "suite", "steps", "augmentation", "jobs"):
     importlib.import_module(f"bench.gpu.{name}")
 for name in ("pretrain", "finetune", "classify", "segment"):
@@ -183,12 +182,12 @@ except ModuleNotFoundError as error:
 """
 
 
-def test_a_bare_machine_has_all_that_is_imported() -> None:
+def test_a_bare_machine_with_the_listed_packages_can_import_everything() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", BARE], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", IMPORT_ALL], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "No module named 'snakemake'" in done.stdout  # what is not listed is not found
+    assert "No module named 'snakemake'" in done.stdout  # the test hides what is not listed
 
 
 def wheel(folder: Path, name: str) -> None:
@@ -206,20 +205,20 @@ def wheel(folder: Path, name: str) -> None:
 def test_missing_packages_come_from_wheels(
     pip: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wheels, place = tmp_path / "wheels", tmp_path / "place"
+    wheels, target = tmp_path / "wheels", tmp_path / "target"
     wheels.mkdir()
     wheel(wheels, "made_up")
     monkeypatch.setattr(needs, "NEEDED", {"made_up": ["made-up"], "torch": ["torch"]})
     assert needs.missing() == ["made-up"]
     if not pip:
-        monkeypatch.setattr(needs, "there", lambda module: False)
-    needs.install(["made-up"], wheels, place)
-    assert (place / "made_up.py").read_text() == "VALUE = 1\n"
+        monkeypatch.setattr(needs, "importable", lambda module: False)
+    needs.install(["made-up"], wheels, target)
+    assert (target / "made_up.py").read_text() == "VALUE = 1\n"
     with pytest.raises(SystemExit, match="has no wheel of other"):
-        needs.install(["other"], wheels, place)
+        needs.install(["other"], wheels, target)
 
 
-def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "NEEDED", {"made_up": ["made-up"]})
     monkeypatch.setattr(sys, "argv", ["needs.py"])
     with pytest.raises(SystemExit) as error:
@@ -230,7 +229,7 @@ def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("number", ["2.9.1", "1.13.0+cu117"])
 def test_an_old_torch_is_refused(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "version", lambda name: number)
-    with pytest.raises(SystemExit, match="has to be 2.11 or later"):
+    with pytest.raises(SystemExit, match="must be 2.11 or later"):
         needs.check_torch()
     monkeypatch.setattr(needs, "version", lambda name: "2.11.0+cu130")
     needs.check_torch()
@@ -239,15 +238,15 @@ def test_an_old_torch_is_refused(number: str, monkeypatch: pytest.MonkeyPatch) -
 def test_packages_are_collected_in_the_locked_versions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called: list[list[str]] = []
+    calls: list[list[str]] = []
     monkeypatch.setattr(
         needs.subprocess, "run",
-        lambda command, check: called.append(command) or subprocess.CompletedProcess(command, 0),
+        lambda command, check: calls.append(command) or subprocess.CompletedProcess(command, 0),
     )  # fmt: skip
     needs.collect(tmp_path)
-    pinned = [str(word) for word in called[0] if "==" in str(word)]
+    pinned = [str(word) for word in calls[0] if "==" in str(word)]
     assert {word.split("==")[0] for word in pinned} == {
-        name for group in needs.NEEDED.values() for name in group
+        name for names in needs.NEEDED.values() for name in names
     }
-    lock = (ROOT / "requirements.lock").read_text().split()
+    lock = (ROOT / "requirements" / "lock.txt").read_text().split()
     assert set(pinned) <= set(lock)

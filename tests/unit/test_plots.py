@@ -1,4 +1,4 @@
-"""Promises of `dvc plots`: its charts draw the results of a run, or of two, without a network."""
+""".dvc/plots: `dvc plots` draws the results of a run, or of two revisions, without a network."""
 
 import json
 import os
@@ -13,24 +13,23 @@ import pytest
 import vl_convert
 import yaml
 
-from reprise.params import Params
+from reprise.jobs import tasks
+from reprise.params.load import Params
 
 ROOT = Path(__file__).parents[2]
-CHARTS = {
-    "Select score of every epoch",
-    "Training loss of every epoch",
-    "Confusion matrices of the report role",
-}
+SCORE = "Validation score of every epoch"
+LOSS = "Training loss of every epoch"
+CONFUSION = "Confusion matrices of the test split"
 
 
 def call(folder: Path, *command: str) -> str:
-    who = {f"GIT_{role}_{part}": "x@localhost" for role in ("AUTHOR", "COMMITTER") for part in
-           ("NAME", "EMAIL")}  # fmt: skip
-    made = subprocess.run(
-        command, cwd=folder, env=os.environ | who, capture_output=True, text=True, check=False
+    names = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+    environment = os.environ | dict.fromkeys(names, "x@localhost")
+    ended = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    assert made.returncode == 0, made.stderr
-    return made.stdout
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 def dvc(folder: Path, *arguments: str) -> str:
@@ -56,10 +55,10 @@ def project(whole_results: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def charts(text: str) -> dict[str, str]:
     """The charts that DVC gives as JSON, drawn: name -> SVG."""
-    found = json.loads(text)
-    assert "errors" not in found
+    plots = json.loads(text)
+    assert "errors" not in plots
     drawn = {}
-    for name, (entry, *more) in found["data"].items():
+    for name, (entry, *more) in plots["data"].items():
         if entry["type"] == "vega":
             assert not more
             content = entry["content"]
@@ -68,15 +67,15 @@ def charts(text: str) -> dict[str, str]:
     return drawn
 
 
-def test_every_chart_draws_every_part_and_run(project: Path, params: Params) -> None:
+def test_every_chart_draws_every_task_and_run(project: Path, params: Params) -> None:
     drawn = charts(dvc(project, "plots", "show", "--json"))
-    assert drawn.keys() == CHARTS
-    for name in ("Select score of every epoch", "Training loss of every epoch"):
-        for part, block in params.stages.items():
-            assert f">{part}<" in drawn[name]
-            assert all(re.search(f">{run}( \\w+)?<", drawn[name]) for run in block.runs)
-    matrices = drawn["Confusion matrices of the report role"]
-    for title in ("finetune tiny C (workspace)", "street merged (workspace)"):
+    assert drawn.keys() == {SCORE, LOSS, CONFUSION}
+    for name in (SCORE, LOSS):
+        for stage, task, block in tasks(params):
+            assert f">{stage} {task}<" in drawn[name]
+            assert all(f">{run}<" in drawn[name] for run in block.runs)
+    matrices = drawn[CONFUSION]
+    for title in ("finetune tiny C (workspace)", "segment skips merged (workspace)"):
         assert f">{title}<" in matrices
     assert "dry &lt;b>|" in matrices or "dry &lt;b&gt;|" in matrices
 
@@ -91,23 +90,22 @@ def test_two_revisions_are_told_apart(project: Path) -> None:
         drawn = charts(dvc(project, "plots", "diff", "HEAD", "--json"))
     finally:
         path.write_text(before)
-    chart = drawn["Select score of every epoch"]
+    chart = drawn[SCORE]
     assert ">HEAD<" in chart and ">workspace<" in chart
     # the lines of the two differ, and one of them is dashed
     assert len(set(re.findall(r'stroke-dasharray="([^"]+)"', chart))) >= 1
 
 
-def test_the_page_asks_nothing_of_a_network(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reprise.pipeline.plots import SCRIPT, main
+def test_the_page_needs_no_network(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reprise.engines.repository import VEGA, write_vega
 
     monkeypatch.chdir(project)
-    monkeypatch.setattr("sys.argv", ["plots"])
-    main()
+    write_vega()
     dvc(project, "plots", "show")
     page = (project / "dvc_plots" / "index.html").read_text()
     (source,) = re.findall(r'<script src="([^"]+)"', page)
-    assert (project / "dvc_plots" / source).resolve() == (project / SCRIPT).resolve()
-    assert "vegaEmbed" in SCRIPT.read_text()
+    assert (project / "dvc_plots" / source).resolve() == (project / VEGA).resolve()
+    assert "vegaEmbed" in VEGA.read_text()
     links = [link for link in re.findall(r"https?://[^\"'\s<]+", page)]
     assert {link.rsplit("/", 1)[0] for link in links} <= {"https://vega.github.io/schema/vega-lite"}
     assert page.count("<img") == len(list((project / "results" / "figures").glob("*.png")))

@@ -1,4 +1,4 @@
-"""Promises of the intervals, the tests and the forecasts, against the literature and SciPy."""
+"""The intervals, tests and forecasts, against the literature and SciPy."""
 
 import math
 from itertools import combinations, pairwise
@@ -7,17 +7,26 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reprise.evaluation.confusion import confusion, mean_iou
-from reprise.evaluation.intervals import wilson
-from reprise.evaluation.resampling import (
-    Measured,
-    mean_ious,
-    measure_accuracy,
-    measure_miou,
+from reprise.evaluation.statistics import (
+    Estimate,
+    SeedScores,
+    holm,
+    mcnemar,
     resampled_sums,
+    wilson,
 )
-from reprise.evaluation.significance import holm, mcnemar
-from reprise.evaluation.uncertainty import Estimate, estimate, least
+
+
+def accuracy_estimate(correct: np.ndarray) -> Estimate:
+    """Of (seeds, images), which images each seed's network got right."""
+    images = correct.shape[1]
+    return SeedScores(correct.mean(axis=1), resampled_sums(correct.T) / images, images).estimate()
+
+
+def test_wilsons_interval_is_that_of_the_literature() -> None:
+    # Newcombe 1998, Statistics in Medicine 17:857, table I: 81 of 263 and 0 of 20, method 3
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
 
 
 def test_mcnemars_exact_p_is_that_of_the_literature() -> None:
@@ -35,8 +44,8 @@ def test_mcnemars_test_is_a_fair_coin_and_has_no_order(one: int, other: int) -> 
 @pytest.mark.parametrize(("one", "other"), [(1, 0), (2, 9), (17, 4), (60, 41)])
 def test_mcnemars_exact_p_is_twice_the_tail_of_the_coins(one: int, other: int) -> None:
     # twice the smaller tail of a fair coin, in whole numbers
-    n, least_ = one + other, min(one, other)
-    tail = sum(math.comb(n, k) for k in range(least_ + 1)) / 2**n
+    n, fewer = one + other, min(one, other)
+    tail = sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n
     assert mcnemar(one, other) == pytest.approx(min(1.0, 2 * tail), rel=1e-12)
 
 
@@ -78,100 +87,37 @@ def test_the_bootstrap_gives_the_standard_errors_of_efron_and_tibshirani() -> No
     # An Introduction to the Bootstrap (1993), table 2.1, the seven treated mice: the standard
     # error of the mean tends to 23.36 as the number of resamples grows
     treated = np.array([94, 197, 16, 38, 99, 141, 23])[:, None]
-    means = resampled_sums(treated, draws=100_000)[:, 0] / 7
+    means = resampled_sums(treated, resamples=100_000)[:, 0] / 7
     assert means.std() == pytest.approx(23.36, rel=0.01)
     assert means.mean() == pytest.approx(86.86, rel=0.01)
 
 
-def test_a_paired_difference_has_scipys_interval() -> None:
-    rng = np.random.default_rng(1)
-    one, other = rng.random((2, 300)) < np.array([[0.7], [0.6]])
-    found = measure_accuracy({("a",): one[None], ("b",): other[None]})
-    ours = estimate(found["a",] - found["b",])
-    theirs = stats.bootstrap(
-        (one.astype(float), other.astype(float)),
-        lambda a, b, axis: a.mean(axis) - b.mean(axis),
-        paired=True, method="percentile", n_resamples=10_000, rng=2,
-    )  # fmt: skip
-    assert ours.value == pytest.approx(one.mean() - other.mean())
-    assert ours.se_images == pytest.approx(theirs.standard_error, rel=0.03)
-    assert (ours.low_images, ours.high_images) == pytest.approx(
-        theirs.confidence_interval, abs=0.005
-    )
-
-
-def test_the_same_resamples_are_drawn_for_every_run_and_each_time() -> None:
-    right = np.random.default_rng(3).random((2, 40)) < 0.5
-    alone = measure_accuracy({("a",): right})
-    beside = measure_accuracy({("b",): ~right, ("a",): right})
-    assert np.array_equal(alone["a",].draws, beside["a",].draws)
-    assert beside["a",].draws + beside["b",].draws == pytest.approx(1)
-
-
-def test_only_runs_of_the_same_images_and_seeds_are_compared() -> None:
-    one = Measured(np.zeros(2), np.zeros((5, 2)), 10)
-    for other in (Measured(np.zeros(1), np.zeros((5, 1)), 10), Measured(one.values, one.draws, 9)):
-        with pytest.raises(ValueError, match="same seeds on the same images"):
-            one - other
-
-
-def matrices(images: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(0, 4, (images, 6, 6))
-    guess = np.where(rng.random(truth.shape) < 0.6, truth, rng.integers(0, 4, truth.shape))
-    return np.array([confusion(t, p, 4, ignore=3) for t, p in zip(truth, guess, strict=True)])
-
-
-def test_a_miou_of_a_resample_is_that_of_its_summed_matrix() -> None:
-    own = matrices(20, 4)
-    drawn = np.random.default_rng(5).integers(0, 20, (30, 20))
-    sums = own[drawn].sum(axis=1)
-    sums[0, 2], sums[0, :, 2] = 0, 0  # a class that is not there
-    for declared in ([0, 1, 2], [0, 2]):
-        one_by_one = [mean_iou(matrix, declared).value for matrix in sums]
-        assert mean_ious(sums, declared) == pytest.approx(one_by_one)
-
-
-def test_a_mious_interval_is_scipys() -> None:
-    own = matrices(60, 6)
-    found = estimate(measure_miou({("a",): own[None]}, [0, 1, 2])["a",])
-    theirs = stats.bootstrap(
-        (np.arange(60),),
-        lambda rows, axis: mean_ious(own[rows].sum(axis=-4 + 1), [0, 1, 2]),
-        method="percentile", n_resamples=4000, rng=7,
-    )  # fmt: skip
-    assert found.value == mean_iou(own.sum(axis=0), [0, 1, 2]).value
-    assert (found.low_images, found.high_images) == pytest.approx(
-        theirs.confidence_interval, abs=0.003
-    )
-
-
 def test_one_seed_gives_no_interval_over_seeds() -> None:
     right = np.random.default_rng(8).random((1, 50)) < 0.7
-    found = estimate(measure_accuracy({("a",): right})["a",])
-    assert math.isnan(found.sd_seeds) and math.isnan(found.low) and math.isnan(found.high)
-    assert found.low_images < found.value < found.high_images
+    found = accuracy_estimate(right)
+    assert math.isnan(found.seeds_sd) and math.isnan(found.ci_low) and math.isnan(found.ci_high)
+    assert found.images_low < found.value < found.images_high
     assert found.seeds_needed() is None
 
 
 def test_seeds_that_agree_add_nothing_and_seeds_that_differ_widen() -> None:
     one = np.random.default_rng(9).random(200) < 0.7
-    same = estimate(measure_accuracy({("a",): np.array([one] * 3)})["a",])
-    assert same.sd_seeds == 0
-    assert same.high - same.low == pytest.approx(same.high_images - same.low_images, rel=0.05)
+    same = accuracy_estimate(np.array([one] * 3))
+    assert same.seeds_sd == 0
+    assert same.ci_high - same.ci_low == pytest.approx(same.images_high - same.images_low, rel=0.05)
     far = one.copy()
     far[:60] = False
-    spread = estimate(measure_accuracy({("a",): np.array([one, one, far])})["a",])
-    assert spread.high - spread.low > 1.5 * (same.high - same.low)
+    spread = accuracy_estimate(np.array([one, one, far]))
+    assert spread.ci_high - spread.ci_low > 1.5 * (same.ci_high - same.ci_low)
 
 
-def crossed(rng: np.random.Generator, seeds: int, sd_seeds: float) -> Measured:
-    """A difference of two settings whose truth is 0: images, seeds and their noise vary."""
+def crossed(rng: np.random.Generator, seeds: int, sd_seeds: float) -> Estimate:
+    """A difference of two runs whose true value is 0: images, seeds and their noise vary."""
     images, draws = 200, 400
     level = rng.normal(0, 1, images) * 0.5
     table = level + rng.normal(0, sd_seeds, (seeds, 1)) + rng.normal(0, 0.3, (seeds, images))
     drawn = rng.integers(0, images, (draws, images))
-    return Measured(table.mean(axis=1), table[:, drawn].mean(axis=2).T, images)
+    return SeedScores(table.mean(axis=1), table[:, drawn].mean(axis=2).T, images).estimate()
 
 
 @pytest.mark.parametrize("sd_seeds", [0.0, 0.05, 0.2])
@@ -180,8 +126,8 @@ def test_the_interval_over_both_covers_the_truth_as_often_as_it_says(sd_seeds: f
     trials = 400
     inside = 0
     for _ in range(trials):
-        found = estimate(crossed(rng, 3, sd_seeds))
-        inside += found.low <= 0 <= found.high
+        found = crossed(rng, 3, sd_seeds)
+        inside += found.ci_low <= 0 <= found.ci_high
     # within three binomial standard errors; three seeds tell too little where seeds are all
     promised = 0.95 if sd_seeds < 0.1 else 0.92
     assert inside / trials > promised - 3 * math.sqrt(promised * (1 - promised) / trials)
@@ -189,11 +135,11 @@ def test_the_interval_over_both_covers_the_truth_as_often_as_it_says(sd_seeds: f
 
 def test_seeds_alone_give_students_test_as_scipy_has_it() -> None:
     values = np.array([0.031, -0.004, 0.052, 0.018])
-    found = estimate(Measured(values, np.tile(values, (50, 1)), 100))
+    found = SeedScores(values, np.tile(values, (50, 1)), 100).estimate()
     theirs = stats.ttest_1samp(values, 0)
-    assert found.se_images == pytest.approx(0)
+    assert found.images_se == pytest.approx(0)
     assert found.p() == pytest.approx(theirs.pvalue)
-    assert (found.low, found.high) == pytest.approx(theirs.confidence_interval(0.95))
+    assert (found.ci_low, found.ci_high) == pytest.approx(theirs.confidence_interval(0.95))
 
 
 def test_images_alone_give_students_test_as_scipy_has_it() -> None:
@@ -213,42 +159,33 @@ def test_both_sources_give_satterthwaites_degrees_of_freedom_as_scipys_welch_tes
         float(seeds.std(ddof=1)), 0, 0,
     )  # fmt: skip
     theirs = stats.ttest_ind(images, seeds, equal_var=False)
-    assert found.freedom(30, 4) == pytest.approx(theirs.df)
+    assert found.dof(4) == pytest.approx(theirs.df)
     assert found.p() == pytest.approx(theirs.pvalue)
 
 
-def difference(value: float, se_images: float, sd_seeds: float, seeds: int = 3) -> Estimate:
-    return Estimate(value, 100, seeds, se_images, 0, 0, sd_seeds, 0, 0)
+def difference(value: float, images_se: float, seeds_sd: float, images: int = 100) -> Estimate:
+    return Estimate(value, images, 3, images_se, 0, 0, seeds_sd, 0, 0)
 
 
-def test_the_images_needed_are_those_of_the_paired_t_test() -> None:
-    # Cohen's formula by scipy's noncentral t: d = 0.3, power 0.8, two-sided 0.05 -> 90 pairs
-    found = difference(0.3, 1 / math.sqrt(100), math.nan, seeds=1)
-    assert found.images_needed() == pytest.approx(90, abs=1)
-    n = found.images_needed() or 0
+def test_the_power_is_that_of_the_paired_t_test() -> None:
+    # Cohen's formula by scipy's noncentral t: d = 0.3, power 0.8, two-sided 0.05 -> 90 images
+    def of_images(n: int) -> bool:
+        return difference(0.3, 1 / math.sqrt(n), math.nan, n).detectable(1)
+
+    n = next(n for n in range(2, 1000) if of_images(n))
+    assert n == pytest.approx(90, abs=1)
     limit = stats.t.ppf(0.975, n - 1)
     assert stats.nct.sf(limit, n - 1, 0.3 * math.sqrt(n)) == pytest.approx(0.8, abs=0.01)
 
 
-def test_no_number_of_seeds_settles_what_the_images_leave_open() -> None:
-    found = difference(0.03, 0.02, 0.005)
-    assert found.seeds_needed() is None
-    assert (found.images_needed() or 0) > 100
-    times = found.times_needed() or 0
-    assert found.shows(100 * times, 3 * times) and not found.shows(
-        100 * (times - 1), 3 * (times - 1)
-    )
-    shown = difference(0.03, 0.005, 0.02)
-    seeds = shown.seeds_needed() or 0
-    assert seeds > 3 and shown.shows(100, seeds) and not shown.shows(100, seeds - 1)
+def test_no_number_of_seeds_is_enough_where_the_images_are_too_few() -> None:
+    assert difference(0.03, 0.02, 0.005).seeds_needed() is None
+    clear = difference(0.03, 0.005, 0.02)
+    seeds = clear.seeds_needed() or 0
+    assert seeds > 3 and clear.detectable(seeds) and not clear.detectable(seeds - 1)
+    assert difference(0.03, 0.001, 0.0001).seeds_needed() == 2
 
 
-def test_a_difference_of_nothing_needs_no_end_of_images() -> None:
-    assert difference(0.0, 0.02, 0.01).images_needed() is None
+def test_a_difference_of_zero_is_never_detectable() -> None:
+    assert difference(0.0, 0.02, 0.01).seeds_needed() is None
     assert difference(0.0, 0.0, 0.0).p() == 1.0
-
-
-def test_the_least_number_is_found() -> None:
-    assert least(lambda n: n >= 37, 2, 1000) == 37
-    assert least(lambda n: True, 2, 1000) == 2
-    assert least(lambda n: False, 2, 1000) is None

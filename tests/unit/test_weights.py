@@ -1,4 +1,4 @@
-"""Weights by path and sha256: loaded where they belong, refused where they do not."""
+"""Weights as files: loaded where they fit, refused where they do not, written only if finite."""
 
 import hashlib
 from pathlib import Path
@@ -9,26 +9,27 @@ import pytest
 import timm
 import torch
 import torchvision
+from safetensors.torch import save_file
 from torch import nn
 
-from reprise.data.inputs import Inputs
-from reprise.data.store import Prepared, open_set, write_set
+from reprise.atomic_io import sha256
 from reprise.errors import RepriseError
-from reprise.evaluation.evaluate import evaluate
-from reprise.figures.draw import draw
-from reprise.files import sha256
-from reprise.models.backbone import published, resnet
-from reprise.models.fetch import address, fetch
-from reprise.models.segmentation import segmenter, start_segmenter
-from reprise.models.weights import read_weights, start_backbone
-from reprise.params import Params, WeightsFile
-from reprise.training.outputs import write_history
-from reprise.training.pretraining import take_over
-from reprise.training.runtime import Device
+from reprise.models.build import (
+    build_backbone,
+    build_classifier,
+    build_segmenter,
+    load_weights_into,
+)
+from reprise.models.weights import fetch, load_pretrained, read_weights, url, write_tensors
+from reprise.params.classify import ClassifyRecipe
+from reprise.params.runtime import WeightsFile
+from reprise.params.segment import SegmentRecipe
+
+TRAINING = {"epochs": 1, "batch_size": 2, "learning_rate": 0.1, "image_size": 64}
 
 
 def saved(path: Path, model: nn.Module) -> dict[str, WeightsFile]:
-    """A weights block with one file, 'here': the state of a model, drawn anew."""
+    """A weights block with one file, 'here': the state of a model, randomly initialised."""
     torch.save(model.state_dict(), path)
     return {"here": WeightsFile(path=str(path), sha256=sha256(path)[:8])}
 
@@ -38,31 +39,37 @@ def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in pairs)
 
 
+def segmenter(model: str, n_classes: int, width_mult: float = 1.0) -> Any:
+    recipe = SegmentRecipe(model=model, width_mult=width_mult, **TRAINING)
+    return build_segmenter(recipe, n_classes)
+
+
 def test_none_reads_nothing() -> None:
-    assert start_backbone(resnet("resnet10", "small"), "none", {}) == []
-    assert start_segmenter(nn.Identity(), "none", {}) == []
+    backbone = build_backbone("resnet10", "small")
+    assert load_weights_into(backbone, "resnet10", "none", {}) == []
 
 
-def test_torchvisions_resnet_goes_into_a_backbone_with_and_without_its_last_layer(
+def test_torchvisions_resnet_fits_a_backbone_with_and_without_its_last_layer(
     tmp_path: Path,
 ) -> None:
     theirs = torchvision.models.resnet18()
     files = saved(tmp_path / "resnet18.pth", theirs)
-    plain, whole = resnet("resnet18", "imagenet"), resnet("resnet18", "imagenet", True)
-    assert start_backbone(plain, "here", files) == [tmp_path / "resnet18.pth"]
-    start_backbone(whole, "here", files)
+    plain, whole = (build_backbone("resnet18", "imagenet", keep) for keep in (False, True))
+    assert load_weights_into(plain, "resnet18", "here", files) == [tmp_path / "resnet18.pth"]
+    load_weights_into(whole, "resnet18", "here", files)
     assert same(whole.net, theirs)
     theirs.fc = nn.Identity()
     assert same(plain.net, theirs)
 
 
-def test_alexnet_and_efficientnet_take_torchvisions_weights(tmp_path: Path) -> None:
-    for name in ("alexnet", "efficientnet_b2"):
-        theirs, ours = torchvision.models.get_model(name), published(name)
-        start_backbone(ours, "here", saved(tmp_path / f"{name}.pth", theirs))
-        if name == "alexnet":
-            theirs.classifier[6] = nn.Identity()
-        assert same(ours.net, theirs)
+@pytest.mark.parametrize("name", ["alexnet", "efficientnet_b2"])
+def test_a_classifier_takes_torchvisions_weights(name: str, tmp_path: Path) -> None:
+    theirs = torchvision.models.get_model(name)
+    ours = build_classifier(ClassifyRecipe(model=name, feature_epochs=[], **TRAINING), 7)
+    load_weights_into(ours, name, "here", saved(tmp_path / f"{name}.pth", theirs))
+    if name == "alexnet":
+        theirs.classifier[6] = nn.Identity()
+    assert same(ours.backbone.net, theirs)
 
 
 @pytest.mark.parametrize("name", ["fcn32s_vgg16", "fcn32s_2021", "fcn32s_k44s52", "fcn8s_vgg16"])
@@ -70,113 +77,128 @@ def test_vgg16_becomes_the_stages_of_an_fcn(name: str, tmp_path: Path) -> None:
     features = torchvision.models.vgg16().features
     theirs = nn.ModuleDict({"features": features})
     with torch.device("meta"):
-        model = segmenter(name, 7, 1.0)
+        model = segmenter(name, 7)
     model.stages.to_empty(device="cpu")
-    start_segmenter(model, "here", saved(tmp_path / "vgg16.pth", theirs))
+    load_weights_into(model, name, "here", saved(tmp_path / "vgg16.pth", theirs))
     assert same(model.stages, features)
 
 
 def test_deeplabv3_takes_coco_weights_but_the_last_layer_or_a_resnet(tmp_path: Path) -> None:
+    name = "deeplabv3_resnet50"
     make = torchvision.models.segmentation.deeplabv3_resnet50
     coco = make(weights=None, weights_backbone=None, num_classes=21, aux_loss=True)
-    model: Any = segmenter("deeplabv3_resnet50", 7, 1.0)
+    model = segmenter(name, 7)
     last = model.net.classifier[4].weight.clone()
-    start_segmenter(model, "here", saved(tmp_path / "coco.pth", coco))
+    load_weights_into(model, name, "here", saved(tmp_path / "coco.pth", coco))
     assert same(model.net.backbone, coco.backbone)
     assert same(model.net.classifier[0], coco.classifier[0])
     assert torch.equal(model.net.classifier[4].weight, last)
     plain = torchvision.models.resnet50()
-    start_segmenter(model, "here", saved(tmp_path / "resnet50.pth", plain))
+    load_weights_into(model, name, "here", saved(tmp_path / "resnet50.pth", plain))
     assert torch.equal(model.net.backbone.conv1.weight, plain.conv1.weight)
 
 
 def test_the_unets_encoder_takes_timms_mobilenet(tmp_path: Path) -> None:
     theirs = timm.create_model("mobilenetv3_large_100", pretrained=False)
-    model: Any = segmenter("unet_mobilenetv3", 7, 1.0)
-    start_segmenter(model, "here", saved(tmp_path / "mobilenet.pth", theirs))
-    own = dict(model.net.encoder.model.named_parameters())
-    assert all(torch.equal(own[k], v) for k, v in theirs.named_parameters() if k in own)
+    model = segmenter("unet_mobilenetv3", 7)
+    files = saved(tmp_path / "mobilenet.pth", theirs)
+    load_weights_into(model, "unet_mobilenetv3", "here", files)
+    loaded = dict(model.net.encoder.model.named_parameters())
+    assert all(torch.equal(loaded[k], v) for k, v in theirs.named_parameters() if k in loaded)
 
 
 def test_a_file_of_another_architecture_is_refused_with_its_first_key(tmp_path: Path) -> None:
     files = saved(tmp_path / "a.pth", torchvision.models.resnet18())
-    for model in (resnet("resnet50", "imagenet"), resnet("resnet18", "small")):
-        with pytest.raises(RepriseError, match=r"a.pth: is of another architecture: '\S+' is \(64"):
-            start_backbone(model, "here", files)
-    with pytest.raises(RepriseError, match=r"a.pth: is of another architecture: '0.0.weight'"):
-        start_segmenter(segmenter("fcn32s_vgg16", 3, 0.0625), "here", files)
-    with pytest.raises(RepriseError, match="this model takes none"):
-        start_segmenter(segmenter("deeplabv3", 3, 1.0), "here", files)
+    for name, stem in (("resnet50", "imagenet"), ("resnet18", "small")):
+        with pytest.raises(RepriseError, match=r"a.pth: does not fit the network: '\S+' is \(64"):
+            load_weights_into(build_backbone(name, stem), name, "here", files)
+    with pytest.raises(RepriseError, match=r"a.pth: does not fit the network: '0.0.weight' is mis"):
+        load_weights_into(segmenter("fcn32s_vgg16", 3, 0.0625), "fcn32s_vgg16", "here", files)
+    with pytest.raises(RepriseError, match="this model does not accept weights; set weights: none"):
+        load_weights_into(segmenter("deeplabv3", 3), "deeplabv3", "here", files)
 
 
 def test_a_file_is_read_only_when_it_is_the_one_that_was_meant(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
-    with pytest.raises(RepriseError, match=r"a.pth: not there; `make weights NAME=mine`"):
-        read_weights("mine", WeightsFile(path=str(path), sha256="0" * 8))
+
+    def files(digest: str | None) -> dict[str, WeightsFile]:
+        return {"mine": WeightsFile(path=str(path), sha256=digest)}
+
+    with pytest.raises(RepriseError, match="weights has no 'mein'; did you mean 'mine'"):
+        read_weights("mein", files("0" * 8))
+    with pytest.raises(RepriseError, match=r"a.pth: not found; `make weights NAME=mine`"):
+        read_weights("mine", files("0" * 8))
     torch.save({"a": torch.zeros(1)}, path)
-    with pytest.raises(RepriseError, match=r"weights.mine says 00000000; fetch it again"):
-        read_weights("mine", WeightsFile(path=str(path), sha256="0" * 8))
-    right = WeightsFile(path=str(path), sha256=sha256(path))
-    assert read_weights("mine", right).keys() == {"a"}
+    with pytest.raises(RepriseError, match=r"weights.mine has 00000000; fetch it again"):
+        read_weights("mine", files("0" * 8))
+    assert read_weights("mine", files(sha256(path))).keys() == {"a"}
+    assert read_weights("mine", files(None)).keys() == {"a"}
     for content in (nn.Linear(1, 1), [torch.zeros(1)], {"a": "text"}):  # a pickle of code; no names
         torch.save(content, path)
         with pytest.raises(RepriseError, match="a.pth: (cannot be read as|holds no)"):
-            read_weights("mine", WeightsFile(path=str(path), sha256=sha256(path)))
+            read_weights("mine", files(sha256(path)))
 
 
 def test_fetching_verifies_and_leaves_nothing_wrong_behind(tmp_path: Path) -> None:
     source, path = tmp_path / "source.pth", tmp_path / "w" / "a.pth"
     source.write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()
-    right = {"path": str(path), "url": source.as_uri()}
-    with pytest.raises(RepriseError, match="its sha256 is .*, not 00000000; not kept"):
-        fetch("a", WeightsFile(**right, sha256="0" * 8))
+
+    def files(digest: str, url: str | None = source.as_uri()) -> dict[str, WeightsFile]:
+        return {"a": WeightsFile(path=str(path), url=url, sha256=digest)}
+
+    with pytest.raises(RepriseError, match='cannot be fetched.*expected "00000000"'):
+        fetch("a", files("0" * 8))
     assert not path.exists() and not list((tmp_path / "w").iterdir())
-    fetch("a", WeightsFile(**right, sha256=digest[:8]))
-    assert path.read_bytes() == b"weights"
+    fetch("a", files(digest[:8]))
+    assert path.read_bytes() == b"weights" and list((tmp_path / "w").iterdir()) == [path]
     source.unlink()
-    fetch("a", WeightsFile(**right, sha256=digest[:8]))  # is there
+    fetch("a", files(digest[:8]))  # already there
     path.unlink()
-    with pytest.raises(RepriseError, match=f"fetch it elsewhere and put it at {path}"):
-        fetch("a", WeightsFile(**right, sha256=digest[:8]))
-    with pytest.raises(RepriseError, match="has no address"):
-        fetch("a", WeightsFile(path=str(path), sha256=digest[:8]))
+    with pytest.raises(RepriseError, match=f"download it elsewhere and place it at {path}"):
+        fetch("a", files(digest[:8]))
+    with pytest.raises(RepriseError, match="has no url; obtain the file from its author"):
+        fetch("a", files(digest[:8], None))
 
 
-def test_torchvision_knows_its_own_addresses() -> None:
+def test_torchvision_knows_the_urls_of_its_weights() -> None:
     file = WeightsFile(path="a", sha256="0" * 8, torchvision="ResNet101_Weights.IMAGENET1K_V1")
-    assert str(address(file)).endswith("resnet101-63fe2227.pth")
+    assert str(url(file)).endswith("resnet101-63fe2227.pth")
     wrong = file.model_copy(update={"torchvision": "ResNet101_Weights.NONE"})
     with pytest.raises(RepriseError, match=r"torchvision has no weights 'ResNet101_Weights.NONE'"):
-        address(wrong)
+        url(wrong)
 
 
-def test_a_backbone_that_was_taken_over_has_a_history_that_the_tables_can_read(
-    tmp_path: Path, results: Path, params: Params
-) -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (9, 16, 16, 3), dtype=np.uint8)
-    write_set(tmp_path / "set", "set", Prepared(
-        images=pixels, labels=np.zeros(9, np.uint8), unlabelled=True, columns={},
-        roles=np.repeat(["train", "select", "report"], 3), task="classification",
-        classes=[{"id": 0, "name": "unlabelled"}], source="", licence="", note="",
-    ))  # fmt: skip
-    data = open_set(tmp_path / "set", "classification")
-    theirs, backbone = (resnet("resnet10", "small", imagenet_layer=True) for _ in range(2))
-    files = saved(tmp_path / "sl.pt", theirs.net)
-    recipe = params.pretrain.recipes["tiny"].supervised
-    state, rows = take_over(
-        backbone, lambda: start_backbone(backbone, "here", files), data,
-        Inputs(data, recipe.augment, 0, torch.device("cpu")), recipe,
-        Device(torch.device("cpu"), torch.float32),
-    )  # fmt: skip
-    assert all(torch.equal(state[key], value) for key, value in theirs.net.state_dict().items())
-    assert [row["selected"] for row in rows] == [0, 1]
-    write_history(results / "pretrain" / "tiny" / "supervised" / "history.csv", rows)
-    made, tables = evaluate(results, params)
-    assert "knn_accuracy" not in made["pretrain"]["tiny"]["supervised"]  # no labels, no number
-    said = tables["pretrain"].text
-    assert "| tiny | supervised | none (from scratch) | 0 | 0 | - | - | - |" in said
-    epochs = tables["epochs"].text
-    assert "| pretrain | tiny | supervised | - | 0 | 0 | - | - |" in epochs and "'-': a" in epochs
-    assert draw("epochs", results, params).png.startswith(b"\x89PNG")
-    assert draw("curves", results, params).png.startswith(b"\x89PNG")
+def test_a_pretrained_backbone_of_another_architecture_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "backbone.safetensors"
+    save_file(build_backbone("resnet10", "imagenet").net.state_dict(), path)
+    backbone = build_backbone("resnet10", "small")
+    with pytest.raises(RepriseError, match=r"backbone.safetensors: does not fit.*conv1.weight"):
+        load_pretrained(backbone, path)
+    path.write_bytes(b"not a tensor")
+    with pytest.raises(RepriseError, match="not a safetensors file"):
+        load_pretrained(backbone, path)
+    with pytest.raises(RepriseError, match="not found; run its pretraining first"):
+        load_pretrained(backbone, tmp_path / "none.safetensors")
+
+
+def test_an_imagenet_layer_that_pretraining_never_saw_stays_as_initialised(tmp_path: Path) -> None:
+    trained = build_backbone("resnet10", "small")
+    save_file(trained.net.state_dict(), tmp_path / "without.safetensors")
+    model = build_backbone("resnet10", "small", keep_imagenet_fc=True)
+    initial = model.net.fc.weight.clone()
+    load_pretrained(model, tmp_path / "without.safetensors")
+    assert torch.equal(model.net.fc.weight, initial)
+    assert torch.equal(model.net.conv1.weight, trained.net.conv1.weight)
+    save_file(model.net.state_dict(), tmp_path / "with.safetensors")
+    load_pretrained(trained, tmp_path / "with.safetensors")
+    other = build_backbone("resnet10", "small", keep_imagenet_fc=True)
+    load_pretrained(other, tmp_path / "with.safetensors")
+    assert torch.equal(other.net.fc.weight, initial)
+
+
+def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(RepriseError, match="model.safetensors: last.bias contains numbers that"):
+        write_tensors(path, {"count": torch.ones(1), "last.bias": torch.tensor([0.0, np.nan])})
+    assert not path.exists()

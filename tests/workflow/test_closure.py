@@ -1,13 +1,206 @@
-"""The import closure: what a script depends on, and what it does not."""
+"""What a job depends on: the closure of its script, what it loads by name, and nothing else."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from reprise.closure import closure
+from reprise import import_closure
+from reprise.engines import code
+from reprise.engines.code import job_sources, listed_sources
+from reprise.engines.repository import EDITED, stale_stages
+from reprise.import_closure import closure, model_module
+from reprise.params.base import read_yaml
+from reprise.params.load import load_params, parse
 
 ROOT = Path(__file__).parents[2]
 TRAINING = ["pretrain", "finetune", "classify", "segment"]
+PARAMS = ["checksums", "evaluate", "model_summary", "plot_*", "report"]  # they read all recipes
+LITE0 = "classify (baseline lite0, transfer features, transfer finetune, transfer scratch)"
+FCN = "segment (baseline fcn32s, skips fcn8s, skips fcn8s_noskip, skips fcn8s_noskip_3)"
+MAPS = "prepare (climate, igbp, landcover, newworld, oldworld)"
+
+# An edit of a file of src/reprise makes exactly these stages of the preset earth stale, besides
+# what reads their outputs.
+STALE = {
+    "params/base": ["prepare", *TRAINING, "embed", *PARAMS],
+    "params/byol": ["pretrain (earth byol)", *PARAMS],
+    "params/classify": ["classify", *PARAMS],
+    "params/datasets": ["prepare", *PARAMS],
+    "params/embed": ["embed", *PARAMS],
+    "params/finetune": ["finetune", *PARAMS],
+    "params/load": PARAMS,
+    "params/migrate": [],
+    "params/plot": PARAMS,
+    "params/pretrain": ["pretrain", "finetune", *PARAMS],  # finetune: the names of stems
+    "params/runtime": [*TRAINING, *PARAMS],
+    "params/segment": ["segment", *PARAMS],
+    "params/segment_anything": PARAMS,
+    "params/supervised": ["pretrain (earth supervised)", *PARAMS],
+    "params/training": [*TRAINING, *PARAMS],
+    "training/checkpoint": [*TRAINING, "model_summary", "checksums"],
+    "training/classification": [
+        "pretrain (earth supervised)", "finetune", "classify", "model_summary", "checksums",
+    ],
+    "training/ensemble": ["classify", "checksums"],
+    "training/loop": [*TRAINING, "model_summary", "checksums"],
+    "training/losses": ["segment", "checksums"],
+    "training/networks": ["model_summary"],
+    "training/segmentation": ["segment", "checksums"],
+    "training/ssl/byol": ["pretrain (earth byol)", "model_summary", "checksums"],
+    "training/ssl/supervised": ["pretrain (earth supervised)", "model_summary", "checksums"],
+    "models/alexnet": [],
+    "models/build": [*TRAINING, "model_summary", "checksums"],
+    "models/cnn": ["classify (baseline cnn)", "model_summary", "checksums"],
+    "models/deeplabv3": ["segment (baseline deeplabv3)", "model_summary", "checksums"],
+    "models/efficientnet": [],
+    "models/fcn": [FCN, "model_summary", "checksums"],
+    "models/lite0": [LITE0, "model_summary", "checksums"],
+    "models/resnet": [
+        "pretrain", "finetune", "segment (baseline deeplabv3)", "model_summary", "checksums",
+    ],
+    "models/resnext": [],
+    "models/sam": ["model_summary"],
+    "models/unet": [],
+    "datasets/course": [],
+    "datasets/earth": [MAPS],
+    "datasets/orl": ["prepare (glasses)"],
+    "datasets/writer": ["prepare"],
+    "datasets/transforms": [*TRAINING, "model_summary", "checksums"],
+    "metrics/confusion": ["segment", "evaluate", "plot_tables", "plot_masks", "checksums"],
+    "evaluation/checksums": ["checksums"],
+    "evaluation/comparisons": ["evaluate"],
+    "evaluation/embedding": ["embed"],
+    "evaluation/statistics": ["evaluate", "plot_tables"],
+    "evaluation/tables": ["evaluate", "plot_tables"],
+    "figures/confusion": ["plot_confusion"],
+    "figures/curves": ["plot_curves"],
+    "figures/embeddings": ["plot_embeddings"],
+    "figures/masks": ["plot_masks"],
+    "figures/misclassified": ["plot_misclassified"],
+    "figures/networks": ["plot_tables"],
+    "figures/segment_anything": ["plot_segment_anything"],
+    "figures/style": ["plot_*", "report"],
+    "figures/tables": ["plot_tables"],
+    "report/sections": ["report"],
+    "predict/predict": [],
+    "engines/sync": [],
+}  # fmt: skip
+
+
+def write(params):
+    """As a new process would: what was read of the source files is forgotten."""
+    import_closure._imports.cache_clear()
+    import_closure._files.cache_clear()
+    code.write(params)
+
+
+@pytest.fixture
+def in_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture(scope="module")
+def earth():
+    return load_params(ROOT / "presets" / "earth.yaml")
+
+
+@pytest.mark.parametrize("name", STALE)
+def test_an_edit_makes_exactly_these_stages_stale(name, earth, in_root):
+    file = f"src/reprise/{name}.py"
+    assert Path(file).is_file()
+    assert sorted(stale_stages(job_sources(earth), file)) == sorted(STALE[name])
+
+
+def test_the_table_of_the_docs_is_tested():
+    assert {file.removeprefix("src/reprise/").removesuffix(".py") for file in EDITED} <= set(STALE)
+
+
+def test_a_new_model_and_a_new_method_make_nothing_stale(tmp_path, monkeypatch, earth):
+    for name in ("src", "workflow/scripts"):
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
+    monkeypatch.chdir(tmp_path)
+    write(earth)
+    before = {path: path.stat().st_mtime_ns for path in Path("workflow/code").rglob("*.sha256")}
+    for name in ("models/densenet", "training/ssl/simclr", "params/simclr", "figures/roc"):
+        Path("src/reprise", f"{name}.py").write_text("import reprise\n")
+    write(earth)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert set(before) == set(Path("workflow/code").rglob("*.sha256"))
+
+
+def test_a_new_recipe_has_its_own_code_and_changes_no_other(tmp_path, monkeypatch, earth):
+    for name in ("src", "workflow/scripts"):
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
+    monkeypatch.chdir(tmp_path)
+    write(earth)
+    before = {path: path.read_text() for path in Path("workflow/code").rglob("*.sha256")}
+    values = read_yaml(ROOT / "presets" / "earth.yaml")
+    baseline = values["classify"]["baseline"]
+    baseline["runs"].append("alex")
+    baseline["recipes"]["alex"] = baseline["recipes"]["cnn"] | {"model": "alexnet"}
+    write(parse(values))
+    own = Path("workflow/code/classify/baseline/alex.sha256")
+    assert "src/reprise/models/alexnet.py" in listed_sources(own)
+    changed = [path for path, text in before.items() if path.read_text() != text]
+    assert {path.stem for path in changed} == {"checksums", "model_summary"}
+    write(earth)  # the file of a run that is gone goes too
+    assert not own.exists()
+
+
+def test_code_files_are_checked_by_sha256sum(tmp_path, monkeypatch, earth):
+    """And are not touched while they are right."""
+    for name in ("src", "workflow/scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    write(earth)
+    path = Path("workflow/code/segment/skips/fcn8s.sha256")
+    assert path.read_text().splitlines()[0].endswith("  workflow/scripts/segment.py")
+    assert all(re.fullmatch(r"[0-9a-f]{64}  \S+", line) for line in path.read_text().splitlines())
+    time = path.stat().st_mtime_ns
+    write(earth)
+    assert path.stat().st_mtime_ns == time
+    path.write_text("")
+    write(earth)
+    assert "src/reprise/models/fcn.py" in listed_sources(path)
+
+
+@pytest.mark.parametrize(
+    ("network", "module"),
+    [
+        ("cnn", "cnn"),
+        ("fcn8s_noskip", "fcn"),
+        ("resnet101", "resnet"),
+        ("resnext101", "resnext"),
+        ("deeplabv3", "deeplabv3"),
+        ("efficientnet_b2", "efficientnet"),
+        ("transformer", None),
+    ],
+)
+def test_a_network_belongs_to_the_file_with_the_longest_matching_name(network, module):
+    path = model_module(network, ROOT / "src/reprise/models")
+    assert (path.stem if path else None) == module
+
+
+def test_nothing_else_is_imported_by_name():
+    """Who adds such an import extends reprise.import_closure or engines/code.py."""
+    files = [*ROOT.glob("src/**/*.py"), *ROOT.glob("workflow/scripts/*.py")]
+    dynamic = {
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        if re.search(r"import_module\(|__import__\(", path.read_text())
+    }
+    assert dynamic == {
+        "src/reprise/figures/style.py",
+        "src/reprise/models/build.py",
+        "src/reprise/params/pretrain.py",
+        "src/reprise/training/networks.py",
+        "workflow/scripts/prepare.py",
+        "workflow/scripts/pretrain.py",
+    }
 
 
 @pytest.fixture
@@ -22,6 +215,10 @@ def script(tmp_path, monkeypatch):
         "src/pack/sub/__init__.py": "from pack.cycle import x\n",
         "src/pack/sub/deep.py": "import numpy\n",
         "src/pack/cycle.py": "from pack import direct\nx = 1\n",
+        "src/pack/named/__init__.py": "",
+        "src/pack/named/one.py": "import pack.only_one\n",
+        "src/pack/named/two.py": "",
+        "src/pack/only_one.py": "",
         "script.py": (
             "import json\nfrom pack.direct import anything\nfrom pack import member\n"
             "def f():\n    from pack.late import g\n"
@@ -34,32 +231,35 @@ def script(tmp_path, monkeypatch):
     return Path("script.py")
 
 
+IMPORTED = [
+    "src/pack/__init__.py",
+    "src/pack/cycle.py",
+    "src/pack/direct.py",
+    "src/pack/late.py",
+    "src/pack/member.py",
+    "src/pack/sub/__init__.py",
+    "src/pack/sub/deep.py",
+]
+
+
 def test_closure_holds_what_is_imported_and_nothing_else(script):
-    assert closure(script) == [
-        "src/pack/__init__.py",
-        "src/pack/cycle.py",
-        "src/pack/direct.py",
-        "src/pack/late.py",
-        "src/pack/member.py",
-        "src/pack/sub/__init__.py",
-        "src/pack/sub/deep.py",
-    ]
+    assert closure(script) == IMPORTED
+
+
+def test_a_module_loaded_by_name_counts_with_its_package_and_imports(script):
+    named = ["src/pack/named/__init__.py", "src/pack/named/one.py", "src/pack/only_one.py"]
+    assert closure(script, [Path("src/pack/named/one.py")]) == sorted([*IMPORTED, *named])
 
 
 @pytest.mark.parametrize("stage", TRAINING)
-def test_training_depends_on_no_figure_and_on_no_table(stage, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_training_depends_on_no_figure_and_on_no_table(stage, in_root):
     files = closure(Path("workflow/scripts") / f"{stage}.py")
     assert "src/reprise/training/__init__.py" in files
-    assert not [file for file in files if "/figures/" in file]
-    # the epoch is chosen by the mIoU that the table reports, so its definition is shared
-    shared = {"src/reprise/evaluation/__init__.py", "src/reprise/evaluation/confusion.py"}
-    assert {file for file in files if "/evaluation/" in file} <= shared
+    assert not [file for file in files if "/figures/" in file or "/evaluation/" in file]
 
 
 @pytest.mark.parametrize("stage", ["evaluate", "plot", "report", "embed"])
-def test_what_stands_right_of_the_predictions_does_not_depend_on_training(stage, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_what_reads_predictions_does_not_depend_on_training(stage, in_root):
     files = closure(Path("workflow/scripts") / f"{stage}.py")
     assert not [file for file in files if "/training/" in file or "/models/" in file]
 
@@ -88,7 +288,7 @@ match 1:
 """
 
 
-def test_an_import_counts_in_whatever_block_it_stands(tmp_path, monkeypatch):
+def test_an_import_counts_in_any_block(tmp_path, monkeypatch):
     names = [f"in_{block}" for block in ("case", "elif", "else", "except", "try", "with")]
     (tmp_path / "src" / "blocks").mkdir(parents=True)
     for name in names:

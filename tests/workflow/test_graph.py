@@ -1,13 +1,16 @@
-"""Both engines expand to the same jobs, for every preset and for changed axes."""
+"""Both engines expand to the same jobs: for every preset, changed axes, and a new task."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from graphs import Job, dvc_jobs, snakemake_jobs
+from support.engine_jobs import Job, dvc_jobs, snakemake_jobs
 
-from reprise.pipeline.verify import clone
+from reprise.engines.verify import clone, environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,21 +39,38 @@ def describe(job: Job) -> str:
 def differences(rules: dict[str, list[Job]], stages: dict[str, list[Job]]) -> list[str]:
     """Every job that one engine has and the other has not, under the name of its stage."""
     left = [(name, job) for name, jobs in stages.items() for job in jobs]
-    said = []
+    lines = []
     for rule, jobs in rules.items():
         for job in jobs:
-            match = next((one for one in left if same(job, one[1])), None)
+            match = next((stage for stage in left if same(job, stage[1])), None)
             if match is None:
-                said.append(f"Snakemake alone, rule {rule}:\n{describe(job)}")
+                lines.append(f"Snakemake only, rule {rule}:\n{describe(job)}")
             else:
                 left.remove(match)
-    said += [f"DVC alone, stage {stage}:\n{describe(job)}" for stage, job in left]
-    return said
+    lines += [f"DVC only, stage {stage}:\n{describe(job)}" for stage, job in left]
+    return lines
 
 
 def check(folder: Path) -> None:
-    said = differences(snakemake_jobs(folder), dvc_jobs(folder))
-    assert not said, "\n" + "\n".join(sorted(said))
+    lines = differences(snakemake_jobs(folder), dvc_jobs(folder))
+    assert not lines, "\n" + "\n".join(sorted(lines))
+
+
+def read_params(folder: Path) -> Any:
+    return yaml.safe_load((folder / "params.yaml").read_text())
+
+
+def write_params(folder: Path, params: Any) -> None:
+    # JSON is YAML, and quotes ids like "0318", which YAML 1.1 leaves bare
+    (folder / "params.yaml").write_text(json.dumps(params))
+
+
+def module(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the engines in a clone."""
+    return subprocess.run(
+        [sys.executable, "-m", f"reprise.engines.{words[0]}", *words[1:]], cwd=folder,
+        env=environment(folder), capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in ROOT.glob("presets/*.yaml")))
@@ -59,50 +79,115 @@ def test_both_engines_have_the_same_jobs(preset, tmp_path):
 
 
 def test_changed_axes_need_no_new_dvc_yaml(tmp_path):
-    """A run more, seeds more, settings moved, none left for a method, data shared."""
+    """One more run, dataset and seeds, other data, one method less."""
     folder = clone(ROOT, tmp_path / "clone", "earth")
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    params["classify"]["recipes"]["again"] = params["classify"]["recipes"]["cnn"]
-    params["classify"]["runs"].append("again")
-    params["classify"]["seeds"] = [3, 5]
-    params["finetune"]["settings"] = {"scratch": ["A", "D"], "supervised": [], "byol": ["C"]}
-    params["street"]["data"] = params["segment"]["data"]
-    params["embed"]["methods"] = ["pca"]
-    params["embed"]["classify"] = {"run": "again", "seed": 5}
-    # JSON is YAML, and quotes ids like "0318", which YAML 1.1 leaves bare
-    (folder / "params.yaml").write_text(json.dumps(params))
+    params = read_params(folder)
+    baseline = params["classify"]["baseline"]
+    baseline["recipes"]["again"] = baseline["recipes"]["cnn"]
+    baseline["runs"].append("again")
+    baseline["seeds"] = [3, 5]
+    params["datasets"]["more"] = params["datasets"]["climate"]
+    params["pretrain"]["earth"]["seeds"] = [0, 1]
+    params["finetune"]["earth"] |= {"seeds": [4], "pretraining_seed": 1}
+    params["segment"]["skips"]["data"] = params["segment"]["baseline"]["data"]
+    params["embed"]["cnn"] |= {"run": "again", "seed": 5, "methods": ["pca"]}
+    params["embed"]["byol_finetuned"]["seed"] = 4
+    write_params(folder, params)
     check(folder)
+    assert module(folder, "code").returncode == 0
+
+
+def test_a_new_task_is_a_block_of_params_and_make_dvc_yaml(tmp_path):
+    folder = clone(ROOT, tmp_path / "clone", "earth")
+    params = read_params(folder)
+    recipe = params["classify"]["baseline"]["recipes"]["cnn"]
+    params["classify"]["faces_again"] = {
+        "data": "glasses", "seeds": [0, 1], "runs": ["small"], "recipes": {"small": recipe},
+    }  # fmt: skip
+    write_params(folder, params)
+    refused = module(folder, "code")
+    assert refused.returncode == 1
+    message = "reprise: dvc.yaml: no stage for classify.faces_again; run `make dvc.yaml`"
+    assert refused.stderr.splitlines()[-1] == message
+    assert module(folder, "repository", "dvc.yaml").returncode == 0
+    assert module(folder, "code").returncode == 0
+    check(folder)
+    stages = dvc_jobs(folder)
+    assert len(stages["classify_faces_again"]) == 2
+    (drawn,) = stages["plot_misclassified"]
+    assert "results/figures/misclassified_classify_faces_again.png" in drawn.outputs
+    (evaluated,) = stages["evaluate"]
+    assert "results/tables/classify_faces_again.csv" in evaluated.outputs
+
+
+def test_a_run_of_fine_tuning_with_another_start_needs_make_dvc_yaml(tmp_path):
+    folder = clone(ROOT, tmp_path / "clone", "earth")
+    params = read_params(folder)
+    params["finetune"]["earth"]["recipes"]["B"]["start"] = "byol"
+    write_params(folder, params)
+    refused = module(folder, "code")
+    assert "dvc.yaml: no stage for finetune.earth.runs: B; run `make dvc.yaml`" in refused.stderr
+    assert module(folder, "repository", "dvc.yaml").returncode == 0
+    check(folder)
+
+
+@pytest.mark.parametrize("stage", ["classify", "segment"])
+def test_params_with_one_task_expand_to_its_jobs_and_the_report(stage, tmp_path):
+    folder = clone(ROOT, tmp_path / "clone", "earth")
+    params = read_params(folder)
+    task = params[stage]["baseline"]
+    write_params(
+        folder,
+        {"datasets": {task["data"]: params["datasets"][task["data"]]}, stage: {"baseline": task}},
+    )
+    assert module(folder, "repository", "dvc.yaml").returncode == 0
+    assert module(folder, "code").returncode == 0
+    check(folder)
+    jobs = snakemake_jobs(folder)
+    assert {"prepare", stage, "evaluate", "plot_curves", "report"} <= jobs.keys()
+    assert not {"pretrain", "finetune", "embed"} & jobs.keys()
 
 
 def test_no_job_starts_before_the_folders_are_whole_that_dvc_takes_it_to_read(tmp_path):
     """DVC would not believe it: a file of its dependencies is younger than its start."""
     folder = clone(ROOT, tmp_path / "clone", "earth")
     jobs = [job for jobs in snakemake_jobs(folder).values() for job in jobs]
-    made_by = {file: job for job in jobs for file in job.outputs}
+    writers = {file: job for job in jobs for file in job.outputs}
 
     def before(job: Job) -> set[Job]:
-        found: set[Job] = set()
+        earlier: set[Job] = set()
         new = {job}
-        while new := {made_by[f] for one in new for f in one.dependencies if f in made_by} - found:
-            found |= new
-        return found
+        while (
+            new := {writers[file] for item in new for file in item.dependencies if file in writers}
+            - earlier
+        ):
+            earlier |= new
+        return earlier
 
     early = []
     for stage in (stage for stages in dvc_jobs(folder).values() for stage in stages):
         (job,) = (job for job in jobs if job.command == stage.command)
         folders = tuple(f"{name}/" for name in stage.dependencies - job.dependencies)
-        needed = {made_by[file] for file in made_by if folders and file.startswith(folders)}
+        needed = {writers[file] for file in writers if folders and file.startswith(folders)}
         early += [f"{job.command} before {other.command}" for other in needed - before(job)]
     assert not early, "\n".join(sorted(early))
 
 
-def test_a_difference_is_told_by_stage():
-    one = Job("a", frozenset({"f/x"}), frozenset({"o"}), frozenset({"k"}))
-    other = Job("a", frozenset({"f"}), frozenset({"o"}), frozenset({"l"}))
-    said = differences({"rule": [one]}, {"stage": [other]})
-    assert [text.splitlines()[0] for text in said] == [
-        "Snakemake alone, rule rule:",
-        "DVC alone, stage stage:",
+def test_a_difference_is_reported_by_stage():
+    ours = Job("a", frozenset({"f/x"}), frozenset({"o"}), frozenset({"k"}))
+    theirs = Job("a", frozenset({"f"}), frozenset({"o"}), frozenset({"l"}))
+    lines = differences({"rule": [ours]}, {"stage": [theirs]})
+    assert [text.splitlines()[0] for text in lines] == [
+        "Snakemake only, rule rule:",
+        "DVC only, stage stage:",
     ]
-    folder = Job("a", other.dependencies, one.outputs, one.keys)
-    assert not differences({"rule": [one]}, {"stage": [folder]})
+    folder = Job("a", theirs.dependencies, ours.outputs, ours.keys)
+    assert not differences({"rule": [ours]}, {"stage": [folder]})
+
+
+def test_derived_files_that_people_read_are_short():
+    """A person can read dvc.yaml; one write of dvc.lock takes time after every stage."""
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 500
+    stages = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+    lines = len((ROOT / "dvc.lock").read_text().splitlines())
+    assert lines <= 100 * len(stages)

@@ -1,4 +1,4 @@
-"""A job whose engine is killed with it goes on, by the same command, to the same bytes."""
+"""A job that is killed with its engine resumes with the same command and ends in the same bytes."""
 
 import os
 import random
@@ -11,17 +11,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reprise.pipeline.verify import clone, digests, environment
+from reprise.engines.verify import clone, digests, environment
 
 ROOT = Path(__file__).parents[2]
 JOBS = {
     # folder below results, stage of DVC, seconds from the first checkpoint to about the end
-    "pretrain": ("pretrain/earth/byol", "pretrain@earth-byol", 0.3),
-    "full": ("finetune/earth/A/0", "finetune_scratch@earth-A-0", 0.5),
-    "frozen": ("finetune/earth/D/0", "finetune_supervised@earth-D-0", 0.05),
-    "segment": ("segment/fcn32s/0", "segment@fcn32s-0", 0.3),
+    "pretrain": ("pretrain/earth/byol/0", "pretrain_earth@byol-0", 0.3),
+    "full": ("finetune/earth/A/0", "finetune_earth_scratch@A-0", 0.5),
+    "frozen": ("finetune/earth/D/0", "finetune_earth_supervised@D-0", 0.05),
+    "segment": ("segment/baseline/fcn32s/0", "segment_baseline@fcn32s-0", 0.3),
 }
-ALONE = {"REPRISE_STATE": "off"}  # no output comes back from DVC's cache: the job must run
+ISOLATED = {"REPRISE_STATE": "off"}  # DVC's cache restores no output: the job must run
 SECONDS = 120  # that a killed job may take until its first checkpoint
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -30,11 +30,11 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone with the preset smoke, prepared and pretrained."""
-    made = clone(ROOT, tmp_path_factory.mktemp("kill") / "clone", "smoke")
-    needed = ["results/pretrain/earth/supervised/backbone.safetensors"]
+    folder = clone(ROOT, tmp_path_factory.mktemp("kill") / "clone", "smoke")
+    needed = ["results/pretrain/earth/supervised/0/backbone.safetensors"]
     needed += [f"results/prepare/{name}/dataset.json" for name in ("newworld", "landcover")]
-    call(made, ["snakemake", "--cores", "2", *needed])
-    return made
+    call(folder, ["snakemake", "--cores", "2", *needed])
+    return folder
 
 
 def command(engine: str, job: str) -> list[str]:
@@ -45,23 +45,23 @@ def command(engine: str, job: str) -> list[str]:
 
 
 def call(folder: Path, words: list[str]) -> str:
-    made = subprocess.run(
-        words, cwd=folder, env=environment(folder, **ALONE), stdout=subprocess.PIPE,
+    ended = subprocess.run(
+        words, cwd=folder, env=environment(folder, **ISOLATED), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
-    assert made.returncode == 0, made.stdout
-    return made.stdout
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout
 
 
 def kill_once(folder: Path, engine: str, job: str, draw: random.Random) -> bool:
     """Start the engine; kill it and its job between the first checkpoint and about the end.
 
-    False when the job ended well before it wrote one: the kill before fell after its last step.
+    False if the job ended before it wrote one: the kill before came after its last step.
     """
     out = folder / "results" / JOBS[job][0]
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-    every_step = environment(folder, **ALONE, REPRISE_CHECKPOINT_SECONDS="0")
+    every_step = environment(folder, **ISOLATED, REPRISE_CHECKPOINT_SECONDS="0")
     with subprocess.Popen(
         command(engine, job), cwd=folder, env=every_step,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -74,14 +74,14 @@ def kill_once(folder: Path, engine: str, job: str, draw: random.Random) -> bool:
             assert time.monotonic() < end
             time.sleep(0.02)
         time.sleep(draw.uniform(0, JOBS[job][2]))
-        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-            os.kill(one.pid, signal.SIGKILL)
+        for victim in [*psutil.Process(process.pid).children(recursive=True), process]:
+            os.kill(victim.pid, signal.SIGKILL)
     return True
 
 
-def goes_on(folder: Path, engine: str, job: str, kills: int) -> None:
+def check_resumes(folder: Path, engine: str, job: str, kills: int) -> None:
     out = folder / "results" / JOBS[job][0]
-    whole = run_again(folder, engine, job)
+    expected = run_again(folder, engine, job)
     shutil.rmtree(out)
     draw = random.Random(f"{engine} {job}")
     while kills:
@@ -90,14 +90,14 @@ def goes_on(folder: Path, engine: str, job: str, kills: int) -> None:
         else:
             shutil.rmtree(out)
     call(folder, command(engine, job))
-    assert digests(out) == whole
+    assert digests(out) == expected
     log = next((folder / "logs").glob(f"{JOBS[job][0]}.log"))
-    assert "going on from step" in log.read_text()
+    assert "resuming from step" in log.read_text()
     assert not list(out.parent.glob(".*.checkpoint"))
 
 
 def run_again(folder: Path, engine: str, job: str) -> dict[str, str]:
-    """Digests of a run that nothing disturbs."""
+    """Digests of an undisturbed run."""
     out = folder / "results" / JOBS[job][0]
     shutil.rmtree(out, ignore_errors=True)
     call(folder, command(engine, job))
@@ -105,15 +105,15 @@ def run_again(folder: Path, engine: str, job: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("engine", "job"), [("snakemake", "frozen"), ("dvc", "segment")])
-def test_a_killed_job_goes_on(engine: str, job: str, folder: Path) -> None:
-    goes_on(folder, engine, job, kills=1)
+def test_a_killed_job_resumes(engine: str, job: str, folder: Path) -> None:
+    check_resumes(folder, engine, job, kills=1)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("engine", ["snakemake", "dvc"])
 @pytest.mark.parametrize("job", JOBS)
-def test_a_job_killed_again_and_again_goes_on(engine: str, job: str, folder: Path) -> None:
-    goes_on(folder, engine, job, kills=3)
+def test_a_job_killed_again_and_again_resumes(engine: str, job: str, folder: Path) -> None:
+    check_resumes(folder, engine, job, kills=3)
 
 
 def test_a_snakemake_that_is_alive_keeps_its_locks(folder: Path) -> None:
@@ -121,15 +121,15 @@ def test_a_snakemake_that_is_alive_keeps_its_locks(folder: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     running = ["snakemake", "--cores", "1", "results/finetune/earth/A/0/history.csv"]
     with subprocess.Popen(
-        running, cwd=folder, env=environment(folder, **ALONE),
+        running, cwd=folder, env=environment(folder, **ISOLATED),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as first:  # fmt: skip
         while not list((folder / ".snakemake" / "locks").glob("*")):
             assert first.poll() is None
             time.sleep(0.02)
         second = subprocess.run(
-            running, cwd=folder, env=environment(folder, **ALONE), capture_output=True, text=True,
-            check=False,
+            running, cwd=folder, env=environment(folder, **ISOLATED), capture_output=True,
+            text=True, check=False,
         )  # fmt: skip
         assert second.returncode == 1 and "cannot be locked" in second.stdout + second.stderr
         assert first.wait() == 0

@@ -1,4 +1,4 @@
-"""Presets: an overlay keeps the comments of the whole file and cannot invent keys."""
+"""Presets: an overlay keeps the comments of the complete file and cannot invent keys."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import yaml
 from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
+from reprise.engines.preset import changed_by_hand, names, render
 from reprise.errors import RepriseError
-from reprise.params import load_params
-from reprise.pipeline.preset import changed_by_hand, names, render
+from reprise.params.load import load_params
 
 PRESETS = Path(__file__).parents[2] / "presets"
 
@@ -24,7 +24,7 @@ def presets(tmp_path):
 
 
 @pytest.mark.parametrize("name", names(PRESETS))
-def test_every_preset_is_a_whole_valid_file(name, tmp_path):
+def test_every_preset_is_a_complete_valid_file(name, tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(render(name, PRESETS))
     assert load_params(path).plot.dpi > 0
@@ -37,17 +37,27 @@ def test_dvc_and_snakemake_read_every_preset_as_reprise_does(name):
     assert parse_yaml(text, "params.yaml") == yaml.safe_load(text) == ours
 
 
-def test_earth_is_written_as_it_stands():
+def test_earth_is_written_as_it_is():
     assert render("earth", PRESETS) == (PRESETS / "earth.yaml").read_text()
 
 
-def test_an_overlay_keeps_comments_and_changes_its_values_alone(presets):
-    (presets / "more.yaml").write_text("finetune: {seeds: [7]}\nplot: {dpi: 50}\n")
-    whole, more = (render(name, presets).splitlines() for name in ("earth", "more"))
-    assert len(whole) == len(more)
-    changed = [new for old, new in zip(whole, more, strict=True) if old != new]
+def test_an_overlay_keeps_comments_and_changes_only_its_values(presets):
+    (presets / "more.yaml").write_text("segment: {skips: {seeds: [7]}}\nplot: {dpi: 50}\n")
+    before, after = (render(name, presets).splitlines() for name in ("earth", "more"))
+    assert len(before) == len(after)
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
     assert [line.strip() for line in changed[1:]] == ["seeds: [7]", "dpi: 50"]
     assert "PRESET=more" in changed[0]
+
+
+def test_an_overlay_removes_a_task_with_null(presets, tmp_path):
+    overlay = "classify: {transfer: null}\ndatasets: {glasses: null}\nembed: {cnn: null}\n"
+    (presets / "less.yaml").write_text(overlay)
+    path = tmp_path / "params.yaml"
+    path.write_text(render("less", presets))
+    params = load_params(path)
+    assert list(params.classify) == ["baseline"]
+    assert "glasses" not in params.datasets and list(params.embed) == ["byol_finetuned"]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +65,10 @@ def test_an_overlay_keeps_comments_and_changes_its_values_alone(presets):
     [
         ("plot: {dpy: 50}", "unknown key 'plot.dpy'; did you mean 'dpi'?"),
         ("plott: {dpi: 50}", "unknown key 'plott'; did you mean 'plot'?"),
+        ("classify: {basline: null}", "unknown key 'classify.basline'; did you mean 'baseline'?"),
+        ("classify: {baseline: {data: null}}", "classify.baseline.data"),
         ("plot: 50", "'plot' must be a mapping"),
+        ("plot: null", "'plot' must be a mapping"),
         ("plot: {dpi: [1]}", "plot.dpi"),
         ("plot: {dpi: 50", "not valid YAML"),
     ],
@@ -68,7 +81,7 @@ def test_a_wrong_overlay_is_refused(presets, overlay, message):
     assert "wrong.yaml" in str(error.value)
 
 
-def test_an_unknown_preset_names_the_nearest():
+def test_an_unknown_preset_names_the_closest():
     with pytest.raises(RepriseError, match="did you mean 'smoke'"):
         render("smok", PRESETS)
 

@@ -1,144 +1,130 @@
+# What the rules share: the parameters, and small functions for their inputs and params.
+
 import json
 import sys
 from pathlib import Path
-from shutil import which
 
-import yaml
+sys.path.insert(
+    0, str(Path(workflow.basedir) / "src")
+)  # this clone's package, not an installed one
 
-# the clone's own package, also where another one is installed
-sys.path.insert(0, str(Path(workflow.basedir) / "src"))
-
-from snakemake.utils import available_cpu_count
-
+from reprise.dotted import value_at
 from reprise.errors import RepriseError
-from reprise.params import load_params
-from reprise.pipeline.alive import drop_stale_locks
-from reprise.closure import closure as imported
-from reprise.pipeline.guard import Guard
-
-PARTS = ["pretrain", "finetune", "classify", "faces", "segment", "street"]
-TRAININGS = ["pretrain", "finetune", "classify", "segment"]  # scripts of the parts
-SHAPES = ["architecture", "layers"]  # tables of the networks themselves
-TABLES = [*PARTS, "iou", "votes", "seeds", "pairs", "mcnemar", "confusion", "epochs", "histories"]
-TABLES += ["reported"]
-CLASSES = ["finetune", "classify", "faces"]  # parts that name the class of an image
-MASKS = ["segment", "street"]  # parts that draw label maps
-SCORED = [*CLASSES, *MASKS]
-SOURCES = ["classify", "finetune"]  # of the features that `embed` shows
+from reprise.figures import figures, specs
+from reprise.jobs import CLASSIFYING, STAGES, jobs, tasks
+from reprise.params.base import read_yaml
+from reprise.params.load import parse as parse_params
 
 
-def refuse(error):
+def fail(error):
     """End in one line, without a traceback."""
     print("reprise:", " ".join(str(error).split()), file=sys.stderr)
     sys.exit(1)
 
 
-# after a kill the same command goes on, without a call of --unlock before it
-ALIVE, ALONE = drop_stale_locks()
-
-# Jobs beyond the processors only slow each other down; a cluster's nodes have processors of their own.
-CORES = workflow.global_resources["_cores"].value  # None where no job runs, as for --rulegraph
-if workflow.nodes is None and CORES is not None:
-    workflow.register_resource("_cores", min(CORES, available_cpu_count()))
-
-# before Snakemake reads it: the checks name the key and what to do
+# The derivation of dvc.yaml passes parameters with placeholders; nothing else may be passed.
+PLACEHOLDERS = config.pop("placeholders", None)
+if config:
+    fail("--config: the scripts read params.yaml only; write the values there")
 try:
-    load_params()
+    config.update(read_yaml(Path("params.yaml")))
+    PARAMS = PLACEHOLDERS or parse_params(config)
 except RepriseError as error:
-    refuse(error)
-
-
-configfile: "params.yaml"
-
-
-# the generator of dvc.yaml puts the names of lists where their values stand
-if not config.pop("placeholders", False):
-    if config != yaml.safe_load(Path("params.yaml").read_text()):
-        refuse("--config: the scripts read params.yaml alone; write the values there")
+    fail(error)
 
 
 wildcard_constraints:
-    set=r"\w+",
+    dataset=r"\w+",
     run=r"\w+",
-    method=r"\w+",
-    setting=r"\w+",
     seed=r"\w+",
-    source="|".join(SOURCES),
+    method=r"\w+",
 
 
-# Training jobs wait for each other where they share a GPU (the profile offers one), not on CPU.
-DEVICE = config["runtime"]["device"]
-GPU = int(DEVICE == "cuda" or (DEVICE == "auto" and which("nvidia-smi") is not None))
+def names_in(stage):
+    """The tasks of a stage as a constraint of the wildcard `task`; without any, nothing matches."""
+    return "|".join(getattr(PARAMS, stage)) or "(?!)"
 
 
-def closure(stage):
-    """The source files that a stage's script imports; an edit of another file reruns nothing."""
-    return imported(Path("workflow/scripts") / f"{stage}.py")
-
-
-def values(*keys):
-    """A function of the wildcards: the values in params.yaml of dotted keys, as text by key.
+def config_values(*keys):
+    """A function of the wildcards: the values in params.yaml at dotted keys, as text by key.
 
     The keys become the `params` of the DVC stage; a job reruns when one of its own values changes.
     """
 
     def read(wildcards):
-        chosen = [key.format(**dict(wildcards.items())) for key in keys]
-        return {key: json.dumps(value_of(key), sort_keys=True) for key in chosen}
+        filled = [key.format(**dict(wildcards.items())) for key in keys]
+        present = [key for key in filled if key.split(".")[0] in config]
+        return {key: json.dumps(value_at(config, key), sort_keys=True) for key in present}
 
     return read
 
 
-def value_of(key):
-    """The value of a dotted key; None when it is not there, which the script reports."""
-    block = config
-    for name in key.split("."):
-        block = block.get(name) if isinstance(block, dict) else None
-    return block
+def dataset_files(data):
+    """The files of a prepared dataset, by name."""
+    names = {"images": "images.npy", "labels": "labels.npy", "index": "index.csv"}
+    names["info"] = "dataset.json"
+    return {name: f"results/prepare/{data}/{file}" for name, file in names.items()}
 
 
-def prepared(part, *names):
-    """Files of the data set that a part works on: those named, or all four."""
-    folder = f"results/prepare/{config[part]['data']}"
-    names = names or ("images.npy", "labels.npy", "index.csv", "dataset.json")
-    return [f"{folder}/{name}" for name in names]
+def dataset_input(stage):
+    """A function of the wildcards: the files of the dataset of a task, by name."""
+    return lambda wildcards: dataset_files(getattr(PARAMS, stage)[wildcards.task].data)
 
 
-def data_set(part):
-    """The four files of the data set that a part works on, by name."""
-    return lambda _: dict(zip(["images", "labels", "index", "about"], prepared(part)))
+def datasets_of(*stages):
+    """The files of the datasets of all tasks of these stages (default: all training stages)."""
+    data = [task.data for _, _, task in tasks(PARAMS, *stages)]
+    return [file for name in data for file in dataset_files(name).values()]
 
 
-def of_jobs(part, name):
-    """One file of every job of a part, over the part's axes."""
-    block = config[part]
-    folder = {"pretrain": "{run}/{method}", "finetune": "{run}/{setting}/{seed}"}
-    return expand(
-        f"results/{part}/{folder.get(part, '{run}/{seed}')}/{name}",
-        run=block["runs"],
-        method=block.get("methods", []),
-        setting=sorted(name for names in block.get("settings", {}).values() for name in names),
-        seed=block.get("seeds", []),
-    )
+def job_outputs(name, *stages):
+    """One output of every training job of these stages (default: all)."""
+    return [f"results/{job.path}/{name}" for job in jobs(PARAMS, *stages)]
+
+
+def axis_keys(*stages):
+    """Dotted keys of the runs and seeds of every training task of these stages (default: all)."""
+    return [
+        f"{stage}.{task}.{key}"
+        for stage, task, _ in tasks(PARAMS, *stages)
+        for key in ("runs", "seeds")
+    ]
 
 
 def backbone(wildcards):
-    """The backbone that a setting starts from; none for the settings from scratch."""
-    for method, settings in config["finetune"]["settings"].items():
-        if method != "scratch" and wildcards.setting in settings:
-            return f"results/pretrain/{wildcards.run}/{method}/backbone.safetensors"
-    return []
+    """The pretrained backbone that a run starts from; none for a run from scratch."""
+    task = PARAMS.finetune[wildcards.task]
+    recipe = task.recipes.get(wildcards.run)
+    if recipe is None or recipe.start == "none":
+        return []
+    folder = f"results/pretrain/{task.pretraining}/{recipe.start}/{task.pretraining_seed}"
+    return f"{folder}/backbone.safetensors"
 
 
 def embedded_features(wildcards):
-    """The features whose PCA and t-SNE are shown."""
-    names = config["embed"][wildcards.source]
-    job = [str(names[axis]) for axis in ("run", "setting", "seed") if axis in names]
-    return str(Path("results", wildcards.source, *job, "features.safetensors"))
+    """The features of the job that a block of `embed` names."""
+    job = PARAMS.embed[wildcards.name]
+    return f"results/{job.stage}/{job.task}/{job.run}/{job.seed}/features.safetensors"
 
 
-def get_final_output():
-    """What a run delivers: the report, which needs nearly all of the rest, and every data set."""
-    return ["results/report.html"] + expand(
-        "results/prepare/{set}/dataset.json", set=config["prepare"]["sets"]
-    )
+def embedded_dataset(wildcards):
+    """The dataset of an embedding: classes and splits of its points."""
+    job = PARAMS.embed[wildcards.name]
+    return dataset_files(getattr(PARAMS, job.stage)[job.task].data).values()
+
+
+def in_report(figure):
+    """Where a figure is in Snakemake's report."""
+    caption = f"../report/{figure.kind}.rst"
+    return {"caption": caption, "category": "Figures", "labels": {"figure": figure.name}}
+
+
+def drawings(family):
+    """The PNG files of a family."""
+    members = [figure for figure in specs(PARAMS) if figure.family == family]
+    return [report(f"results/figures/{fig.name}.png", **in_report(fig)) for fig in members]
+
+
+def vectors(family):
+    """The SVG files of a family."""
+    return expand("results/vector/{figure}.svg", figure=figures(PARAMS, family))

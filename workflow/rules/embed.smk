@@ -1,23 +1,24 @@
 rule embed:
     input:
-        script="workflow/scripts/embed.py",
-        code=closure("embed"),
         features=embedded_features,
+        code="workflow/code/embed.sha256",
     output:
-        points="results/embed/{source}/{method}.csv",
-        layout="results/embed/{source}/{method}.layout.csv",
+        points="results/embed/{name}/{method}.csv",
+        layout="results/embed/{name}/{method}.layout.csv",
     log:
-        "logs/embed/{source}/{method}.log",
+        "logs/embed/{name}/{method}.log",
     benchmark:
-        "logs/benchmark/embed/{source}/{method}.tsv"
+        "logs/benchmark/embed/{name}/{method}.tsv"
+    wildcard_constraints:
+        name=names_in("embed"),
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        source="{source}",
+        name="{name}",
         method="{method}",
-        reads=values("embed.points", "embed.components", "embed.perplexity", "embed.seed"),
+        params_keys=config_values("embed.{name}"),
     shell:
-        "PYTHONPATH=src python {input.script} --source {params.source} --method {params.method}"
-        " --features {input.features} --out {output.points} --log {log}"
+        "PYTHONPATH=src python workflow/scripts/embed.py --name {params.name}"
+        " --method {params.method} --features {input.features} --out {output.points} --log {log}"

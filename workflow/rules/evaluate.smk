@@ -1,17 +1,19 @@
+TABLES = [f"{stage}_{task}" for stage, task, _ in tasks(PARAMS)]
+TABLES += ["class_iou", "seeds", "comparisons", "confusion", "convergence", "histories"]
+TABLES += ["published_numbers"]
+
+
 rule evaluate:
     input:
-        script="workflow/scripts/evaluate.py",
-        code=closure("evaluate"),
-        reported=expand("workflow/reported/{name}.csv", name=["numbers", "others"]),
-        sets=[prepared(part, "labels.npy", "index.csv", "dataset.json") for part in PARTS],
-        histories=[of_jobs(part, "history.csv") for part in PARTS],
-        finetune=of_jobs("finetune", "predictions.csv"),
-        classify=of_jobs("classify", "predictions.csv"),
-        faces=of_jobs("faces", "predictions.csv"),
-        segment=of_jobs("segment", "predictions"),
-        street=of_jobs("street", "predictions"),
+        code="workflow/code/evaluate.sha256",
+        published=expand("workflow/published/{name}.csv", name=["numbers", "other_solutions"]),
+        datasets=datasets_of(),
+        histories=job_outputs("history.csv"),
+        predictions=job_outputs("predictions.csv", *CLASSIFYING),
+        masks=job_outputs("predictions", "segment"),
     output:
         metrics="results/metrics.json",
+        intervals="results/intervals.json",
         csv=[
             report(
                 f"results/tables/{table}.csv",
@@ -32,6 +34,6 @@ rule evaluate:
         runtime=10,
     params:
         results=subpath(output.metrics, parent=True),
-        reads=values("prepare", *PARTS),
+        params_keys=config_values("datasets", *STAGES),
     shell:
-        "PYTHONPATH=src python {input.script} --results {params.results} --log {log}"
+        "PYTHONPATH=src python workflow/scripts/evaluate.py --results {params.results} --log {log}"

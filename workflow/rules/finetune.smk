@@ -1,31 +1,35 @@
 rule finetune:
     input:
-        unpack(data_set("finetune")),
-        script="workflow/scripts/finetune.py",
-        code=closure("finetune"),
+        unpack(dataset_input("finetune")),
         backbone=backbone,
+        code="workflow/code/finetune/{task}/{run}.sha256",
     output:
-        model="results/finetune/{run}/{setting}/{seed}/model.safetensors",
-        features="results/finetune/{run}/{setting}/{seed}/features.safetensors",
-        history="results/finetune/{run}/{setting}/{seed}/history.csv",
-        predictions="results/finetune/{run}/{setting}/{seed}/predictions.csv",
+        model="results/finetune/{task}/{run}/{seed}/model.safetensors",
+        features="results/finetune/{task}/{run}/{seed}/features.safetensors",
+        history="results/finetune/{task}/{run}/{seed}/history.csv",
+        predictions="results/finetune/{task}/{run}/{seed}/predictions.csv",
     log:
-        "logs/finetune/{run}/{setting}/{seed}.log",
+        "logs/finetune/{task}/{run}/{seed}.log",
     benchmark:
-        "logs/benchmark/finetune/{run}/{setting}/{seed}.tsv"
-    threads: config["runtime"]["threads"]
+        "logs/benchmark/finetune/{task}/{run}/{seed}.tsv"
+    wildcard_constraints:
+        task=names_in("finetune"),
+    threads: PARAMS.runtime.threads
     resources:
         mem_mb=1500,
         runtime=30,
         gpu=GPU,
     params:
+        task="{task}",
         run="{run}",
-        setting="{setting}",
         seed="{seed}",
         data=subpath(input.images, parent=True),
         backbone=lambda _, input: f" --backbone {input.backbone}" if input.backbone else "",
         out=subpath(output.history, parent=True),
-        reads=values("finetune.recipes.{run}.common", "finetune.recipes.{run}.{setting}", "runtime"),
+        params_keys=config_values(
+            "finetune.{task}.common", "finetune.{task}.recipes.{run}", "runtime"
+        ),
     shell:
-        "PYTHONPATH=src python {input.script} --run {params.run} --setting {params.setting}"
-        " --seed {params.seed} --data {params.data}{params.backbone} --out {params.out} --log {log}"
+        "PYTHONPATH=src python workflow/scripts/finetune.py --task {params.task}"
+        " --run {params.run} --seed {params.seed} --data {params.data}{params.backbone}"
+        " --out {params.out} --log {log}"

@@ -1,165 +1,155 @@
-# Figures that one process draws, for its start takes longer than most of them: what they are drawn
-# from, and the blocks of params.yaml that they read. Those of one seed wait for all seeds: to DVC
-# the folder of a part is one dependency, and a job counts only when that was whole at its start.
-FAMILIES = {
-    "tables": (
-        ["architecture", "epochs", "finetune", "iou", "pairs", "reported"],
-        [f"results/tables/{name}.csv" for name in ["layers", "epochs", "finetune", "iou"]]
-        + [f"results/tables/{name}.csv" for name in ["pairs", "seeds", "reported"]],
-        [],
-    ),
-    "histories": (
-        ["curves"],
-        [of_jobs(part, "history.csv") for part in PARTS],
-        PARTS,
-    ),
-    "confusion": (
-        [f"confusion_{part}" for part in SCORED],
-        ["results/tables/confusion.csv"],
-        [],
-    ),
-    "masks": (
-        [f"masks_{part}" for part in MASKS],
-        [of_jobs(part, "masks") + prepared(part) for part in MASKS],
-        MASKS,
-    ),
-    "mistakes": (
-        [f"mistakes_{part}" for part in CLASSES],
-        [of_jobs(part, "predictions.csv") + prepared(part) for part in CLASSES],
-        CLASSES,
-    ),
-}
-FIGURES = [figure for figures, _, _ in FAMILIES.values() for figure in figures]
-
-for FAMILY, (DRAWN, FROM, READS) in FAMILIES.items():
-
-    rule:
-        name:
-            f"plot_{FAMILY}"
-        input:
-            script="workflow/scripts/plot.py",
-            code=closure("plot"),
-            drawn=FROM,
-        output:
-            # mistakes_faces has the caption of all figures of mistakes
-            figures=[
-                report(
-                    f"results/figures/{figure}.png",
-                    caption=f"../report/{figure.split('_')[0]}.rst",
-                    category="Figures",
-                    labels={"figure": figure},
-                )
-                for figure in DRAWN
-            ],
-            vectors=expand("results/vector/{figure}.svg", figure=DRAWN),
-        log:
-            f"logs/plot/{FAMILY}.log",
-        benchmark:
-            f"logs/benchmark/plot/{FAMILY}.tsv"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=10,
-        params:
-            figures=DRAWN,
-            reads=values("plot", *READS),
-        shell:
-            "PYTHONPATH=src python {input.script} --figures {params.figures} --log {log}"
+# The figures of a family are drawn by one process, because starting one takes as long as drawing two
+# figures. A rule has the name of its family; reprise.figures lists the figures.
 
 
-# the points of one source by one method
-rule plot_points:
+# from the tables of evaluate and model_summary: comparisons, IoU, accuracy of fine-tuning, ...
+rule plot_tables:
     input:
-        script="workflow/scripts/plot.py",
-        code=closure("plot"),
-        points="results/embed/{source}/{method}.csv",
-        layout="results/embed/{source}/{method}.layout.csv",
-        about=lambda wildcards: prepared(wildcards.source, "index.csv", "dataset.json"),
-    output:
-        figure=report(
-            "results/figures/{method}_{source}.png",
-            caption="../report/points.rst",
-            category="Embeddings",
-            labels={"source": "{source}", "method": "{method}"},
+        code="workflow/code/plot_tables.sha256",
+        tables=expand(
+            "results/tables/{table}.csv",
+            table=["layers", "convergence", "class_iou", "comparisons", "seeds"]
+            + ["published_numbers", *(f"finetune_{task}" for task in PARAMS.finetune)],
         ),
-        vector="results/vector/{method}_{source}.svg",
+    output:
+        figures=drawings("tables"),
+        vectors=vectors("tables"),
     log:
-        "logs/plot/{method}_{source}.log",
+        "logs/plot/tables.log",
     benchmark:
-        "logs/benchmark/plot/{method}_{source}.tsv"
-    wildcard_constraints:
-        method=r"(?!anything|confusion|mistakes)\w+",  # those are figures of other rules
+        "logs/benchmark/plot/tables.tsv"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        figure="{method}_{source}",
-        reads=values("plot", "embed.{source}", "{source}.data"),
+        figures=figures(PARAMS, "tables"),
+        params_keys=config_values("plot"),
     shell:
-        "PYTHONPATH=src python {input.script} --figures {params.figure} --log {log}"
+        "PYTHONPATH=src python workflow/scripts/plot.py --figures {params.figures} --log {log}"
+
+
+# loss and score of every epoch
+use rule plot_tables as plot_curves with:
+    input:
+        code="workflow/code/plot_curves.sha256",
+        histories=job_outputs("history.csv"),
+    output:
+        figures=drawings("curves"),
+        vectors=vectors("curves"),
+    log:
+        "logs/plot/curves.log",
+    benchmark:
+        "logs/benchmark/plot/curves.tsv"
+    params:
+        figures=figures(PARAMS, "curves"),
+        params_keys=config_values("plot", *axis_keys()),
+
+
+use rule plot_tables as plot_confusion with:
+    input:
+        code="workflow/code/plot_confusion.sha256",
+        table="results/tables/confusion.csv",
+    output:
+        figures=drawings("confusion"),
+        vectors=vectors("confusion"),
+    log:
+        "logs/plot/confusion.log",
+    benchmark:
+        "logs/benchmark/plot/confusion.tsv"
+    params:
+        figures=figures(PARAMS, "confusion"),
+        params_keys=config_values("plot"),
+
+
+# The next two show one seed and wait for all: to DVC the folder of a task is one dependency, and a
+# job is recorded only if that was complete when it started.
+use rule plot_tables as plot_misclassified with:
+    input:
+        code="workflow/code/plot_misclassified.sha256",
+        predictions=job_outputs("predictions.csv", *CLASSIFYING),
+        datasets=datasets_of(*CLASSIFYING),
+    output:
+        figures=drawings("misclassified"),
+        vectors=vectors("misclassified"),
+    log:
+        "logs/plot/misclassified.log",
+    benchmark:
+        "logs/benchmark/plot/misclassified.tsv"
+    params:
+        figures=figures(PARAMS, "misclassified"),
+        params_keys=config_values("plot", *axis_keys(*CLASSIFYING)),
+
+
+use rule plot_tables as plot_masks with:
+    input:
+        code="workflow/code/plot_masks.sha256",
+        masks=job_outputs("masks", "segment"),
+        datasets=datasets_of("segment"),
+    output:
+        figures=drawings("masks"),
+        vectors=vectors("masks"),
+    log:
+        "logs/plot/masks.log",
+    benchmark:
+        "logs/benchmark/plot/masks.tsv"
+    params:
+        figures=figures(PARAMS, "masks"),
+        params_keys=config_values("plot", "segment"),
+
+
+# PCA or t-SNE of the features of one trained network
+use rule plot_tables as plot_embeddings with:
+    input:
+        code="workflow/code/plot_embeddings.sha256",
+        points="results/embed/{name}/{method}.csv",
+        layout="results/embed/{name}/{method}.layout.csv",
+        dataset=embedded_dataset,
+    output:
+        figure=report(
+            "results/figures/{method}_{name}.png",
+            caption="../report/embeddings.rst",
+            category="Embeddings",
+            labels={"name": "{name}", "method": "{method}"},
+        ),
+        vector="results/vector/{method}_{name}.svg",
+    log:
+        "logs/plot/{method}_{name}.log",
+    benchmark:
+        "logs/benchmark/plot/{method}_{name}.tsv"
+    wildcard_constraints:
+        name=names_in("embed"),
+    params:
+        figures="{method}_{name}",
+        params_keys=config_values("plot", "embed.{name}"),
 
 
 # the masks of one run of Segment Anything
-use rule plot_points as plot_anything with:
+use rule plot_tables as plot_segment_anything with:
     input:
-        script="workflow/scripts/plot.py",
-        code=closure("plot"),
-        outlines="results/anything/{run}/outlines",
-        scores="results/anything/{run}/scores.csv",
-        about=prepared("anything"),
+        unpack(dataset_input("segment_anything")),
+        code="workflow/code/plot_segment_anything.sha256",
+        outlines="results/segment_anything/{task}/{run}/outlines",
+        scores="results/segment_anything/{task}/{run}/scores.csv",
     output:
         figure=report(
-            "results/figures/anything_{run}.png",
-            caption="../report/anything.rst",
+            "results/figures/segment_anything_{task}_{run}.png",
+            caption="../report/segment_anything.rst",
             category="Figures",
-            labels={"figure": "anything {run}"},
+            labels={"figure": "segment_anything_{task}_{run}"},
         ),
-        vector="results/vector/anything_{run}.svg",
+        vector="results/vector/segment_anything_{task}_{run}.svg",
     log:
-        "logs/plot/anything_{run}.log",
+        "logs/plot/segment_anything_{task}_{run}.log",
     benchmark:
-        "logs/benchmark/plot/anything_{run}.tsv"
+        "logs/benchmark/plot/segment_anything_{task}_{run}.tsv"
+    wildcard_constraints:
+        task=names_in("segment_anything"),
     params:
-        figure="anything_{run}",
-        reads=values("plot", "anything.data", "anything.images", "anything.recipes.{run}"),
-
-
-rule report:
-    input:
-        script="workflow/scripts/report.py",
-        code=closure("report"),
-        metrics="results/metrics.json",
-        tables=expand("results/tables/{table}.{form}", table=TABLES + SHAPES, form=["csv", "md"]),
-        digests="results/digests.csv",
-        figures=expand("results/figures/{figure}.png", figure=FIGURES),
-        vectors=expand("results/vector/{figure}.svg", figure=FIGURES),
-        points=expand(
-            "results/figures/{method}_{source}.png",
-            method=config["embed"]["methods"],
-            source=SOURCES,
+        figures="segment_anything_{task}_{run}",
+        params_keys=config_values(
+            "plot",
+            "segment_anything.{task}.data",
+            "segment_anything.{task}.images",
+            "segment_anything.{task}.recipes.{run}",
         ),
-        layouts=expand(
-            "results/embed/{source}/{method}.csv",
-            method=config["embed"]["methods"],
-            source=SOURCES,
-        ),
-        anything=expand("results/figures/anything_{run}.png", run=config["anything"]["runs"]),
-        about=[prepared(part, "index.csv", "dataset.json") for part in PARTS],
-        masks=[of_jobs(part, "masks") + prepared(part) for part in MASKS],
-    output:
-        page="results/report.html",
-    log:
-        "logs/report.log",
-    benchmark:
-        "logs/benchmark/report.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    params:
-        results=subpath(input.metrics, parent=True),
-        reads=values("prepare", *PARTS, "anything", "embed"),
-    shell:
-        "PYTHONPATH=src python {input.script} --results {params.results} --out {output.page}"
-        " --log {log}"

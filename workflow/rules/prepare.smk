@@ -1,18 +1,17 @@
 rule prepare:
     input:
-        script="workflow/scripts/prepare.py",
-        code=closure("prepare"),
-        packages="requirements-data.txt",
+        code="workflow/code/prepare/{dataset}.sha256",
+        packages="requirements/data.txt",
         glasses="data/orl_glasses.csv",
     output:
-        images="results/prepare/{set}/images.npy",
-        labels="results/prepare/{set}/labels.npy",
-        index="results/prepare/{set}/index.csv",
-        about="results/prepare/{set}/dataset.json",
+        images="results/prepare/{dataset}/images.npy",
+        labels="results/prepare/{dataset}/labels.npy",
+        index="results/prepare/{dataset}/index.csv",
+        info="results/prepare/{dataset}/dataset.json",
     log:
-        "logs/prepare/{set}.log",
+        "logs/prepare/{dataset}.log",
     benchmark:
-        "logs/benchmark/prepare/{set}.tsv"
+        "logs/benchmark/prepare/{dataset}.tsv"
     # everything waits for it
     priority: 20
     threads: 1
@@ -20,8 +19,9 @@ rule prepare:
         mem_mb=1500,
         runtime=10,
     params:
-        set="{set}",
+        dataset="{dataset}",
         out=subpath(output.images, parent=True),
-        reads=values("prepare.recipes.{set}"),
+        params_keys=config_values("datasets.{dataset}"),
     shell:
-        "PYTHONPATH=src python {input.script} --set {params.set} --out {params.out} --log {log}"
+        "PYTHONPATH=src python workflow/scripts/prepare.py --dataset {params.dataset}"
+        " --out {params.out} --log {log}"

@@ -1,28 +1,31 @@
 rule pretrain:
     input:
-        unpack(data_set("pretrain")),
-        script="workflow/scripts/pretrain.py",
-        code=closure("pretrain"),
+        unpack(dataset_input("pretrain")),
+        code="workflow/code/pretrain/{task}/{run}.sha256",
     output:
-        backbone="results/pretrain/{run}/{method}/backbone.safetensors",
-        history="results/pretrain/{run}/{method}/history.csv",
+        backbone="results/pretrain/{task}/{run}/{seed}/backbone.safetensors",
+        history="results/pretrain/{task}/{run}/{seed}/history.csv",
     log:
-        "logs/pretrain/{run}/{method}.log",
+        "logs/pretrain/{task}/{run}/{seed}.log",
     benchmark:
-        "logs/benchmark/pretrain/{run}/{method}.tsv"
+        "logs/benchmark/pretrain/{task}/{run}/{seed}.tsv"
+    wildcard_constraints:
+        task=names_in("pretrain"),
     # fine-tuning waits for it
     priority: 10
-    threads: config["runtime"]["threads"]
+    threads: PARAMS.runtime.threads
     resources:
         mem_mb=2000,
         runtime=60,
         gpu=GPU,
     params:
+        task="{task}",
         run="{run}",
-        method="{method}",
+        seed="{seed}",
         data=subpath(input.images, parent=True),
         out=subpath(output.history, parent=True),
-        reads=values("pretrain.recipes.{run}.{method}", "runtime", "weights"),
+        params_keys=config_values("pretrain.{task}.recipes.{run}", "runtime", "weights"),
     shell:
-        "PYTHONPATH=src python {input.script} --run {params.run} --method {params.method}"
-        " --data {params.data} --out {params.out} --log {log}"
+        "PYTHONPATH=src python workflow/scripts/pretrain.py --task {params.task}"
+        " --run {params.run} --seed {params.seed} --data {params.data} --out {params.out}"
+        " --log {log}"

@@ -1,22 +1,37 @@
 # Snakemake and DVC share results/: what one engine does, the other learns.
 
-GUARD = Guard(ALONE)
-try:
-    GUARD.settle()
-except RepriseError as error:
-    refuse(error)
+from reprise.engines import code
+from reprise.engines.snakemake_hooks import Hooks, remove_stale_locks
+
+# after a kill the same command continues, without a call of --unlock before it
+lock, only_run = remove_stale_locks()
+hooks = Hooks(only_run)
+
+if PLACEHOLDERS:
+
+    # placeholders have no source files
+    rule code:
+        output:
+            "workflow/code/{job}.sha256",
+
+else:
+    try:
+        code.write(PARAMS)
+        hooks.sync_before()
+    except (RepriseError, OSError) as error:
+        fail(error)
 
 
 onstart:
     try:
-        GUARD.hold()
+        hooks.lock_results()
     except RepriseError as error:
-        refuse(error)
+        fail(error)
 
 
 onsuccess:
-    GUARD.tell()
+    hooks.record_after()
 
 
 onerror:
-    GUARD.tell()
+    hooks.record_after()

@@ -1,37 +1,42 @@
-"""Figures from tables, histories, predictions, coordinates or masks, each as PNG and SVG."""
+"""Draw figures as PNG and SVG from tables, histories, predictions, embeddings or masks."""
 
 import argparse
 from pathlib import Path
 
+from reprise.atomic_io import write_bytes
 from reprise.cli import run
 from reprise.errors import RepriseError
-from reprise.evaluation.holes import Holes, summary
-from reprise.figures.draw import draw
-from reprise.files import write_bytes
-from reprise.params import load_params
+from reprise.evaluation.markdown import Missing, summary
+from reprise.figures.style import draw
+from reprise.params.load import load_params
 
 
 def main() -> None:
-    """Draw figures; one that cannot be drawn does not keep the others from it."""
+    """Draw figures; if one cannot be drawn, draw the others and fail at the end."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--figures", required=True, nargs="+", help="their names, as pairs")
+    names = "figure names, such as comparisons"
+    parser.add_argument("--figures", required=True, nargs="+", metavar="NAME", help=names)
     parser.add_argument("--results", default=Path("results"), type=Path, help="folder of all jobs")
-    parser.add_argument("--out", type=Path, help="folder of the PNG; figures/ in the results")
-    parser.add_argument("--vector", type=Path, help="folder of the SVG; vector/ in the results")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the PNG files; default: RESULTS/figures"
+    )
+    parser.add_argument(
+        "--vector", type=Path, help="folder of the SVG files; default: RESULTS/vector"
+    )
     parser.add_argument("--params", default=Path("params.yaml"), type=Path)
-    given = parser.parse_args()
+    args = parser.parse_args()
 
-    params = load_params(given.params)
-    pictures = given.out or given.results / "figures"
-    vectors = given.vector or given.results / "vector"
-    holes = Holes()
-    for name in given.figures:
-        with holes.leave_out(name):
-            drawn = draw(name, given.results, params, holes)
-            write_bytes(vectors / f"{name}.svg", drawn.svg)
-            write_bytes(pictures / f"{name}.png", drawn.png)
-    if holes.of():
-        raise RepriseError(summary(holes.of(), str(pictures)))
+    params = load_params(args.params)
+    png_folder = args.out or args.results / "figures"
+    svg_folder = args.vector or args.results / "vector"
+    missing = Missing()
+    for name in args.figures:
+        with missing.collecting(name):
+            drawn = draw(name, args.results, params, missing)
+            write_bytes(svg_folder / f"{name}.svg", drawn.svg)
+            write_bytes(png_folder / f"{name}.png", drawn.png)
+    if missing.reasons():
+        raise RepriseError(summary(missing.reasons(), str(png_folder)))
 
 
 if __name__ == "__main__":

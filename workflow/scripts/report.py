@@ -1,29 +1,29 @@
-"""Tables and figures to one self-contained page."""
+"""Write results/report.html: all tables and figures on one page that needs no other file."""
 
 import argparse
 from pathlib import Path
 
+from reprise.atomic_io import write_text
 from reprise.cli import run
 from reprise.errors import RepriseError
-from reprise.evaluation.holes import summary
-from reprise.figures.report import report
-from reprise.files import write_text
-from reprise.params import load_params
+from reprise.evaluation.markdown import summary
+from reprise.params.load import load_params
+from reprise.report.sections import report
 
 
 def main() -> None:
-    """Write the report."""
+    """Write the report; if something is missing, note it in the page and fail at the end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", default=Path("results"), type=Path, help="folder of all jobs")
     parser.add_argument("--out", required=True, type=Path, help="HTML file to write")
     parser.add_argument("--params", default=Path("params.yaml"), type=Path)
-    given = parser.parse_args()
+    args = parser.parse_args()
 
-    params = load_params(given.params)
-    html, holes = report(given.results, params)
-    write_text(given.out, html)
-    if holes:
-        raise RepriseError(summary(holes, str(given.out)))
+    params = load_params(args.params)
+    html, missing = report(args.results, params)
+    write_text(args.out, html)
+    if missing:
+        raise RepriseError(summary(missing, str(args.out)))
 
 
 if __name__ == "__main__":

@@ -1,60 +1,41 @@
-"""Train and judge one segmentation network of the stages `segment` and `street`."""
-
-import argparse
-from pathlib import Path
+"""Train and evaluate a segmentation network."""
 
 from reprise.cli import run
-from reprise.data.inputs import Inputs, moments_of
-from reprise.data.store import PreparedSet, open_set
+from reprise.datasets.prepared import PreparedDataset
 from reprise.errors import RepriseError
-from reprise.models.segmentation import segmenter, start_segmenter
-from reprise.params import load_params
-from reprise.training.checkpoint import for_job
-from reprise.training.outputs import write_segmenter
-from reprise.training.runtime import set_up
-from reprise.training.segmentation import train_segmenter, truth_of
+from reprise.models.build import build_segmenter, load_weights_into
+from reprise.params.runtime import load_weights
+from reprise.params.segment import SegmentTask
+from reprise.training.job import job_parser, load_task, open_job
+from reprise.training.segmentation import load_targets, train_segmenter, write_segmenter
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stage", required=True, choices=["segment", "street"])
-    parser.add_argument("--run", required=True, help="a name in the stage's runs")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="folder of a prepared set")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    args = parser.parse_args()
-    params = load_params(args.params)
-    stage = params.segment if args.stage == "segment" else params.street
-    if args.run not in stage.recipes:
-        raise RepriseError(f"{args.params}: run '{args.run}' is not in {args.stage}.recipes")
-    recipe = stage.recipes[args.run]
-    where = f"{args.params}: {args.stage}.recipes.{args.run}"
-    data = open_set(args.data, "segmentation")
-    images = rows_of(data, stage.images, f"{args.params}: {args.stage}.images")
-    truth = truth_of(data, recipe.merge)
-    device = set_up(params.runtime, args.seed)
-    model = segmenter(recipe.model, truth.classes, recipe.width, recipe.held_norm)
-    files = start_segmenter(model, recipe.weights, params.weights)
-    normalise = moments_of(recipe.normalise)
-    inputs = Inputs(data, recipe.augment, args.seed, device.device, recipe.image_size, normalise)
-    values = [args.seed, stage.images, recipe.model_dump()]
-    checkpoint = for_job(args.out, values, args.data, files, device)
-    outcome = train_segmenter(model, data, truth, inputs, recipe, device, where, images, checkpoint)
-    write_segmenter(args.out, outcome)
+    args = job_parser(__doc__, "segment").parse_args()
+    task = load_task(args, "segment", SegmentTask)
+    recipe = task.recipes[args.run]
+    context = open_job(args, "segment", "segmentation", recipe, image_size=recipe.image_size)
+    images = test_rows(context.data, task.images, f"{args.params}: segment.{args.task}.images")
+    targets = load_targets(context.data, recipe.merge_classes)
+    model = build_segmenter(recipe, targets.n_classes)
+    files = load_weights_into(model, recipe.model, recipe.weights, load_weights(args.params))
+    checkpoint = context.checkpoint(args.out, files, task.images)
+    result = train_segmenter(model, context, checkpoint, targets, images)
+    write_segmenter(args.out, result)
     checkpoint.remove()
 
 
-def rows_of(data: PreparedSet, images: list[str], where: str) -> dict[str, int]:
-    """Rows of the named images, which must be of the report role."""
-    report = {data.index["id"].iloc[row]: int(row) for row in data.rows("report")}
+def test_rows(data: PreparedDataset, images: list[str], key: str) -> dict[str, int]:
+    """Rows of the named images. Raises RepriseError for one that is not in the test split."""
+    ids = data.index["id"]
+    rows = {ids.iloc[row]: int(row) for row in data.require_rows("test")}
     for name in images:
-        if name not in report:
-            some = ", ".join(list(report)[:5])
+        if name not in rows:
+            examples = ", ".join(list(rows)[:5])
             raise RepriseError(
-                f"{where}: image '{name}' is not of the report role; choose from {some}, ..."
+                f"{key}: image '{name}' is not in the test split; choose from {examples}, ..."
             )
-    return {name: report[name] for name in images}
+    return {name: rows[name] for name in images}
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""From predictions to numbers: metrics, intervals, tables, coordinates. NumPy and pandas only."""
+"""From predictions to scores, comparisons and tables. NumPy, SciPy and pandas, no torch."""

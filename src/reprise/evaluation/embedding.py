@@ -1,4 +1,4 @@
-"""Features of the second-last layer as points in the plane: PCA and t-SNE.
+"""Features of the penultimate layer as points in the plane: PCA and t-SNE.
 
 The same features give the same coordinates to the last printed digit: the choice of images, the
 signs of PCA and the start of t-SNE are fixed, and everything runs on one thread.
@@ -12,33 +12,31 @@ import pandas as pd
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
+from scipy.stats import mode
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from reprise.errors import RepriseError
-from reprise.params import Embed
+from reprise.params.embed import Embed
 
 Method = Literal["pca", "tsne"]
 Coordinates = NDArray[np.float64]
-NEIGHBOURS = 10  # that a layout is judged by
+NEIGHBORS = 10  # by which the quality of a layout is measured
 
 
-def choose(rows: int, points: int, seed: int) -> NDArray[np.int64]:
-    """Positions of at most `points` of `rows` images, ascending; the same for the same seed."""
-    if rows <= points:
+def subsample(rows: int, max_points: int, seed: int) -> NDArray[np.int64]:
+    """Positions of at most `max_points` of `rows` images, ascending; the same for the same seed."""
+    if rows <= max_points:
         return np.arange(rows)
-    picked = np.random.default_rng(seed).choice(rows, points, replace=False)
-    return np.sort(picked)
+    return np.sort(np.random.default_rng(seed).choice(rows, max_points, replace=False))
 
 
 def pca(features: NDArray[np.floating], components: int) -> tuple[Coordinates, Coordinates]:
     """Project on the leading principal components.
 
-    Args:
-        features: (n, d).
-        components: at most min(n, d).
+    `features` are (n, d), `components` at most min(n, d).
 
     Returns:
         (n, components) float64, and the share of the variance of each component, (components,).
@@ -48,19 +46,17 @@ def pca(features: NDArray[np.floating], components: int) -> tuple[Coordinates, C
     # "full" is the only solver without randomness that suits both n > d and n < d
     model = PCA(n_components=components, svd_solver="full")
     projected = model.fit_transform(features.astype(np.float64))
-    loadings = model.components_
-    largest = np.abs(loadings).argmax(axis=1)
-    signs = np.where(loadings[np.arange(components), largest] < 0, -1.0, 1.0)
-    points = np.asarray(projected * signs, np.float64)
-    return points, np.asarray(model.explained_variance_ratio_, np.float64)
+    largest = np.abs(model.components_).argmax(axis=1)
+    signs = np.where(model.components_[np.arange(components), largest] < 0, -1.0, 1.0)
+    return projected * signs, model.explained_variance_ratio_
 
 
-def alike(points: Coordinates, before: Coordinates | None) -> Coordinates:
-    """The layout with its axes turned about so that each agrees with that of the epoch before."""
+def align_signs(points: Coordinates, before: Coordinates | None) -> Coordinates:
+    """The layout with its axes mirrored so that each agrees with that of the epoch before."""
     if before is None:
         return points
     agreement = ((points - points.mean(0)) * (before - before.mean(0))).sum(axis=0)
-    return np.asarray(points * np.where(agreement < 0, -1.0, 1.0), np.float64)
+    return points * np.where(agreement < 0, -1.0, 1.0)
 
 
 def tsne(
@@ -70,112 +66,104 @@ def tsne(
 
     Args:
         features: (n, d).
-        options: the block `embed` of params.yaml.
+        options: its perplexity, pca_components and random_state.
         before: (n, 2), the layout of an earlier epoch to start from, so that the two can be
             compared; None: start from the two leading principal components.
 
     Raises:
-        RepriseError: embed.perplexity is not below the number of images.
+        RepriseError: the perplexity is not below the number of images.
     """
     if options.perplexity >= len(features):
         raise RepriseError(
-            f"embed.perplexity: {options.perplexity:g} is not below the number of images, "
-            f"{len(features)}; choose less"
+            f"embed: perplexity {options.perplexity:g} must be below the number of images, "
+            f"{len(features)}; choose a smaller one"
         )
-    reduced, _ = pca(features, min(options.components, *features.shape))
-    fresh: dict[str, Any] = {"init": "pca"}
-    # from an earlier layout it goes on: early exaggeration would pull all points together first,
-    # and throw them out again in an order of its own
-    kept = {"init": before, "early_exaggeration": 1.0}
-    model = TSNE(
-        perplexity=options.perplexity,
-        random_state=options.seed,
-        n_jobs=1,
-        **(fresh if before is None else kept),
-    )
-    return np.asarray(model.fit_transform(reduced), np.float64)
+    reduced, _ = pca(features, min(options.pca_components, *features.shape))
+    start: dict[str, Any] = {"init": "pca"}
+    if before is not None:
+        # early exaggeration would first pull all points together and lose the earlier layout
+        start = {"init": before, "early_exaggeration": 1.0}
+    fixed = {"perplexity": options.perplexity, "random_state": options.random_state, "n_jobs": 1}
+    return np.asarray(TSNE(**fixed, **start).fit_transform(reduced), np.float64)
 
 
 def embed(path: Path, method: Method, options: Embed) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Embed every epoch of a features.safetensors, each beginning where the one before ended.
-
-    Args:
-        path: tensors "epoch_0001" ... (n, d) float32, "label" (n,) and "row" (n,) int64.
-        method: "pca" or "tsne".
-        options: the block `embed` of params.yaml.
+    """Embed every epoch of a features.safetensors; each starts from the layout of the epoch before.
 
     Returns:
-        Columns epoch, row, label (int64), x, y (float64); sorted by epoch, then row. And one row an
-        epoch: how true the layout is, see `judge`.
+        Columns epoch, row, label (int64), x, y (float64); sorted by epoch, then row. And one row
+        per epoch with the quality of its layout, see `layout_quality`.
 
     Raises:
         RepriseError: the file is missing or is not of this form.
     """
     tensors = read_features(path)
     labels, rows = tensors.pop("label"), tensors.pop("row")
-    picked = choose(len(rows), options.points, options.seed)
+    picked = subsample(len(rows), options.max_points, options.random_state)
     picked = picked[np.argsort(rows[picked], kind="stable")]
-    frames, judged = [], []
+    frames, qualities = [], []
     points: Coordinates | None = None
     with threadpool_limits(limits=1):
         for name in sorted(tensors):
             epoch = int(name.removeprefix("epoch_"))
             features = tensors[name][picked].astype(np.float64)
             leading, shares = pca(features, 2)
-            before = points
-            points = alike(leading, before) if method == "pca" else tsne(features, options, before)
+            if method == "pca":
+                points = align_signs(leading, points)
+            else:
+                points, shares = tsne(features, options, points), np.full(2, np.nan)
             frame = {"epoch": epoch, "row": rows[picked], "label": labels[picked]}
             frames.append(pd.DataFrame(frame | {"x": points[:, 0], "y": points[:, 1]}))
-            variance = shares if method == "pca" else np.full(2, np.nan)
-            judged.append({"epoch": epoch} | judge(features, points, labels[picked], variance))
-    return pd.concat(frames, ignore_index=True), pd.DataFrame(judged)
+            quality = layout_quality(features, points, labels[picked], shares)
+            qualities.append({"epoch": epoch} | quality)
+    return pd.concat(frames, ignore_index=True), pd.DataFrame(qualities)
 
 
-def judge(
+def layout_quality(
     features: Coordinates, points: Coordinates, labels: NDArray[np.int64], variance: Coordinates
 ) -> dict[str, float]:
-    """How true a layout is to its features, and how well each tells the classes apart.
+    """How well a layout preserves neighbors, and how well layout and features separate classes.
 
-    Args:
-        features: (n, d).
-        points: (n, 2).
-        labels: (n,).
-        variance: (2,) the share of the variance along each axis; NaN where it has no meaning.
+    `features` are (n, d), `points` (n, 2), `labels` (n,); `variance` (2,) is the share of the
+    variance along each axis, NaN for t-SNE.
 
     Returns:
-        images; trustworthiness (0..1, Venna and Kaski 2001: 1 when no image is a neighbour in the
-        layout alone), kNN accuracy of layout and features (0..1, leave one out), and the variance.
+        images, neighbours; trustworthiness (0..1, Venna and Kaski 2001: 1 when no image is a
+        neighbor only in the layout); knn_layout, knn_features: kNN accuracy (0..1, leave one out);
+        variance_x, variance_y.
+
+    Raises:
+        RepriseError: there are fewer than 3 images.
     """
     # trustworthiness is defined for fewer than half of the points
-    neighbours = min(NEIGHBOURS, (len(points) - 1) // 2)
-    if neighbours < 1:
-        raise RepriseError(
-            f"embed.points: {len(points)} images are too few to judge a layout; 3 do"
-        )
+    neighbors = min(NEIGHBORS, (len(points) - 1) // 2)
+    if neighbors < 1:
+        raise RepriseError(f"embed: {len(points)} images; a layout needs at least 3 images")
     return {
         "images": len(points),
-        "neighbours": neighbours,
-        "trustworthiness": float(trustworthiness(features, points, n_neighbors=neighbours)),
-        "knn_layout": knn_accuracy(points, labels, neighbours),
-        "knn_features": knn_accuracy(features, labels, neighbours),
+        "neighbours": neighbors,
+        "trustworthiness": float(trustworthiness(features, points, n_neighbors=neighbors)),
+        "knn_layout": knn_accuracy(points, labels, neighbors),
+        "knn_features": knn_accuracy(features, labels, neighbors),
         "variance_x": float(variance[0]),
         "variance_y": float(variance[1]),
     }
 
 
-def knn_accuracy(points: Coordinates, labels: NDArray[np.int64], neighbours: int) -> float:
-    """Share of the images whose nearest others, by a vote, name their class; 0..1.
+def knn_accuracy(points: Coordinates, labels: NDArray[np.int64], neighbors: int) -> float:
+    """Leave-one-out accuracy (0..1) of the majority class of the nearest neighbors.
 
-    Of classes with as many votes, the one of the lower id is named.
+    Ties are broken in favour of the lower class id.
     """
-    nearest = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors(return_distance=False)
-    votes = np.zeros((len(points), int(labels.max()) + 1), np.int64)
-    np.add.at(votes, (np.arange(len(points))[:, None], labels[nearest]), 1)
-    return float((votes.argmax(axis=1) == labels).mean())
+    nearest = NearestNeighbors(n_neighbors=neighbors).fit(points).kneighbors(return_distance=False)
+    return float((mode(labels[nearest], axis=1).mode == labels).mean())
 
 
 def read_features(path: Path) -> dict[str, NDArray[Any]]:
-    """Read and check a features.safetensors. Raises RepriseError naming the file."""
+    """Tensors "epoch_0001" ... (n, d) float32, "label" (n,) and "row" (n,) int64.
+
+    Raises RepriseError naming the file.
+    """
     try:
         tensors: dict[str, NDArray[Any]] = load_file(path)
     except FileNotFoundError:
@@ -183,14 +171,14 @@ def read_features(path: Path) -> dict[str, NDArray[Any]]:
     except (SafetensorError, OSError) as error:
         raise RepriseError(f"{path}: not readable ({error}); train the model again") from None
     epochs = [name for name in tensors if name.startswith("epoch_")]
+    others = sorted(set(tensors) - set(epochs) - {"label", "row"})
     if not epochs or not {"label", "row"} <= set(tensors):
         raise RepriseError(f"{path}: needs epoch_*, label and row; train the model again")
-    if len(tensors) != len(epochs) + 2:
-        odd = sorted(set(tensors) - set(epochs) - {"label", "row"})
-        raise RepriseError(f"{path}: unknown tensor '{odd[0]}'; train the model again")
+    if others:
+        raise RepriseError(f"{path}: unknown tensor '{others[0]}'; train the model again")
     for name in epochs:
         if tensors[name].ndim != 2 or len(tensors[name]) != len(tensors["row"]):
-            raise RepriseError(f"{path}: {name} is not one row of features for each image")
+            raise RepriseError(f"{path}: {name} does not have one row of features for each image")
         if not np.isfinite(tensors[name]).all():
-            raise RepriseError(f"{path}: {name} holds numbers that are not finite; train again")
+            raise RepriseError(f"{path}: {name} has values that are not finite; train again")
     return tensors

@@ -1,59 +1,58 @@
-"""Tables that a person reads, as GitHub markdown in fixed number formats."""
+"""Tables for readers: GitHub markdown with fixed number formats, and notes of what is missing."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import pandas as pd
+
+from reprise.errors import RepriseError
+
+Cell = Callable[[pd.Series], str]
+NO_RUN = "No runs in params.yaml.\n"
+MARK = "Missing here: "  # begins the note about a missing file in a markdown table
+REST = "; the rest is in "  # separates the error from what was written, in a command's last line
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table: `frame` goes to csv in full precision, `text` is the same for a reader."""
+    """One table: `frame` is written as csv in full precision, `markdown` is for readers."""
 
     frame: pd.DataFrame
-    text: str
+    markdown: str
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the readable table: its heading, how a row is written in it, its alignment."""
+    """A column of a markdown table: its heading, the text of a row's cell, its alignment."""
 
     heading: str
-    cell: Callable[[pd.Series], str]
-    align: str = "---:"  # as markdown writes it: right; "---" is left
+    cell: Cell
+    align: str = "---:"  # in markdown: right; "---" is left
 
 
-def text(name: str) -> Callable[[pd.Series], str]:
-    """A cell as it is."""
+def text(name: str) -> Cell:
+    """The value as text."""
     return lambda row: str(row[name])
 
 
-def number(name: str) -> Callable[[pd.Series], str]:
-    """A whole number; a dash for none."""
-    return lambda row: "-" if pd.isna(row[name]) else str(int(row[name]))
+def number(name: str, form: str = ".4f", scale: int = 1) -> Cell:
+    """`scale` times the value in a format of Python; a dash for a missing one."""
+    return lambda row: "-" if pd.isna(row[name]) else format(scale * row[name], form)
 
 
-def share(name: str) -> Callable[[pd.Series], str]:
-    """A number in 0..1 with four digits; a dash for none."""
-    return lambda row: "-" if pd.isna(row[name]) else f"{row[name]:.4f}"
+def interval(name: str, form: str = ".3f", scale: int = 1) -> Cell:
+    """The interval of the columns <name>_low and <name>_high, formatted as by `number`."""
+    low, high = number(f"{name}_low", form, scale), number(f"{name}_high", form, scale)
+    return lambda row: "-" if pd.isna(row[f"{name}_low"]) else f"{low(row)} to {high(row)}"
 
 
-def between(low: str, high: str) -> Callable[[pd.Series], str]:
-    """An interval of two numbers in 0..1; a dash for none."""
-    return lambda r: "-" if pd.isna(r[low]) else f"{r[low]:.3f} to {r[high]:.3f}"
+def left(*names: str) -> list[Column]:
+    """Left-aligned text columns, headed by their names."""
+    return [Column(name.capitalize(), text(name), "---") for name in names]
 
 
-def both(metric: str) -> Callable[[pd.Series], str]:
-    """The 95 % interval over images and seeds of a metric; a dash with one seed."""
-    return between(f"{metric}_both_low", f"{metric}_both_high")
-
-
-def counts(row: pd.Series) -> str:
-    """k/n, all seeds together."""
-    return f"{row['correct']}/{row['n']}"
-
-
-def markdown(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
+def table(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
     """A GitHub markdown table; the first column is left-aligned, a `|` in a name is escaped."""
     lines = ["| " + " | ".join(_escape(column.heading) for column in columns) + " |"]
     lines.append("|" + "|".join(["---", *(column.align for column in columns[1:])]) + "|")
@@ -66,6 +65,60 @@ def _escape(cell: str) -> str:
     return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").split())
 
 
-def document(*parts: str) -> str:
-    """Blocks of text with a blank line between them."""
-    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+def groups(frame: pd.DataFrame, *keys: str) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    """The rows of each combination of the keys' values, in order of appearance."""
+    for values, rows in frame.groupby(list(keys), sort=False) if len(frame) else ():
+        yield tuple(str(value) for value in values), rows
+
+
+def sections(
+    frame: pd.DataFrame, keys: Sequence[str], content: Callable[[pd.DataFrame], Sequence[str]]
+) -> list[str]:
+    """A heading for each combination of the keys' values, followed by the content of its rows."""
+    blocks = []
+    for names, rows in groups(frame, *keys):
+        blocks += ["### " + ", ".join(names), *content(rows)]
+    return blocks
+
+
+def document(*blocks: str) -> str:
+    """Blocks of text with a blank line between them; empty ones are left out."""
+    return "\n\n".join(block.strip("\n") for block in blocks if block) + "\n"
+
+
+class Missing:
+    """Why outputs were left out, by what lacks them; with `strict`, the first error is raised."""
+
+    def __init__(self, strict: bool = False) -> None:
+        self.strict = strict
+        self._reasons: dict[str, list[str]] = {}
+
+    @contextmanager
+    def collecting(self, *keys: str) -> Iterator[None]:
+        """Skip the rest of the block at a RepriseError, and keep its message for each key."""
+        try:
+            yield
+        except RepriseError as error:
+            if self.strict:
+                raise
+            for key in keys:
+                self._reasons.setdefault(key, []).append(str(error))
+
+    def reasons(self, *keys: str) -> list[str]:
+        """The messages of some keys, or of all; each once, in order of appearance."""
+        chosen = keys or tuple(self._reasons)
+        return list(dict.fromkeys(why for key in chosen for why in self._reasons.get(key, [])))
+
+    def mark(self, table: Table, *keys: str) -> Table:
+        """The table with a note for each message of these keys; an empty table has only notes."""
+        notes = [MARK + " ".join(why.split()) for why in self.reasons(*keys)]
+        if not notes:
+            return table
+        shown = [] if table.frame.empty else [table.markdown]
+        return replace(table, markdown=document(*shown, *notes))
+
+
+def summary(reasons: Sequence[str], written: str) -> str:
+    """The last line of a command: the first message, how many more, and what was written."""
+    more = f" ({len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{more}{REST}{written}, where missing results are noted"

@@ -1,219 +1,275 @@
-"""One row a job: predictions against the truth."""
+"""The predictions of every job, counted against the labels and scored; every run over its seeds."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reprise.datasets.prepared import Bytes, Classes, PreparedDataset
 from reprise.errors import RepriseError
-from reprise.evaluation.confusion import (
+from reprise.evaluation.job_outputs import METRICS, read_mask, read_predictions
+from reprise.evaluation.statistics import Floats, SeedScores, resampled_sums, wilson
+from reprise.metrics.confusion import (
     Matrix,
     confusion,
+    ignored_pixel_predictions,
     mean_iou,
+    mean_ious,
     pixel_accuracy,
-    void_answers,
 )
-from reprise.evaluation.histories import chosen, read_history
-from reprise.evaluation.holes import Holes
-from reprise.evaluation.predictions import read_mask, read_predictions
-from reprise.evaluation.prepared import Labels, Prepared
-from reprise.params import Params
+from reprise.metrics.courses import cs6550_correct, cs6550_ious, cs6550_scores, with_ignored_row
+
+COURSE_METRICS = ("miou_dlcv", "miou_cs6550", "pixel_accuracy_cs6550")  # see metrics/courses.py
+BEST_EPOCH = " (best epoch)"  # ends the name under which an ensemble's best epoch is scored
+SCALE = 10**9  # IoUs and shares are summed in whole billionths: exact, in any order
 
 
 @dataclass(frozen=True, eq=False)
-class ClassScore:
-    """A classification job: what it answered, image by image.
+class Score:
+    """A metric of one trained network on the test images, 0..1.
 
-    `report` and `select` are confusion matrices, rows = truth; `right` (images,) says which images
-    of the report role it got right, in the order of predictions.csv. `setting` is "" where a part
-    has none.
+    `value` is that on all images (NaN: not defined). `columns` (images, m) are whole numbers whose
+    sums over a resample of the images give its score: `of_sums`, (resamples, m) -> (resamples,).
     """
 
-    run: str
-    setting: str
-    seed: int
-    select: Matrix
-    report: Matrix
-    right: NDArray[np.bool_]
+    value: float
+    columns: NDArray[np.int64]
+    of_sums: Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True, eq=False)
-class MaskScore:
-    """A segmentation job: its labels, and confusion matrices whose rows are the truth.
+class ClassCounts:
+    """The predictions of a classification job.
 
-    `select` (classes, classes) is of the whole role, `images` (images, classes, classes) of each
-    image of the report role; `void` (images, classes) is what was answered on its pixels whose
-    truth is the ignored label, which the matrices leave out.
+    `val` and `test` are confusion matrices of the splits, rows = truth; `correct` (test images,)
+    says which images are right, in the order of their ids.
     """
 
-    run: str
-    seed: int
-    labels: Labels
-    select: Matrix
-    images: Matrix
-    void: Matrix
+    classes: Classes
+    val: Matrix
+    test: Matrix
+    correct: NDArray[np.bool_]
 
     @property
-    def report(self) -> Matrix:
-        """The confusion matrix of the whole report role."""
-        whole: Matrix = self.images.sum(axis=0)
-        return whole
+    def val_score(self) -> float:
+        """The accuracy on the val split."""
+        return pixel_accuracy(self.val)
+
+    @cached_property
+    def scores(self) -> dict[str, Score]:
+        """The accuracy on the test split."""
+        return {"accuracy": accuracy(self.correct)}
 
 
-def score_classes(
-    path: Path, prepared: Prepared, run: str, seed: int, setting: str = ""
-) -> ClassScore:
-    """Score one predictions.csv.
+@dataclass(frozen=True, eq=False)
+class MaskCounts:
+    """The predictions of a segmentation job, as confusion matrices whose rows are the truth.
+
+    `val` (classes, classes) is of the whole split, `images` (test images, classes, classes) of each
+    test image; `ignored` (test images, classes) counts what was predicted on pixels whose truth is
+    the ignored label, which the matrices leave out.
+    """
+
+    classes: Classes
+    val: Matrix
+    images: Matrix
+    ignored: Matrix
+
+    @property
+    def test(self) -> Matrix:
+        """The confusion matrix of the whole test split, (classes, classes)."""
+        total: Matrix = self.images.sum(axis=0)
+        return total
+
+    @property
+    def val_score(self) -> float:
+        """The mIoU on the val split."""
+        return mean_iou(self.val, self.classes.ids).value
+
+    @cached_property
+    def scores(self) -> dict[str, Score]:
+        """The mIoU and COURSE_METRICS on the test split."""
+        return {"miou": miou(self.images, self.classes.ids)} | course_scores(self)
+
+
+def count_classes(
+    path: Path, dataset: PreparedDataset, extra: Sequence[str] = ()
+) -> list[ClassCounts]:
+    """Count one predictions.csv: its column prediction, and each of `extra` like it.
 
     Raises:
-        RepriseError: see `read_predictions`; or a role has no image.
+        RepriseError: see `read_predictions`; or a split has no image.
     """
-    table = read_predictions(path, prepared)
-    classes = len(prepared.labels.names)
-    roles = {}
-    for role in ("select", "report"):
-        roles[role] = table[table["role"] == role].sort_values("id", kind="stable")
-        if roles[role].empty:
-            raise RepriseError(f"{path}: no image of the role {role}; prepare the set again")
-    select, report = (
-        confusion(rows["label"].to_numpy(), rows["prediction"].to_numpy(), classes)
-        for rows in roles.values()
-    )
-    right = (roles["report"]["label"] == roles["report"]["prediction"]).to_numpy()
-    return ClassScore(run, setting, seed, select, report, right)
+    table = read_predictions(path, dataset, extra).sort_values("id", kind="stable")
+    counts = []
+    for column in ("prediction", *extra):
+        matrices = []
+        for split in ("val", "test"):
+            dataset.require_rows(split)
+            rows = table[table["split"] == split]
+            truth, prediction = rows["label"].to_numpy(), rows[column].to_numpy()
+            matrices.append(confusion(truth, prediction, len(dataset.classes.names)))
+        val, test = matrices
+        counts.append(ClassCounts(dataset.classes, val, test, correct=truth == prediction))
+    return counts
 
 
-def class_jobs(
-    part: str, results: Path, params: Params, prepared: Prepared, holes: Holes
-) -> list[ClassScore]:
-    """Scores of every job of finetune, classify or faces, in the order of params.yaml."""
-    block = params.finetune if part == "finetune" else params.stages[part]
-    settings = params.finetune.settings.all if part == "finetune" else [""]
-    scores = []
-    for run in block.runs:
-        for setting in settings:
-            for seed in getattr(block, "seeds", []):
-                path = results / part / run / setting / str(seed) / "predictions.csv"
-                with holes.leave_out(part):
-                    scores.append(score_classes(path, prepared, run, seed, setting))
-    return scores
+def count_masks(folder: Path, dataset: PreparedDataset, merge_classes: int | None) -> MaskCounts:
+    """Count the predicted label maps of a job.
 
-
-def class_frame(scores: list[ClassScore]) -> pd.DataFrame:
-    """One row a job: run, setting, seed; correct, n, accuracy; the same of the select role."""
-    rows = []
-    for score in scores:
-        row = {"run": score.run, "setting": score.setting, "seed": score.seed}
-        for matrix, prefix in ((score.report, ""), (score.select, "select_")):
-            correct, n = int(np.trace(matrix)), int(matrix.sum())
-            row |= {f"{prefix}correct": correct, f"{prefix}n": n, f"{prefix}accuracy": correct / n}
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def score_masks(
-    folder: Path, prepared: Prepared, role: str, merge: int | None
-) -> tuple[Labels, Matrix, Matrix]:
-    """The classes, and `images` and `void` of MaskScore for a role.
-
-    Args:
-        folder: holds one `<id>.png` for each image.
-        prepared: the data set.
-        role: "select" or "report".
-        merge: number of classes when the model was trained on merged ones.
+    `folder` holds one `<id>.png` for each image of the splits val and test; `merge_classes` is the
+    number of classes if the network was trained on merged ones.
 
     Raises:
-        RepriseError: a mask is wrong (see `read_mask`), or the truth holds an undeclared id.
+        RepriseError: a mask is wrong (see `read_mask`), the truth holds an id that is not a class,
+            or a split has no labeled pixel.
     """
-    labels, table = prepared.merged(merge)
-    truth = prepared.truth()
-    rows = prepared.rows(role)
-    classes = len(labels.names)
-    matrices = np.zeros((len(rows), classes, classes), np.int64)
-    void = np.zeros((len(rows), classes), np.int64)
-    for i, row in enumerate(rows):
-        name = prepared.index["id"].iloc[row]
-        label_map = table[truth[row]]
-        mask = read_mask(folder / f"{name}.png", label_map.shape, labels)
+    classes, new_ids = dataset.merged(merge_classes)
+    val, _ = _count_split("val", folder, dataset, classes, new_ids)
+    images, ignored = _count_split("test", folder, dataset, classes, new_ids)
+    return MaskCounts(classes, val.sum(axis=0), images, ignored)
+
+
+def _count_split(
+    split: str, folder: Path, dataset: PreparedDataset, classes: Classes, new_ids: Bytes
+) -> tuple[Matrix, Matrix]:
+    """`images` and `ignored` of MaskCounts for one split; `new_ids` (256,) merges the labels."""
+    count, matrices, ignored = len(classes.names), [], []
+    for row in dataset.require_rows(split):
+        image = dataset.index["id"].iloc[row]
+        truth = new_ids[dataset.labels[row]]
+        mask = read_mask(folder / f"{image}.png", truth.shape, classes)
         try:
-            matrices[i] = confusion(label_map, mask, classes, labels.ignore)
+            matrices.append(confusion(truth, mask, count, classes.ignore))
         except ValueError as error:
-            path = prepared.folder / "labels.npy"
-            raise RepriseError(f"{path}: image '{name}': {error}; prepare the set again") from None
-        void[i] = void_answers(label_map, mask, classes, labels.ignore)
-    if not matrices.any():
+            path = dataset.folder / "labels.npy"
+            raise RepriseError(
+                f"{path}: image '{image}': {error}; prepare the dataset again"
+            ) from None
+        ignored.append(ignored_pixel_predictions(truth, mask, count, classes.ignore))
+    if not np.any(matrices):
         raise RepriseError(
-            f"{prepared.folder}: no labelled pixel of the role {role}; prepare again"
+            f"{dataset.folder}: the {split} split has no labeled pixel; prepare the dataset again"
         )
-    return labels, matrices, void
+    return np.array(matrices), np.array(ignored)
 
 
-def segment_jobs(
-    part: str, results: Path, params: Params, prepared: Prepared, holes: Holes
-) -> list[MaskScore]:
-    """Scores of every job of `segment` or `street`, in the order of params.yaml."""
-    block = params.segment if part == "segment" else params.street
-    scores = []
-    for run in block.runs:
-        for seed in block.seeds:
-            folder = results / part / run / str(seed) / "predictions"
-            merge = block.recipes[run].merge
-            with holes.leave_out(part):
-                labels, select, _ = score_masks(folder, prepared, "select", merge)
-                _, report, void = score_masks(folder, prepared, "report", merge)
-                scores.append(MaskScore(run, seed, labels, select.sum(axis=0), report, void))
-    return scores
+def accuracy(correct: NDArray[np.bool_]) -> Score:
+    """The share of correct images; `correct` is (images,)."""
+    columns = correct.astype(np.int64)[:, None]
+    return Score(float(correct.mean()), columns, lambda sums: sums[:, 0] / len(correct))
 
 
-def mask_frame(scores: list[MaskScore]) -> pd.DataFrame:
-    """One row a job: run, seed, miou, counted, declared, pixel_accuracy, pixels, select_miou."""
-    rows = []
-    for score in scores:
-        mean = mean_iou(score.report, score.labels.declared)
-        rows.append(
-            {
-                "run": score.run,
-                "seed": score.seed,
-                "miou": mean.value,
-                "counted": mean.counted,
-                "declared": mean.declared,
-                "pixel_accuracy": pixel_accuracy(score.report),
-                "pixels": int(score.report.sum()),
-                "select_miou": mean_iou(score.select, score.labels.declared).value,
-            }
-        )
-    return pd.DataFrame(rows)
+def miou(images: Matrix, class_ids: list[int]) -> Score:
+    """The mIoU of the summed matrices (images, classes, classes), absent classes left out."""
+    classes = images.shape[-1]
+    return Score(
+        mean_iou(images.sum(axis=0), class_ids).value,
+        images.reshape(len(images), -1),
+        lambda sums: mean_ious(sums.reshape(-1, classes, classes), class_ids),
+    )
 
 
-def pretrain_jobs(results: Path, params: Params, holes: Holes) -> pd.DataFrame:
-    """One row a pretraining: kNN accuracy of the random network and of the kept epoch, and more.
+def course_scores(counts: MaskCounts) -> dict[str, Score]:
+    """Each of COURSE_METRICS."""
+    images, ignored, class_ids = counts.images, counts.ignored, counts.classes.ids
+    with_row = with_ignored_row(images, ignored)
+    undefined = np.isnan(mean_iou(with_row.sum(axis=0), class_ids, absent="nan").value)
+    dlcv = miou(with_row, class_ids)
+    ious = cs6550_ious(images, ignored, class_ids)
+    present = (~np.isnan(ious)).astype(np.int64)
+    billionths = np.rint(np.nan_to_num(ious) * SCALE).astype(np.int64)
 
-    Columns run, method, epochs, kept (epoch), knn_accuracy_random, knn_accuracy, and, where the
-    method has them, select_accuracy, std, effective_rank (NaN elsewhere).
-    """
-    rows = []
-    for run in params.pretrain.runs:
-        for method in params.pretrain.methods:
-            path = results / "pretrain" / run / method / "history.csv"
-            with holes.leave_out("pretrain"):
-                rows.append({"run": run, "method": method} | _pretraining(path))
-    return pd.DataFrame(rows)
+    def cs6550_miou(sums: Floats) -> Floats:
+        total, count = sums[:, : len(class_ids)] / SCALE, sums[:, len(class_ids) :]
+        each = np.divide(total, count, out=np.zeros(total.shape), where=count > 0)
+        means: Floats = each.sum(axis=1) / np.maximum((count > 0).sum(axis=1), 1)
+        return means
 
-
-def _pretraining(path: Path) -> dict[str, float]:
-    history = read_history(path, ["knn_accuracy"])
-    first = history.iloc[0]
-    if first["epoch"] != 0:
-        raise RepriseError(f"{path}: no row of epoch 0, the random network; run it again")
-    kept = history.iloc[chosen(history, path)]
-    row = {
-        "epochs": int(history["epoch"].max()),
-        "kept": int(kept["epoch"]),
-        "knn_accuracy_random": float(first["knn_accuracy"]),
-        "knn_accuracy": float(kept["knn_accuracy"]),
+    correct, total = cs6550_correct(images, ignored)
+    shares = np.rint(correct / total * SCALE).astype(np.int64)[:, None]
+    miou_value, accuracy_value = cs6550_scores(images, ignored, class_ids)
+    return {
+        "miou_dlcv": Score(np.nan if undefined else dlcv.value, dlcv.columns, dlcv.of_sums),
+        "miou_cs6550": Score(miou_value, np.hstack([billionths, present]), cs6550_miou),
+        "pixel_accuracy_cs6550": Score(
+            accuracy_value, shares, lambda sums: sums[:, 0] / (SCALE * len(images))
+        ),
     }
-    for name in ("select_accuracy", "std", "effective_rank"):
-        row[name] = float(kept[name]) if name in history.columns else float("nan")
-    return row
+
+
+def over_seeds(scores: Sequence[Score]) -> SeedScores:
+    """The scores of one metric of a run's seeds, with their resamples."""
+    sums = resampled_sums(np.concatenate([score.columns for score in scores], axis=1))
+    ends = np.cumsum([score.columns.shape[1] for score in scores])[:-1]
+    split = zip(scores, np.split(sums, ends, axis=1), strict=True)
+    resamples = [score.of_sums(columns) for score, columns in split]
+    values = np.array([score.value for score in scores])
+    # where a metric is not defined on all images, it is not on resamples
+    stacked = np.where(np.isnan(values), np.nan, np.stack(resamples, axis=1))
+    return SeedScores(values, stacked, len(scores[0].columns))
+
+
+def summarize(jobs: pd.DataFrame) -> pd.DataFrame:
+    """The mean over the seeds of every run, in the order of the jobs.
+
+    `jobs` are those of `evaluate.read_jobs` that have counts.
+
+    Returns:
+        stage, task, run, weights; seed_list (a tuple); seeds and images (how many); `counts`, a
+        list, by job; `scores`, SeedScores by name of the metric. In 0..1, with the metric of
+        METRICS for m: val_<m>, test_<m>_sd (NaN for one seed), and for each metric test_<m> and
+        its intervals test_<m>_images_low, _images_high, _ci_low and _ci_high (see Estimate).
+        Classification: correct, n (summed over the seeds), test_accuracy_wilson_low and _high.
+        Segmentation: present_classes, classes, test_pixel_accuracy, pixels.
+    """
+    keys = ["stage", "task", "run"]
+    rows = []
+    for key, of_run in jobs.groupby(keys, sort=False):
+        metric, counts = METRICS[str(key[0])], list(of_run["counts"])
+        by_job = [each.scores for each in counts]
+        scores = {name: over_seeds([each[name] for each in by_job]) for name in by_job[0]}
+        row = dict(zip(keys, key, strict=True)) | {
+            "weights": of_run["weights"].iloc[0],
+            "seed_list": tuple(of_run["seed"]),
+            "seeds": len(of_run),
+            "images": scores[metric].images,
+            f"val_{metric}": np.mean([each.val_score for each in counts]),
+            "counts": counts,
+            "scores": scores,
+        }
+        for name, seeds in scores.items():
+            result = seeds.estimate()
+            row |= {f"test_{name}": np.clip(result.value, 0, 1), f"test_{name}_sd": result.seeds_sd}
+            for end in ("images_low", "images_high", "ci_low", "ci_high"):
+                row[f"test_{name}_{end}"] = np.clip(getattr(result, end), 0, 1)
+        rows.append(row | (_correct(counts) if metric == "accuracy" else _pixels(counts)))
+    return pd.DataFrame(rows, columns=None if rows else [*keys, "counts"])
+
+
+def _correct(seeds: Sequence[ClassCounts]) -> dict[str, Any]:
+    """Correct images of all seeds; Wilson's interval is at the number of images, not at n.
+
+    More seeds on the same images do not add images.
+    """
+    correct, images = sum(int(counts.correct.sum()) for counts in seeds), len(seeds[0].correct)
+    low, high = wilson(correct / len(seeds), images)
+    n = len(seeds) * images
+    ends = {"test_accuracy_wilson_low": low, "test_accuracy_wilson_high": high}
+    return {"correct": correct, "n": n, "test_accuracy": correct / n} | ends
+
+
+def _pixels(seeds: Sequence[MaskCounts]) -> dict[str, Any]:
+    """Labeled pixels, their accuracy, and the classes that are present in all seeds."""
+    means = [mean_iou(counts.test, counts.classes.ids) for counts in seeds]
+    return {
+        "present_classes": min(mean.present for mean in means),
+        "classes": means[0].classes,
+        "test_pixel_accuracy": np.mean([pixel_accuracy(counts.test) for counts in seeds]),
+        "pixels": int(seeds[0].test.sum()),
+    }

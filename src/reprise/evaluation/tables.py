@@ -1,292 +1,217 @@
-"""The tables of the results: one row a run or setting, as csv and as GitHub markdown."""
+"""The table of each task: one row per run, as csv and as GitHub markdown."""
 
-from collections.abc import Callable
+from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reprise.evaluation.course_scores import with_course
-from reprise.evaluation.families import Compared
-from reprise.evaluation.markdown import (
-    Column,
-    Table,
-    between,
-    both,
-    counts,
-    document,
-    markdown,
-    share,
-    text,
-)
-from reprise.evaluation.means import mean_accuracy, mean_masks, with_intervals
-from reprise.evaluation.origins import WEIGHTS, with_weights
-from reprise.evaluation.prepared import Labels, Prepared
-from reprise.evaluation.resampling import DRAWS
-from reprise.evaluation.scores import MaskScore
-from reprise.evaluation.uncertainty import Estimate
+from reprise.datasets.prepared import Classes, PreparedDataset
+from reprise.evaluation import markdown as md
+from reprise.evaluation.scores import BEST_EPOCH, COURSE_METRICS
+from reprise.evaluation.statistics import N_RESAMPLES
+from reprise.jobs import NONE, OWN
+from reprise.params.classify import ClassifyTask
+from reprise.params.finetune import FinetuneTask
+from reprise.params.pretrain import PretrainTask
 
-Origin = Callable[[str, str], str]  # (run, setting or method or "") -> see origins.weights_of
-START = {"scratch": "none", "supervised": "supervised", "byol": "BYOL"}
-
-
-ACCURACY = [
-    Column("Report accuracy", share("accuracy")),
-    Column("sd", share("accuracy_sd")),
-    Column("95 % interval", between("accuracy_low", "accuracy_high")),
-    Column("images and seeds", both("accuracy")),
-    Column("k/n", counts),
-    Column("Select accuracy", share("select_accuracy")),
-    Column("Seeds", text("seeds")),
-]
-
-
-# Does pretraining help, by labels or without; which helps more, tuned whole or frozen?
-ASKED = [["B", "A"], ["C", "A"], ["C", "B"], ["E", "D"]]
+ACCURACY = ["run", "test_accuracy", "test_accuracy_sd", "test_accuracy_wilson_low"]
+ACCURACY += ["test_accuracy_wilson_high", "correct", "n", "images", "val_accuracy", "seeds"]
+ACCURACY += ["test_accuracy_ci_low", "test_accuracy_ci_high", "weights"]
+MIOU = ["run", "test_miou", "test_miou_sd", "present_classes", "classes", "test_pixel_accuracy"]
+MIOU += ["pixels", "images", "val_miou", "seeds"]
+ENDS = ("_images_low", "_images_high", "_ci_low", "_ci_high")
+MIOU += [f"test_miou{end}" for end in ENDS]
+MIOU += [f"test_{metric}{end}" for metric in COURSE_METRICS for end in ("", *ENDS)] + ["weights"]
+PRETRAIN = ["run", "method", "seed", "epochs", "best_epoch", "knn_accuracy_random", "knn_accuracy"]
+PRETRAIN += ["val_accuracy", "feature_std", "effective_rank", "weights"]
+WHOLE_NUMBERS = ["correct", "n", "images", "seeds", "present_classes", "classes", "pixels"]
+NO_RUN = "No runs of this task in params.yaml.\n"
 COURSE_NOTE = (
-    "The courses count otherwise. DLCV's script: over the whole role too, but an answer on an "
-    "unlabelled pixel is a false positive, and an absent class leaves no number ('-'). CS6550's "
-    "starter: the IoU of each class in each image that has it, the mean over these images, then "
-    "over the classes; an answer on an unlabelled pixel is a false positive here too."
+    "The course scripts compute mIoU differently. Both count predictions on unlabeled pixels as "
+    "false positives. DLCV's also uses one confusion matrix over the whole split, but an absent "
+    "class leaves the mean undefined ('-'). CS6550's averages the IoU of each class over the "
+    "images that have it, then over the classes."
 )
-NO_RUN = "No run of this part in params.yaml."
 
 
-def classify_table(
-    jobs: pd.DataFrame, compared: Compared, prepared: Prepared, origin: Origin
-) -> Table:
-    """Runs of `classify` or `faces`."""
-    frame = with_intervals(mean_accuracy(jobs, ["run"]), "accuracy", compared.estimates)
-    frame = with_weights(frame, origin)
-    if frame.empty:
-        return Table(frame, NO_RUN + "\n")
-    columns = [Column("Run", text("run")), WEIGHTS, *ACCURACY]
-    notes = [accuracy_note(frame, prepared), *said(compared.pairs)]
-    return Table(frame, document(markdown(frame, columns), *notes))
+def _weights(row: pd.Series) -> str:
+    words = {NONE: "none (from scratch)", OWN: "own pretraining"}
+    return words.get(row["weights"], f"{row['weights']} (published)")
 
 
-def finetune_table(
-    jobs: pd.DataFrame,
-    compared: Compared,
-    prepared: Prepared,
-    setup: Callable[[str, str], tuple[str, bool]],
-    origin: Origin,
-) -> Table:
-    """Settings A to E of each run.
+RUN = md.Column("Run", md.text("run"))
+WEIGHTS = md.Column("Weights", _weights, "---")
+SEEDS = md.Column("Seeds", md.text("seeds"))
+IMAGES_AND_SEEDS = "95 % CI (images + seeds)"
 
-    Args:
-        jobs: from `class_frame`.
-        compared: the intervals and pairs of these jobs.
-        prepared: the data set they were fine-tuned on.
-        setup: (run, setting) -> (where it starts: scratch, supervised or byol; frozen).
-        origin: (run, setting) -> where its weights come from.
+
+def accuracy_table(
+    runs: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    dataset: PreparedDataset,
+    task: ClassifyTask | FinetuneTask,
+) -> md.Table:
+    """The table of a task of classify or finetune; the latter has columns start and tuned.
+
+    `runs` are the rows of `scores.summarize`, `comparisons` those of `comparisons.compare`, and
+    `dataset` is the dataset, of this task.
     """
-    means = mean_accuracy(jobs, ["run", "setting"])
-    frame = with_weights(with_intervals(means, "accuracy", compared.estimates), origin, "setting")
-    setups = [
-        setup(run, setting) for run, setting in zip(frame["run"], frame["setting"], strict=True)
-    ]
-    frame.insert(2, "pretraining", [START[start] for start, _ in setups])
-    frame.insert(
-        3, "tuned", ["frozen backbone" if frozen else "full model" for _, frozen in setups]
-    )
+    frame = _columns(runs, ACCURACY)
+    columns = [RUN, WEIGHTS]
+    if isinstance(task, FinetuneTask):
+        recipes = [task.recipes[run] for run in frame["run"]]
+        frame.insert(1, "start", [recipe.start for recipe in recipes])
+        tuned = ["frozen backbone" if recipe.frozen else "full model" for recipe in recipes]
+        frame.insert(2, "tuned", tuned)
+        columns.insert(1, md.Column("Pretraining", md.text("start"), "---"))
+        columns.append(md.Column("Fine-tuning", md.text("tuned"), "---"))
     if frame.empty:
-        return Table(frame, NO_RUN + "\n")
-    columns = [
-        Column("Setting", text("setting")),
-        Column("Pretraining", text("pretraining"), "---"),
-        WEIGHTS,
-        Column("Fine-tuning", text("tuned"), "---"),
-        *ACCURACY,
+        return md.Table(frame, NO_RUN)
+    columns += [
+        md.Column("Test accuracy", md.number("test_accuracy")),
+        md.Column("sd", md.number("test_accuracy_sd")),
+        md.Column("95 % CI (images)", md.interval("test_accuracy_wilson")),
+        md.Column(IMAGES_AND_SEEDS, md.interval("test_accuracy_ci")),
+        md.Column("k/n", lambda row: f"{row['correct']}/{row['n']}"),
+        md.Column("Val accuracy", md.number("val_accuracy")),
+        SEEDS,
     ]
-    if frame["run"].nunique() > 1:
-        columns.insert(0, Column("Run", text("run")))
-    asked = [list(pair) in ASKED for pair in compared.pairs[["second", "first"]].values.tolist()]
-    notes = [accuracy_note(frame, prepared), *said(compared.pairs[asked])]
-    return Table(frame, document(markdown(frame, columns), *notes))
+    notes = [_accuracy_note(frame, dataset), _ensemble_note(frame, task), _sentences(comparisons)]
+    return md.Table(frame, md.document(md.table(frame, columns), *notes))
 
 
-def accuracy_note(frame: pd.DataFrame, prepared: Prepared) -> str:
-    """The line below a table of accuracies: roles, n, seeds, and what guessing would give."""
-    train = prepared.index.loc[prepared.rows("train"), "label"]
-    report = prepared.index.loc[prepared.rows("report"), "label"]
-    common = int(np.bincount(train.to_numpy()).argmax()) if len(train) else 0
-    guess = float((report == common).mean())
-    seeds = int(frame["seeds"].max())
-    return (
-        f"Data set {prepared.name}: trained on {len(train)} images, the epoch chosen on "
-        f"{len(prepared.rows('select'))} (role select), the accuracy measured on {len(report)} "
-        f"(role report). {_seeds(seeds)} k/n counts all seeds, the interval "
-        f"is Wilson's at n = {len(report)}; of images and seeds, Student's. "
-        f"Always answering '{prepared.labels.names[common]}', the commonest class of train, "
-        f"gives {guess:.4f}."
-    )
-
-
-def segment_table(
-    jobs: pd.DataFrame,
-    compared: Compared,
-    course: dict[tuple[str, str], Estimate],
-    scores: list[MaskScore],
-    prepared: Prepared,
-    origin: Origin,
-) -> Table:
-    """Runs of `segment` or `street`; `course` holds what the courses' scripts give for them."""
-    means = mean_masks(jobs, len(prepared.rows("report")))
-    frame = with_course(with_intervals(means, "miou", compared.estimates), course)
-    frame = with_weights(frame, origin)
+def miou_table(runs: pd.DataFrame, comparisons: pd.DataFrame, dataset: PreparedDataset) -> md.Table:
+    """The table of a task of segment; the arguments are those of `accuracy_table`."""
+    frame = _columns(runs, MIOU)
     if frame.empty:
-        return Table(frame, NO_RUN + "\n")
+        return md.Table(frame, NO_RUN)
     columns = [
-        Column("Run", text("run")),
+        RUN,
         WEIGHTS,
-        Column("Report mIoU", share("miou")),
-        Column("sd", share("miou_sd")),
-        Column("95 % interval", between("miou_low", "miou_high")),
-        Column("images and seeds", both("miou")),
-        Column("mIoU over", lambda row: f"{row['counted']} of {row['declared']} classes"),
-        Column("Pixel accuracy", share("pixel_accuracy")),
-        Column("mIoU, DLCV's script", share("miou_dlcv")),
-        Column("mIoU, CS6550's starter", share("miou_cs6550")),
-        Column("Select mIoU", share("select_miou")),
-        Column("Images", text("images")),
-        Column("Seeds", text("seeds")),
+        md.Column("Test mIoU", md.number("test_miou")),
+        md.Column("sd", md.number("test_miou_sd")),
+        md.Column("95 % CI (images)", md.interval("test_miou_images")),
+        md.Column(IMAGES_AND_SEEDS, md.interval("test_miou_ci")),
+        md.Column("Classes in the mean", lambda r: f"{r['present_classes']} of {r['classes']}"),
+        md.Column("Pixel accuracy", md.number("test_pixel_accuracy")),
+        md.Column("mIoU (DLCV)", md.number("test_miou_dlcv")),
+        md.Column("mIoU (CS6550, per image)", md.number("test_miou_cs6550")),
+        md.Column("Val mIoU", md.number("val_miou")),
+        md.Column("Images", md.text("images")),
+        SEEDS,
     ]
-    notes = [mask_note(frame, prepared), *said(compared.pairs), COURSE_NOTE, *_class_notes(scores)]
-    return Table(frame, document(markdown(frame, columns), *notes))
+    note = (
+        f"{_splits(dataset, 'mIoU')} with {frame['pixels'].max()} labeled pixels. {_seeds(frame)} "
+        "mIoU is computed from one confusion matrix over the whole split; classes absent from both "
+        "ground truth and prediction are excluded from the mean. The 95 % CI over images is from "
+        f"{N_RESAMPLES} resamples of the images."
+    )
+    notes = [note, _sentences(comparisons), COURSE_NOTE, *_class_notes(runs)]
+    return md.Table(frame, md.document(md.table(frame, columns), *notes))
 
 
-def mask_note(frame: pd.DataFrame, prepared: Prepared) -> str:
-    """The line below a table of mIoU: roles, n, seeds and the rule for absent classes."""
-    seeds = int(frame["seeds"].max())
+def _columns(runs: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Some columns of the runs; whole numbers as such."""
+    frame = runs.reindex(columns=columns)
+    return frame.astype({name: int for name in WHOLE_NUMBERS if name in frame and len(frame)})
+
+
+def _accuracy_note(frame: pd.DataFrame, dataset: PreparedDataset) -> str:
+    """Splits, seeds and intervals below a table, and the accuracy of the most frequent class."""
+    train, test = (dataset.index.loc[dataset.rows(split), "label"] for split in ("train", "test"))
+    most_frequent = int(np.bincount(train.to_numpy()).argmax()) if len(train) else 0
     return (
-        f"Data set {prepared.name}: trained on {len(prepared.rows('train'))} images, the epoch "
-        f"chosen on {len(prepared.rows('select'))} (role select), measured on "
-        f"{len(prepared.rows('report'))} (role report, {int(frame['pixels'].max())} labelled "
-        f"pixels). {_seeds(seeds)} One confusion matrix over the whole role; a "
-        f"class that is neither in the truth nor predicted is left out of the mean. The "
-        f"interval is that of {DRAWS} resamples of the images."
+        f"{_splits(dataset, 'accuracy')}. {_seeds(frame)} k/n pools all seeds; the 95 % CI over "
+        f"images is Wilson's for n = {len(test)} images, the one over images and seeds is "
+        f"Student's t. Majority-class baseline ('{dataset.classes.names[most_frequent]}'): "
+        f"{float((test == most_frequent).mean()):.4f}."
     )
 
 
-def said(pairs: pd.DataFrame) -> list[str]:
-    """The sentences of these pairs, a paragraph for each run."""
-    blocks = []
-    for name, rows in pairs.groupby("run", sort=False) if len(pairs) else ():
-        run = str(name)
-        lead = f"Run {run}: " if run else ""
-        blocks.append(lead + " ".join(rows["said"]))
-    return blocks
+def _ensemble_note(frame: pd.DataFrame, task: ClassifyTask | FinetuneTask) -> str:
+    """What the rows of an ensemble and of its best epoch are; "" without an ensemble."""
+    names = [name.removesuffix(BEST_EPOCH) for name in frame["run"] if name.endswith(BEST_EPOCH)]
+    if isinstance(task, FinetuneTask) or not names:
+        return ""
+    epochs = ", ".join(f"{name}: {task.recipes[name].ensemble_epochs}" for name in names)
+    return (
+        f"An ensemble is the majority vote of the epochs with the lowest val loss ({epochs} "
+        "epochs); its best epoch, the one with the highest val accuracy, is of the same training."
+    )
 
 
-def _class_notes(scores: list[MaskScore]) -> list[str]:
+def _splits(dataset: PreparedDataset, metric: str) -> str:
+    train, val, test = (len(dataset.rows(split)) for split in ("train", "val", "test"))
+    return (
+        f"Dataset {dataset.name}: trained on {train} images (split train), the epoch selected on "
+        f"{val} (split val), the {metric} measured on {test} (split test)"
+    )
+
+
+def _seeds(frame: pd.DataFrame) -> str:
+    seeds = int(frame["seeds"].max())
+    return "One seed, so no sd." if seeds == 1 else f"Mean and sd of {seeds} seeds."
+
+
+def _sentences(comparisons: pd.DataFrame) -> str:
+    """The sentences of the comparisons that the task names."""
+    return " ".join(comparisons.loc[comparisons["named"].astype(bool), "summary"])
+
+
+def _class_notes(runs: pd.DataFrame) -> list[str]:
     """One line for each set of classes in use: the runs, the classes, the ignored label."""
-    runs: dict[Labels, list[str]] = {}
-    for score in scores:
-        found = runs.setdefault(score.labels, [])
-        if score.run not in found:
-            found.append(score.run)
-    return [
-        f"Classes of {', '.join(names)}: {', '.join(labels.names[i] for i in labels.declared)}; "
-        f"{ignored(labels)}."
-        for labels, names in runs.items()
+    users: dict[Classes, list[str]] = {}
+    for run, counts in zip(runs["run"], runs["counts"], strict=True):
+        users.setdefault(counts[0].classes, []).append(run)
+    notes = []
+    for classes, run_names in users.items():
+        names, ignore = classes.names, classes.ignore
+        ignored = "no label is ignored"
+        if ignore is not None:
+            label = names[ignore] if ignore < len(names) else "no label"
+            ignored = f"pixels labeled {ignore} ({label}) are not counted"
+        listed = ", ".join(names[i] for i in classes.ids)
+        notes.append(f"Classes of {', '.join(run_names)}: {listed}; {ignored}.")
+    return notes
+
+
+def pretrain_table(jobs: pd.DataFrame, dataset: PreparedDataset, task: PretrainTask) -> md.Table:
+    """The table of a task of pretrain: one row per training; `jobs` are from `read_jobs`."""
+    rows = [
+        {"method": task.recipes[job["run"]].method} | job | _pretraining(job["history"])
+        for job in jobs[jobs["history"].notna()].to_dict("records")
     ]
-
-
-def ignored(labels: Labels) -> str:
-    """In words, which label does not count."""
-    if labels.ignore is None:
-        return "no label is ignored"
-    name = labels.names[labels.ignore] if labels.ignore < len(labels.names) else "no label"
-    return f"pixels labelled {labels.ignore} ({name}) do not count"
-
-
-def iou_table(frame: pd.DataFrame) -> Table:
-    """IoU by class: one readable table for each part and set of classes, a column a run."""
-    blocks = []
-    for part, rows in frame.groupby("part", sort=False) if len(frame) else ():
-        sets: dict[tuple[str, ...], list[str]] = {}
-        for run, group in rows.groupby("run", sort=False):
-            sets.setdefault(tuple(group["class"]), []).append(str(run))
-        for names, runs in sets.items():
-            blocks += [f"### {part}, {len(names)} classes", _wide(rows, runs)]
-    note = (
-        "IoU of each class on the report role, mean over seeds; the share is of the labelled "
-        "pixels of that role. An IoU over few pixels says little; '-' is a class that is neither "
-        "in the truth nor predicted."
-    )
-    return Table(frame, document(*blocks, note) if blocks else NO_RUN + "\n")
-
-
-def _wide(rows: pd.DataFrame, runs: list[str]) -> str:
-    wide = rows[rows["run"] == runs[0]][["class", "share"]].set_index("class")
-    for run in runs:
-        # a run may be called "share"; the prefix keeps its column apart
-        wide[f"run {run}"] = rows[rows["run"] == run].set_index("class")["iou"]
-    columns = [
-        Column("Class", text("class")),
-        Column("Share of pixels", lambda row: f"{100 * row['share']:.2f} %"),
-        *(Column(run, share(f"run {run}")) for run in runs),
-    ]
-    return markdown(wide.reset_index(), columns)
-
-
-def pretrain_table(jobs: pd.DataFrame, prepared: Prepared, origin: Origin) -> Table:
-    """Both ways of pretraining of each run."""
-    names = ["run", "method", "epochs", "kept", "knn_accuracy_random", "knn_accuracy"]
-    frame = jobs.reindex(columns=[*names, "select_accuracy", "std", "effective_rank"])
-    frame = with_weights(frame, origin, "method")
+    frame = pd.DataFrame(rows).reindex(columns=PRETRAIN)
     if frame.empty:
-        return Table(frame, NO_RUN + "\n")
+        return md.Table(frame, NO_RUN)
     columns = [
-        Column("Run", text("run")),
-        Column("Method", lambda row: START[row["method"]], "---"),
+        RUN,
+        md.Column("Method", md.text("method"), "---"),
         WEIGHTS,
-        Column("Epochs", text("epochs")),
-        Column("Kept epoch", text("kept")),
-        Column("kNN accuracy, random network", share("knn_accuracy_random")),
-        Column("kNN accuracy", share("knn_accuracy")),
-        Column("Select accuracy", share("select_accuracy")),
-        Column("Feature std", share("std")),
-        Column("Effective rank", lambda r: _dash(r["effective_rank"], ".1f")),
+        md.Column("Seed", md.text("seed")),
+        md.Column("Epochs", md.text("epochs")),
+        md.Column("Best epoch", md.text("best_epoch")),
+        md.Column("kNN accuracy, untrained network", md.number("knn_accuracy_random")),
+        md.Column("kNN accuracy", md.number("knn_accuracy")),
+        md.Column("Val accuracy", md.number("val_accuracy")),
+        md.Column("Feature std", md.number("feature_std")),
+        md.Column("Effective rank", md.number("effective_rank", ".1f")),
     ]
+    neighbors = ", ".join(str(k) for k in sorted({task.recipes[run].knn_k for run in task.runs}))
     note = (
-        f"Data set {prepared.name}: pretrained on {len(prepared.rows('train'))} images, judged on "
-        f"{len(prepared.rows('select'))} (role select). One seed for each pretraining. The kNN "
-        f"accuracy asks the nearest neighbours of the features; the random network is epoch 0."
+        f"Dataset {dataset.name}: pretrained on {len(dataset.rows('train'))} images (split train), "
+        f"evaluated on {len(dataset.rows('val'))} (split val). kNN accuracy of the frozen features "
+        f"(k = {neighbors}); the untrained network is epoch 0."
     )
-    return Table(frame, document(markdown(frame, columns), note))
+    return md.Table(frame, md.document(md.table(frame, columns), note))
 
 
-def seeds_table(parts: dict[str, pd.DataFrame]) -> Table:
-    """One row for every training job that is scored: what each seed gave."""
-    frames = []
-    for part, jobs in parts.items():
-        if len(jobs):
-            mask = "miou" in jobs
-            frame = jobs.reindex(columns=["run", "setting", "seed", "correct", "n"])
-            frame.insert(0, "part", part)
-            frame["metric"] = "miou" if mask else "accuracy"
-            frame["report"] = jobs["miou" if mask else "accuracy"]
-            frame["select"] = jobs["select_miou" if mask else "select_accuracy"]
-            frames.append(frame)
-    names = ["part", "run", "setting", "seed", "metric", "report", "select", "correct", "n"]
-    if not frames:
-        return Table(pd.DataFrame(columns=names), NO_RUN + "\n")
-    frame = pd.concat(frames, ignore_index=True)[names]
-    frame["setting"] = frame["setting"].fillna("")
-    frame[["correct", "n"]] = frame[["correct", "n"]].astype("Int64")
-    columns = [
-        *(Column(name.capitalize(), text(name), "---") for name in names[:5]),
-        Column("Report", share("report")),
-        Column("Select", share("select")),
-        Column("k/n", lambda row: "-" if pd.isna(row["n"]) else counts(row)),
-    ]
-    return Table(frame, document(markdown(frame, columns), "One row a training job."))
-
-
-def _seeds(n: int) -> str:
-    return "One seed, so no sd." if n == 1 else f"Mean and sd of {n} seeds."
-
-
-def _dash(value: float, form: str) -> str:
-    return "-" if pd.isna(value) else format(value, form)
+def _pretraining(history: pd.DataFrame) -> dict[Hashable, Any]:
+    """The untrained network (epoch 0) and the best epoch; what is not measured is left out."""
+    best = history.iloc[history["selected"].argmax()]
+    return best.to_dict() | {
+        "epochs": int(history["epoch"].max()),
+        "best_epoch": int(best["epoch"]),
+        "knn_accuracy_random": float(history["score"].iloc[0]),
+    }

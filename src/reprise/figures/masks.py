@@ -1,158 +1,132 @@
 """Named images with their truth and the masks of the early, middle and final epoch."""
 
+from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from reprise.atomic_io import read_json
+from reprise.datasets.prepared import Bytes, Classes, PreparedDataset, read_prepared
 from reprise.errors import RepriseError
-from reprise.evaluation.confusion import confusion, mean_iou, pixel_accuracy
-from reprise.evaluation.holes import Holes
-from reprise.evaluation.predictions import read_mask
-from reprise.evaluation.prepared import Labels, Prepared, read_prepared
+from reprise.evaluation.job_outputs import read_mask
+from reprise.evaluation.markdown import Missing
 from reprise.figures import style
-from reprise.files import read_json
-from reprise.params import Params
+from reprise.jobs import Job
+from reprise.metrics.confusion import confusion, mean_iou, pixel_accuracy
+from reprise.params.load import Params
 
-MOMENTS = ("early", "middle", "final")
-UNLABELLED = (0, 0, 0)
-RIGHT = (229, 229, 229)
-WRONG = (213, 94, 0)  # told from RIGHT by lightness too
-Mask = NDArray[np.uint8]
-COLUMNS = 6  # of the legend
-
-
-class Job(NamedTuple):
-    """A row: an image, and the run whose masks of it are shown; `merge` is the run's."""
-
-    part: str
-    run: str
-    image: str
-    merge: int | None
+EPOCHS = ("early", "middle", "final")
+UNLABELED = (0, 0, 0)
+CORRECT = (229, 229, 229)
+WRONG = (213, 94, 0)  # differs from CORRECT in lightness too
+LEGEND_COLUMNS = 6
 
 
-def masks(results: Path, params: Params, part: str, holes: Holes) -> Figure:
-    """Draw results/<part>/<run>/<seed>/masks for every run and its first seed.
+def masks(results: Path, params: Params, missing: Missing, task: str) -> Figure:
+    """Draw the masks of every image and run of a segmentation task, of the first seed.
 
-    Args:
-        results: the results folder.
-        params: for the runs, the images and the data set.
-        part: "segment" or "street".
-        holes: learn which masks are missing or cannot be read; the figure says so there.
+    `missing` collects which masks are missing or cannot be read; the figure marks them.
     """
-    block = params.segment if part == "segment" else params.street
+    block = params.segment[task]
     if not block.runs or not block.seeds or not block.images:
-        return style.notice(f"No run, seed or image of {part} in params.yaml.")
-    prepared = read_prepared(results / "prepare" / block.data)
-    jobs = [
-        Job(part, run, image, block.recipes[run].merge)
-        for image in block.images
-        for run in block.runs
-    ]
-    sets = list(dict.fromkeys(prepared.merged(job.merge)[0] for job in jobs))
-    heights = [1.66 * len(jobs) + 0.3] + [0.1 + 0.19 * _lines(labels) for labels in sets]
+        return style.empty_figure(f"No run, seed or image of segment {task} in params.yaml.")
+    dataset = read_prepared(results / "prepare" / block.data)
+    merged = {run: dataset.merged(block.recipes[run].merge_classes) for run in block.runs}
+    legends = list(dict.fromkeys(classes for classes, _ in merged.values()))
+    rows = list(product(block.images, block.runs))
+    heights = [1.66 * len(rows) + 0.3]
+    heights += [0.1 + 0.19 * -(-len(classes.names) // LEGEND_COLUMNS) for classes in legends]
     figure = style.new_figure(9.4, sum(heights))
     body, *feet = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    grid = body.subplots(len(jobs), 3 + len(MOMENTS), squeeze=False)
-    for axes, job in zip(grid, jobs, strict=True):
-        folder = results / part / job.run / str(block.seeds[0]) / "masks"
-        _row(axes, folder, prepared, job, holes)
-        axes[0].set_ylabel(f"{job.image}\n{job.run}", fontsize=8)
-    for axes, title in zip(grid[0], ("image", "truth", *MOMENTS, "wrong at the end"), strict=True):
+    grid = body.subplots(len(rows), 3 + len(EPOCHS), squeeze=False)
+    for axes, (image, run) in zip(grid, rows, strict=True):
+        folder = Job("segment", task, run, block.seeds[0]).folder(results) / "masks"
+        _row(axes, dataset, image, *merged[run], folder, missing)
+        axes[0].set_ylabel(f"{image}\n{run}", fontsize=8)
+    for axes, title in zip(grid[0], ("image", "truth", *EPOCHS, "wrong at the end"), strict=True):
         axes.set_title(title)
-    for foot, labels in zip(feet, sets, strict=True):
-        foot.legend(
-            handles=_handles(labels), loc="center", ncols=COLUMNS, fontsize=7.5, handlelength=1.2
-        )
+    look = {"loc": "center", "ncols": LEGEND_COLUMNS, "fontsize": 7.5, "handlelength": 1.2}
+    for foot, classes in zip(feet, legends, strict=True):
+        foot.legend(handles=_handles(classes), **look)
     return figure
 
 
 def _row(
-    axes: NDArray[np.object_], folder: Path, prepared: Prepared, job: Job, holes: Holes
+    axes: NDArray[np.object_],
+    dataset: PreparedDataset,
+    image: str,
+    classes: Classes,
+    table: Bytes,
+    folder: Path,
+    missing: Missing,
 ) -> None:
-    """The image, its truth, the mask of each moment, and what is wrong in the last one."""
-    labels, table = prepared.merged(job.merge)
-    row = prepared.row(job.image)
-    truth = table[prepared.truth()[row]]
-    style.picture(axes[0], np.asarray(prepared.images()[row]), "")
-    style.picture(axes[1], paint(truth, labels), "")
+    """The image, its truth, the mask of each epoch, and the wrong pixels of the last mask.
+
+    A mIoU is of one image, over the classes in its truth or its mask (NaN without a labeled pixel);
+    that of a table is of the whole split and is not the mean of these.
+    """
+    row = dataset.row(image)
+    truth = table[dataset.labels[row]]
+    style.show_image(axes[0], np.asarray(dataset.images[row]))
+    style.show_image(axes[1], colorize(truth, classes))
     epochs: dict[str, int] = {}
-    with holes.leave_out(job.part):
+    with missing.collecting("masks"):
         epochs = read_epochs(folder / "epochs.json")
-    for one, moment in zip(axes[2:], MOMENTS, strict=False):
+    for cell, name in zip(axes[2:], EPOCHS, strict=False):
         mask = None
-        with holes.leave_out(job.part):
-            mask = read_mask(folder / f"{job.image}_{moment}.png", truth.shape, labels)
+        with missing.collecting("masks"):
+            mask = read_mask(folder / f"{image}_{name}.png", truth.shape, classes)
         if mask is None:
-            style.missing(one, truth.shape)
+            style.show_missing(cell, truth.shape)
             continue
-        epoch = f"epoch {epochs[moment]}, " if epochs else ""
-        note = f"{epoch}mIoU {image_miou(truth, mask, labels):.3f}"
-        style.picture(one, paint(mask, labels), note)
+        matrix = confusion(truth, mask, len(classes.names), classes.ignore)
+        epoch = f"epoch {epochs[name]}, " if epochs else ""
+        note = f"{epoch}mIoU {mean_iou(matrix, classes.ids).value:.3f}"
+        style.show_image(cell, colorize(mask, classes), note)
     if mask is None:
-        style.missing(axes[-1], truth.shape)
+        style.show_missing(axes[-1], truth.shape)
         return
-    matrix = confusion(truth, mask, len(labels.names), labels.ignore)
     note = f"{100 * (1 - pixel_accuracy(matrix)):.1f} % of the pixels"
-    style.picture(axes[-1], errors(truth, mask, labels), note)
+    style.show_image(axes[-1], error_map(truth, mask, classes), note)
 
 
 def read_epochs(path: Path) -> dict[str, int]:
-    """The epoch of each of MOMENTS. Raises RepriseError when the file is missing or lacks one."""
+    """The number of each of EPOCHS. Raises RepriseError when the file is missing or lacks one."""
     epochs: dict[str, int] = read_json(path)
-    for moment in MOMENTS:
-        if moment not in epochs:
-            raise RepriseError(f"{path}: no epoch for '{moment}'; train again")
+    for name in EPOCHS:
+        if name not in epochs:
+            raise RepriseError(f"{path}: no epoch for '{name}'; train again")
     return epochs
 
 
-def image_miou(truth: Mask, mask: Mask, labels: Labels) -> float:
-    """mIoU of one image, over the classes that are in its truth or its mask; NaN without a label.
+def error_map(truth: Bytes, mask: Bytes, classes: Classes) -> Bytes:
+    """(H, W, 3) uint8: wrong pixels in WRONG, correct ones in CORRECT, unlabeled ones black."""
+    correct, wrong = np.array([CORRECT, WRONG], np.uint8)
+    pixels: Bytes = np.where((truth == mask)[..., None], correct, wrong)
+    pixels[truth == classes.ignore] = UNLABELED
+    return pixels
 
-    The mIoU of a table is of the whole role instead, and is not the mean of these.
+
+def colorize(mask: Bytes, classes: Classes) -> Bytes:
+    """Paint a label map, (H, W) uint8 ids -> (H, W, 3) uint8, in the colors of dataset.json.
+
+    An id that is not of a class (the ignored one) becomes black. Raises RepriseError when a class
+    has no color.
     """
-    matrix = confusion(truth, mask, len(labels.names), labels.ignore)
-    return mean_iou(matrix, labels.declared).value
-
-
-def errors(truth: Mask, mask: Mask, labels: Labels) -> Mask:
-    """(H, W, 3) uint8: wrong pixels in WRONG, right ones in RIGHT, those without a label black."""
-    right, wrong = np.array([RIGHT, WRONG], np.uint8)
-    picture: Mask = np.where((truth == mask)[..., None], right, wrong)
-    picture[truth == labels.ignore] = UNLABELLED
-    return picture
-
-
-def paint(mask: NDArray[np.uint8], labels: Labels) -> NDArray[np.uint8]:
-    """Colour a label map with the palette of dataset.json.
-
-    Args:
-        mask: (H, W) uint8 ids.
-        labels: the classes; an id without a colour (the ignored one) becomes black.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
-    palette = np.full((256, 3), UNLABELLED, np.uint8)
-    if len(labels.colors) != len(labels.names):
+    palette = np.full((256, 3), UNLABELED, np.uint8)
+    if len(classes.colors) != len(classes.names):
         raise RepriseError("dataset.json: a class has no color; add [red, green, blue] to each")
-    palette[: len(labels.colors)] = labels.colors
+    palette[: len(classes.colors)] = classes.colors
     return palette[mask]
 
 
-def _lines(labels: Labels) -> int:
-    return -(-len(labels.names) // COLUMNS)
-
-
-def _handles(labels: Labels) -> list[Patch]:
+def _handles(classes: Classes) -> list[Patch]:
     handles = []
-    for i in range(len(labels.names)):
-        red, green, blue = (channel / 255 for channel in labels.colors[i])
-        note = " (does not count)" if i == labels.ignore else ""
-        handles.append(
-            Patch(facecolor=(red, green, blue), edgecolor="#888888", label=labels.names[i] + note)
-        )
+    for i, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True)):
+        label = f"{name} (ignored)" if i == classes.ignore else name
+        red, green, blue = (channel / 255 for channel in color)
+        handles.append(Patch(facecolor=(red, green, blue), edgecolor="#888888", label=label))
     return handles

@@ -1,9 +1,11 @@
-"""One look for every figure, and PNG and SVG files that are the same bytes each time."""
+"""Draws figures by their names, in one style; the files are the same bytes each time."""
 
+import importlib
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -12,15 +14,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-# Okabe and Ito 2008, "Color Universal Design": eight colours that colour-blind readers tell apart;
-# black first is for text, yellow is too pale for lines on white, so both are left out here.
+from reprise.errors import RepriseError, did_you_mean
+from reprise.evaluation.markdown import Missing
+from reprise.figures import figures, specs
+from reprise.params.load import Params
+
+# Okabe and Ito 2008, "Color Universal Design": colors that color-blind readers can tell apart,
+# without black (the text is black) and yellow (too pale for lines on white).
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 INK = "#222222"
-GRID = 999_983  # lines of the grid on which axes are placed, over the width of a figure
+GRID = 999_983  # grid lines over the width of a figure, to which the axes are rounded
 
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # ships with Matplotlib: the same letters everywhere
+    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same letters everywhere
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "axes.titleweight": "bold",
@@ -47,9 +54,50 @@ STYLE: dict[Any, Any] = {
 }
 
 
+class Drawn(NamedTuple):
+    """A figure in both formats."""
+
+    png: bytes
+    svg: bytes
+
+
+def draw(name: str, results: Path, params: Params, missing: Missing | None = None) -> Drawn:
+    """Draw a figure from the files in `results`.
+
+    Args:
+        name: one of `figures(params)`.
+        results: the results folder.
+        params: the configuration of these results.
+        missing: collects the files that are missing or cannot be read; a figure of histories,
+            predictions or masks shows the rest. None: the first such file raises.
+
+    Raises:
+        RepriseError: the name is unknown, or a file that the figure needs is missing or wrong.
+    """
+    spec = next((spec for spec in specs(params) if spec.name == name), None)
+    if spec is None:
+        raise RepriseError(f"figure '{name}': unknown; {did_you_mean(name, figures(params))}")
+    function = getattr(importlib.import_module(spec.module), spec.kind)
+    with figure_style():
+        figure = function(results, params, missing or Missing(strict=True), *spec.subject)
+        lay_out(figure)
+        # no version, host or time in the files
+        svg_metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        return Drawn(
+            _saved(figure, "png", {"Software": None}, dpi=params.plot.dpi),
+            _saved(figure, "svg", svg_metadata),
+        )
+
+
+def _saved(figure: Figure, form: str, metadata: dict[str, None], **options: Any) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format=form, metadata=metadata, **options)
+    return stream.getvalue()
+
+
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw in the house style, whatever the user's own matplotlibrc says."""
+def figure_style() -> Iterator[None]:
+    """Draw in the style of Reprise; the user's own matplotlibrc has no effect."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
@@ -57,85 +105,77 @@ def house_style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches, on the Agg canvas and apart from pyplot."""
+    """A blank figure of a size in inches, on the Agg canvas, without pyplot."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def lay_out(figure: Figure) -> None:
-    """Place the axes once, to about a millionth of the figure's size.
+    """Run the layout once and round all positions to about a millionth of the figure.
 
-    The layout's solver gives other last bits from run to run, and SVG names its parts by them. The
-    grid is of a prime, so that no simple fraction lies half way between two of its lines.
+    The solver's last bits differ from run to run, and names inside an SVG depend on them. GRID is
+    a prime, so that no simple fraction lies half way between two grid lines.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    for subfigure in figure.subfigs:  # finer, so that no image is resampled at another size
+        box = subfigure.bbox_relative
+        box.set_points(np.round(box.get_points(), 12) + 0.0)
     for axes in figure.axes:
-        left, bottom, width, height = (
-            round(edge * GRID) / GRID for edge in axes.get_position(original=True).bounds
-        )
-        axes.set_position((left, bottom, width, height))
+        bounds = np.round(np.array(axes.get_position(original=True).bounds) * GRID) / GRID
+        axes.set_position((bounds[0], bounds[1], bounds[2], bounds[3]))
 
 
-def png(figure: Figure, dpi: int) -> bytes:
-    """The figure as PNG; nothing in it tells the version, the host or the time."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
-    return stream.getvalue()
-
-
-def svg(figure: Figure) -> bytes:
-    """The figure as SVG, letters as outlines; nothing in it tells the version, host or time."""
-    stream = io.BytesIO()
-    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    figure.savefig(stream, format="svg", metadata=nothing)
-    return stream.getvalue()
-
-
-def notice(message: str) -> Figure:
-    """A figure that only says why there is nothing to show."""
+def empty_figure(message: str) -> Figure:
+    """A figure without data that says why there is nothing to show."""
     figure = new_figure(6.0, 1.2)
     figure.text(0.5, 0.5, message, ha="center", va="center")
     return figure
 
 
 def color(position: int) -> str:
-    """Colour of the n-th line or bar."""
+    """Color of the n-th line or bar."""
     return CYCLE[position % len(CYCLE)]
 
 
-def mark(position: int) -> tuple[str, str]:
-    """Colour and marker of the n-th class; the pair repeats only after 7 x 8 classes."""
+def color_and_marker(position: int) -> tuple[str, str]:
+    """Color and marker of the n-th class; a pair repeats only after 7 x 8 classes."""
     return color(position), MARKERS[position // len(CYCLE) % len(MARKERS)]
 
 
-def cut(name: str, longest: int) -> str:
-    """A name of at most `longest` letters, the last one an ellipsis where some were left out."""
-    return name if len(name) <= longest else name[: longest - 1] + "\u2026"
+def truncate(name: str, length: int) -> str:
+    """A name of at most `length` letters; the last one is an ellipsis where it was shortened."""
+    return name if len(name) <= length else name[: length - 1] + "\u2026"
 
 
-def picture(axes: Axes, pixels: NDArray[np.uint8], note: str) -> None:
-    """Show an image (H, W, 3) in a frame, pixel by pixel, with a note below it."""
+def show_image(axes: Axes, pixels: NDArray[np.uint8], note: str = "") -> None:
+    """Show an image (H, W, 3) uint8 in a frame, without interpolation, with a note below it."""
     axes.imshow(pixels, interpolation="nearest")
     axes.set_xlabel(note, fontsize=7.5, labelpad=2)
-    _frame(axes)
+    frame(axes)
 
 
-def missing(axes: Axes, size: tuple[int, ...]) -> None:
-    """Mark the place of a picture of `size` (H, W) whose file is missing or cannot be read."""
+def show_missing(axes: Axes, size: tuple[int, ...]) -> None:
+    """Fill the cell of an image of `size` (H, W) whose file is missing or cannot be read."""
     axes.text(0.5, 0.5, "missing", ha="center", va="center", transform=axes.transAxes)
     axes.set_box_aspect(size[0] / size[1])
-    _frame(axes)
+    frame(axes)
 
 
-def _frame(axes: Axes) -> None:
+def frame(axes: Axes, visible: bool = True) -> None:
+    """Axes without ticks, with a line on all four sides or on none."""
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
-    axes.spines[:].set_visible(True)
+    axes.spines[:].set_visible(visible)
+
+
+def legend(axes: Axes, **options: Any) -> None:
+    """A legend to the right of the axes."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **options)
 
 
 def unit_axis(axes: Axes, values: Sequence[float]) -> None:
-    """Limit the y axis to what a share can be, from 0 to a little above the largest value."""
+    """Limit the y axis to the range of a share: from 0 to a little above the largest value."""
     top = max([value for value in values if value == value], default=1.0)
     axes.set_ylim(0, min(1.05, 1.12 * top) if top > 0 else 1.0)

@@ -1,1 +1,1 @@
-"""Networks. None of them calls a hub: weights come from files."""
+"""Networks, one module a family; `build` finds the module of a recipe's network by its name."""

@@ -1,10 +1,11 @@
-"""Convolutions on small feature maps: torch's results, by products of matrices.
+"""Convolutions on small feature maps with torch's results, computed as matrix products.
 
-On a processor oneDNN multiplies with the zeros around a map too, which is most of the work where
-a map has four pixels, and in bfloat16 it takes up to five times as long for the gradient of a
-kernel as for the convolution: seen with torch 2.15; `make bench ONLY=convolution` measures it.
+On CPU oneDNN also multiplies with the zeros around a map, which is most of the work on a map of
+four pixels, and in bfloat16 it takes up to five times as long for the gradient of a kernel as for
+the convolution: observed with torch 2.15; `make bench ONLY=convolution` measures it.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -13,17 +14,17 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 Pair = tuple[int, int]
-UNFOLDED = 16  # answers at most where a kernel moves by one pixel: see `CroppedConv2d`
+MAX_IM2COL_PIXELS = 16  # of an output, with stride 1: see `CroppedConv2d`
 
 
-class Part(NamedTuple):
-    """The part of a kernel that meets pixels, how it moves, and how many pixels it answers."""
+class KernelWindow(NamedTuple):
+    """The part of a kernel that overlaps pixels, its stride and padding, and the output's size."""
 
     rows: slice
     columns: slice
     stride: Pair
     padding: Pair
-    answers: Pair
+    output: Pair
 
     def of(self, kernel: Tensor) -> Tensor:
         """This part of a kernel (out, in, height, width), as (out, rows, columns, in)."""
@@ -33,169 +34,179 @@ class Part(NamedTuple):
 class CroppedConv2d(nn.Conv2d):
     """A convolution whose kernel may reach beyond the whole feature map.
 
-    Only the part of the kernel that can meet a value is used; the result is the same. A 3 x 3
+    Only the part of the kernel that can overlap a pixel is used; the result is the same. A 3 x 3
     kernel on a map of one pixel multiplies with zeros but for its middle. And in bfloat16 oneDNN
-    leaves the gradient of the rest unwritten: whatever lay in memory would become weights.
+    does not write the remaining gradient entries, so uninitialised memory would enter the weights.
 
-    On a processor, maps of which every answer sees all pixels become one product of matrices
-    (`Connected`), and in bfloat16 the gradient of a kernel on other small maps is one too
-    (`Unfolded`): it was faster up to 16 answers of a kernel that moves by one pixel, and up to 64
-    of one that moves by two. Kernels with dilation or groups are torch's.
+    On CPU, maps of which every output pixel sees all pixels become one matrix product (`AsLinear`),
+    and in bfloat16 the gradient of a kernel on other small maps is one too (`Im2colGrad`): it was
+    faster up to 16 output pixels with stride 1, and up to 64 with stride 2. Kernels with dilation
+    or groups are torch's.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if self.dilation != (1, 1):
             return super().forward(x)
-        part = self._part(x)
-        y = self._by_products(x, part)
+        window = self._window(x)
+        y = self._by_products(x, window)
         if y is not None:
             return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
-        kernel = self.weight[:, :, part.rows, part.columns]
-        return F.conv2d(x, kernel, self.bias, self.stride, part.padding, 1, self.groups)
+        kernel = self.weight[:, :, window.rows, window.columns]
+        return F.conv2d(x, kernel, self.bias, self.stride, window.padding, 1, self.groups)
 
-    def _by_products(self, x: Tensor, part: Part) -> Tensor | None:
-        """The convolution without its bias, where products of matrices are faster; else None."""
+    def _by_products(self, x: Tensor, window: KernelWindow) -> Tensor | None:
+        """The convolution without its bias, where matrix products are faster; else None."""
         if x.device.type != "cpu" or self.groups > 1:
             return None
-        pixels, (down, across) = part.answers[0] * part.answers[1], part.stride
+        pixels, (down, across) = window.output[0] * window.output[1], window.stride
         y: Tensor | None = None
-        if sees_all(x.shape[-2:], part):
-            y = Connected.apply(x, self.weight, part)
-        elif learns_in_bfloat16(self.weight) and pixels <= UNFOLDED * down * across:
-            y = Unfolded.apply(x, self.weight, part)
+        if covers_input(x.shape[-2:], window):
+            y = AsLinear.apply(x, self.weight, window)
+        elif needs_bf16_grad(self.weight) and pixels <= MAX_IM2COL_PIXELS * down * across:
+            y = Im2colGrad.apply(x, self.weight, window)
         return y
 
-    def _part(self, x: Tensor) -> Part:
+    def _window(self, x: Tensor) -> KernelWindow:
         assert not isinstance(self.padding, str), "padding is a number of pixels here"
         axes = zip(x.shape[-2:], self.kernel_size, self.stride, self.padding, strict=True)
-        (rows, above, high), (columns, left, wide) = (met(*axis) for axis in axes)
+        (rows, above, high), (columns, left, wide) = (overlap(*axis) for axis in axes)
         stride: Pair = self.stride  # type: ignore[assignment]
-        return Part(rows, columns, stride, (above, left), (high, wide))
+        return KernelWindow(rows, columns, stride, (above, left), (high, wide))
 
 
-def met(side: int, kernel: int, stride: int, padding: int) -> tuple[slice, int, int]:
-    """Along one axis, the part of a kernel that meets pixels, its padding, and the answers.
+def overlap(side: int, kernel: int, stride: int, padding: int) -> tuple[slice, int, int]:
+    """Along one axis, the part of a kernel that overlaps pixels, its padding, the output's size.
 
-    The whole kernel and padding where the part would need another padding on either side.
+    The whole kernel and padding where the part would need different paddings on the two sides.
     """
-    answers = (side + 2 * padding - kernel) // stride + 1
-    first = max(0, padding - (answers - 1) * stride)
+    output = (side + 2 * padding - kernel) // stride + 1
+    first = max(0, padding - (output - 1) * stride)
     stop = min(kernel, padding + side)
     left = padding - first
-    if left < 0 or (side + 2 * left - (stop - first)) // stride + 1 != answers:
-        return slice(0, kernel), padding, answers
-    return slice(first, stop), left, answers
+    if left < 0 or (side + 2 * left - (stop - first)) // stride + 1 != output:
+        return slice(0, kernel), padding, output
+    return slice(first, stop), left, output
 
 
-def sees_all(size: torch.Size, part: Part) -> bool:
-    """Whether each answer of the kernel is made of every pixel of a map of this size."""
-    kernel = (part.rows.stop - part.rows.start, part.columns.stop - part.columns.start)
-    axes = zip(size, kernel, part.stride, part.padding, part.answers, strict=True)
+def covers_input(size: torch.Size, window: KernelWindow) -> bool:
+    """Whether each output pixel depends on every pixel of a map of this size."""
+    kernel = (window.rows.stop - window.rows.start, window.columns.stop - window.columns.start)
+    axes = zip(size, kernel, window.stride, window.padding, window.output, strict=True)
     return all(
-        (answers - 1) * stride <= padding and padding + side <= reach
-        for side, reach, stride, padding, answers in axes
+        (output - 1) * stride <= padding and padding + side <= reach
+        for side, reach, stride, padding, output in axes
     )
 
 
-def learns_in_bfloat16(weight: Tensor) -> bool:
-    """Whether a gradient of these weights will be wanted, and computed in bfloat16."""
-    return torch.is_grad_enabled() and weight.requires_grad and precision(weight) is torch.bfloat16
+def needs_bf16_grad(weight: Tensor) -> bool:
+    """Whether a gradient of these weights will be needed, and computed in bfloat16."""
+    return torch.is_grad_enabled() and weight.requires_grad and _dtype(weight) is torch.bfloat16
 
 
-def precision(x: Tensor) -> torch.dtype:
-    """In what convolutions are computed: autocast's choice where it is on."""
+def swap_layers(network: nn.Module, classes: Mapping[type[nn.Module], type[nn.Module]]) -> None:
+    """Replace the class of layers in place; weights, buffers and names stay.
+
+    The new class only adds methods, so nothing is built or initialised again.
+    """
+    for layer in network.modules():
+        if type(layer) in classes:
+            layer.__class__ = classes[type(layer)]
+
+
+def _dtype(x: Tensor) -> torch.dtype:
+    """The precision of convolutions: autocast's choice where it is on."""
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
 
 
-class Connected(torch.autograd.Function):
-    """A convolution of which each answer sees the whole map, as a fully connected layer.
+class AsLinear(torch.autograd.Function):
+    """A convolution of which each output pixel sees the whole map, as a fully connected layer.
 
-    apply(x (n, in, H, W), weight (out, in, h, w), part) -> (n, out, *part.answers), channels last.
+    apply(x (n, in, H, W), weight (out, in, h, w), window) -> (n, out, *output), channels last.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, part: Part) -> Tensor:
-        dtype = precision(x)
+    def forward(ctx: Any, x: Tensor, weight: Tensor, window: KernelWindow) -> Tensor:
+        dtype = _dtype(x)
         count, _, height, width = x.shape
         pixels = x.permute(0, 2, 3, 1).reshape(count, -1).to(dtype)
-        kernel = part.of(weight).to(dtype)
-        above, left = part.padding
-        windows = [
+        kernel = window.of(weight).to(dtype)
+        above, left = window.padding
+        parts = [
             (slice(top, top + height), slice(start, start + width))
-            for top in range(above, above - part.answers[0] * part.stride[0], -part.stride[0])
-            for start in range(left, left - part.answers[1] * part.stride[1], -part.stride[1])
+            for top in range(above, above - window.output[0] * window.stride[0], -window.stride[0])
+            for start in range(left, left - window.output[1] * window.stride[1], -window.stride[1])
         ]
-        matrix = torch.cat([kernel[:, rows, columns].flatten(1) for rows, columns in windows])
+        matrix = torch.cat([kernel[:, rows, columns].flatten(1) for rows, columns in parts])
         ctx.save_for_backward(pixels, matrix, weight)
-        ctx.shape, ctx.dtype, ctx.part, ctx.windows = x.shape, x.dtype, part, windows
-        return (pixels @ matrix.t()).view(count, *part.answers, -1).permute(0, 3, 1, 2)
+        ctx.shape, ctx.dtype, ctx.window, ctx.parts = x.shape, x.dtype, window, parts
+        return (pixels @ matrix.t()).view(count, *window.output, -1).permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         pixels, matrix, weight = ctx.saved_tensors
         count, channels, height, width = ctx.shape
-        answers = gradient.permute(0, 2, 3, 1).reshape(count, -1)
-        of_x = of_weight = None
+        grad = grad.permute(0, 2, 3, 1).reshape(count, -1)
+        x_grad = weight_grad = None
         if ctx.needs_input_grad[0]:
-            of_x = (answers @ matrix).view(count, height, width, channels).permute(0, 3, 1, 2)
-            of_x = of_x.to(ctx.dtype)
+            x_grad = (grad @ matrix).view(count, height, width, channels).permute(0, 3, 1, 2)
+            x_grad = x_grad.to(ctx.dtype)
         if ctx.needs_input_grad[1]:
-            of_weight = zeros_channels_last(weight)
-            kernel = ctx.part.of(of_weight)
-            products = (answers.t() @ pixels).view(len(ctx.windows), -1, height, width, channels)
-            for (rows, columns), product in zip(ctx.windows, products, strict=True):
+            weight_grad = _zeros_channels_last(weight)
+            kernel = ctx.window.of(weight_grad)
+            products = (grad.t() @ pixels).view(len(ctx.parts), -1, height, width, channels)
+            for (rows, columns), product in zip(ctx.parts, products, strict=True):
                 kernel[:, rows, columns] += product
-        return of_x, of_weight, None
+        return x_grad, weight_grad, None
 
 
-class Unfolded(torch.autograd.Function):
-    """A convolution whose kernel's gradient is a product with the patches that it was laid on.
+class Im2colGrad(torch.autograd.Function):
+    """A convolution whose kernel's gradient is a product with the patches under the kernel.
 
-    apply(x (n, in, H, W), weight (out, in, h, w), part) -> (n, out, *part.answers).
+    apply(x (n, in, H, W), weight (out, in, h, w), window) -> (n, out, *output).
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, part: Part) -> Tensor:
-        dtype = precision(x)
-        x, kernel = x.to(dtype), part.of(weight).to(dtype).permute(0, 3, 1, 2)
+    def forward(ctx: Any, x: Tensor, weight: Tensor, window: KernelWindow) -> Tensor:
+        dtype = _dtype(x)
+        x, kernel = x.to(dtype), window.of(weight).to(dtype).permute(0, 3, 1, 2)
         ctx.save_for_backward(x, kernel, weight)
-        ctx.part = part
-        return F.conv2d(x, kernel, None, part.stride, part.padding)
+        ctx.window = window
+        return F.conv2d(x, kernel, None, window.stride, window.padding)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, kernel, weight = ctx.saved_tensors
-        part: Part = ctx.part
-        of_x = of_weight = None
+        window: KernelWindow = ctx.window
+        x_grad = weight_grad = None
         if ctx.needs_input_grad[0]:
-            of_x = torch.ops.aten.convolution_backward(
-                gradient, x, kernel, None, part.stride, part.padding, (1, 1), False, (0, 0), 1,
+            x_grad = torch.ops.aten.convolution_backward(
+                grad, x, kernel, None, window.stride, window.padding, (1, 1), False, (0, 0), 1,
                 (True, False, False),
             )[0]  # fmt: skip
         if ctx.needs_input_grad[1]:
             out, channels, height, width = kernel.shape
-            answers = gradient.permute(0, 2, 3, 1).reshape(-1, out)
-            product = answers.t() @ patches(x, (height, width), part)
-            of_weight = zeros_channels_last(weight)
-            part.of(of_weight).copy_(product.view(out, height, width, channels))
-        return of_x, of_weight, None
+            grad = grad.permute(0, 2, 3, 1).reshape(-1, out)
+            product = grad.t() @ _patches(x, (height, width), window)
+            weight_grad = _zeros_channels_last(weight)
+            window.of(weight_grad).copy_(product.view(out, height, width, channels))
+        return x_grad, weight_grad, None
 
 
-def patches(x: Tensor, kernel: Pair, part: Part) -> Tensor:
-    """What a kernel (height, width) is laid on: (n * answers, height * width * channels)."""
-    above, left = part.padding
+def _patches(x: Tensor, kernel: Pair, window: KernelWindow) -> Tensor:
+    """The patches under a kernel (height, width): (n * output pixels, height * width * in)."""
+    above, left = window.padding
     padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, left, left, above, above))
     image, row, column, channel = padded.stride()
-    down, across = part.stride
-    windows = padded.as_strided(
-        (len(x), *part.answers, *kernel, x.shape[1]),
+    down, across = window.stride
+    patches = padded.as_strided(
+        (len(x), *window.output, *kernel, x.shape[1]),
         (image, row * down, column * across, row, column, channel),
     )
-    return windows.reshape(len(x) * part.answers[0] * part.answers[1], -1)
+    return patches.reshape(len(x) * window.output[0] * window.output[1], -1)
 
 
-def zeros_channels_last(weight: Tensor) -> Tensor:
+def _zeros_channels_last(weight: Tensor) -> Tensor:
     """Zeros of the shape and type of a kernel; a gradient in another order would be copied."""
     return torch.zeros_like(weight, memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Fully convolutional networks on VGG-16: the published FCN-32s, the courses' FCN-8s, variants."""
+"""Fully convolutional networks on VGG-16: FCN-32s as published, the FCN-8s of CS6550, variants."""
 
 from typing import Self
 
@@ -6,111 +6,112 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vgg import cfgs, make_layers
 
+from reprise.models.backbone import Options
 from reprise.models.convolution import CroppedConv2d
+from reprise.models.weights import State, load_state
+
+SEGMENTERS = (
+    "fcn32s",
+    "fcn32s_vgg16",  # the same with the layers of torchvision's vgg16: no batch norm
+    "fcn32s_2021",  # as the 2021 homework prints it, cropped 16 pixels off the middle
+    "fcn32s_2021_centred",
+    "fcn32s_k44s52",  # as in the 2024 homework: 26 % of the pixels get no value
+    "fcn8s",
+    "fcn8s_noskip",
+    "fcn8s_vgg16",
+    "fcn8s_vgg16_noskip",
+)
 
 
-def vgg16_stages(width: float, batch_norm: bool = True) -> nn.ModuleList:
+class VGG16Segmenter(nn.Module):
     """VGG-16's convolutions (Simonyan and Zisserman 2015) as five stages, each ending in a pool.
 
-    `width` scales the channels. Batch norm after each convolution, since without pretrained
-    weights the plain network hardly trains; without it the layers are those of torchvision's vgg16.
+    width_mult: scales the channels. batch_norm: after each convolution, because the plain network
+    hardly trains without pretrained weights; without it the layers are torchvision's.
     """
-    plan = [int(entry * width) if isinstance(entry, int) else entry for entry in cfgs["D"]]
-    layers = list(make_layers(plan, batch_norm=batch_norm))
-    ends = [i + 1 for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
-    starts = [0, *ends[:-1]]
-    stages = zip(starts, ends, strict=True)
-    return nn.ModuleList(nn.Sequential(*layers[start:end]) for start, end in stages)
+
+    def __init__(self, width_mult: float, batch_norm: bool = True) -> None:
+        super().__init__()
+        plan = [int(entry * width_mult) if isinstance(entry, int) else entry for entry in cfgs["D"]]
+        layers = list(make_layers(plan, batch_norm=batch_norm))
+        ends = [i + 1 for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+        stages = zip([0, *ends[:-1]], ends, strict=True)
+        self.stages = nn.ModuleList(nn.Sequential(*layers[start:end]) for start, end in stages)
+
+    def pools(self, images: Tensor) -> list[Tensor]:
+        """The images and the outputs of the five stages."""
+        outputs = [images]
+        for stage in self.stages:
+            outputs.append(stage(outputs[-1]))
+        return outputs
 
 
-class FCN32s(nn.Module):
+class FCN32s(VGG16Segmenter):
     """FCN-32s (Long, Shelhamer and Darrell 2015) on VGG-16 with padding 1.
 
     Where the paper pads the image by 100, this pads fc6 by 3 and the deconvolution by 16, which
     covers every pixel for sizes that 32 divides.
+
+    With `offset` it is the FCN-32s that the 2021 homework prints: fc6 is a 1 x 1 convolution, and
+    the deconvolution has no padding, so 512 pixels become 544, of which rows and columns from
+    `offset` on are kept; in the homework from 32 on, while the middle begins at 16.
     """
 
-    def __init__(self, classes: int, width: float, batch_norm: bool = True) -> None:
-        super().__init__()
-        wide, top = int(4096 * width), int(512 * width)
-        self.stages = vgg16_stages(width, batch_norm)
-        self.fully = nn.Sequential(
-            CroppedConv2d(top, wide, 7, padding=3), nn.ReLU(), nn.Dropout2d(),
-            nn.Conv2d(wide, wide, 1), nn.ReLU(), nn.Dropout2d(),
-        )  # fmt: skip
-        self.score = nn.Conv2d(wide, classes, 1)
-        self.up = nn.ConvTranspose2d(classes, classes, 64, stride=32, padding=16, bias=False)
-        nn.init.zeros_(self.score.weight)
-        bilinear_(self.up)
-
-    def forward(self, images: Tensor) -> Tensor:
-        x = images
-        for stage in self.stages:
-            x = stage(x)
-        logits: Tensor = self.up(self.score(self.fully(x)))
-        return logits
-
-
-class FCN32s2021(nn.Module):
-    """The FCN-32s that the 2021 report prints: fc6 is a 1 x 1 convolution.
-
-    The deconvolution has no padding, so 512 pixels become 544, of which the report keeps rows and
-    columns from 32 on; the middle begins at 16. `offset=16` keeps the middle.
-    """
-
-    def __init__(self, classes: int, width: float = 1.0, offset: int = 32) -> None:
-        super().__init__()
-        wide, top = int(4096 * width), int(512 * width)
+    def __init__(
+        self, n_classes: int, width_mult: float, batch_norm: bool, offset: int | None = None
+    ) -> None:
+        super().__init__(width_mult, batch_norm)
+        top, width = int(512 * width_mult), int(4096 * width_mult)
         self.offset = offset
-        self.stages = vgg16_stages(width, batch_norm=False)
+        published = offset is None
         self.fully = nn.Sequential(
-            nn.Conv2d(top, wide, 1), nn.ReLU(), nn.Dropout2d(),
-            nn.Conv2d(wide, wide, 1), nn.ReLU(), nn.Dropout2d(),
+            CroppedConv2d(top, width, 7, padding=3) if published else nn.Conv2d(top, width, 1),
+            nn.ReLU(), nn.Dropout2d(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Dropout2d(),
         )  # fmt: skip
-        self.score = nn.Conv2d(wide, classes, 1)
-        self.up = nn.ConvTranspose2d(classes, classes, 64, stride=32, bias=False)
+        self.score = nn.Conv2d(width, n_classes, 1)
+        padding = 16 if published else 0
+        self.up = nn.ConvTranspose2d(
+            n_classes, n_classes, 64, stride=32, padding=padding, bias=False
+        )
+        if published:
+            nn.init.zeros_(self.score.weight)
+            bilinear_(self.up)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = images
-        for stage in self.stages:
-            x = stage(x)
-        height, width = images.shape[-2:]
-        logits: Tensor = self.up(self.score(self.fully(x)))
-        start = self.offset
+        logits: Tensor = self.up(self.score(self.fully(self.pools(images)[-1])))
+        if self.offset is None:
+            return logits
+        (height, width), start = images.shape[-2:], self.offset
         return logits[..., start : start + height, start : start + width]
 
 
-class FCN32s2024(nn.Module):
-    """The 2024 report's FCN-32s: a 7 x 7 convolution without padding, deconvolution k 44, s 52.
+class FCN32s2024(VGG16Segmenter):
+    """The 2024 homework's FCN-32s: a 7 x 7 convolution without padding, deconvolution k 44, s 52.
 
     For 512 pixels the map is 10 x 10 and (10 - 1) 52 + 44 = 512, but the stride is wider than the
     kernel: strips of 8 pixels get no value, 1 - (440/512)^2 = 26 % of all pixels. There each logit
-    is 0 and the answer is class 0. The ReLU before the deconvolution is the report's too. Other
-    sizes are interpolated to the image's own.
+    is 0 and the prediction is class 0. The ReLU before the deconvolution is the homework's too.
+    Logits of other sizes are interpolated to the image's.
     """
 
-    def __init__(self, classes: int, width: float = 1.0) -> None:
-        super().__init__()
-        top, wide = int(512 * width), int(1024 * width)
-        self.stages = vgg16_stages(width, batch_norm=False)
+    def __init__(self, n_classes: int, width_mult: float) -> None:
+        super().__init__(width_mult, batch_norm=False)
+        top, width = int(512 * width_mult), int(1024 * width_mult)
         self.head = nn.Sequential(
-            nn.Conv2d(top, wide, 7), nn.ReLU(), nn.Dropout2d(),
-            nn.Conv2d(wide, classes, 1), nn.ReLU(),
-            nn.ConvTranspose2d(classes, classes, 44, stride=52, bias=False),
+            nn.Conv2d(top, width, 7), nn.ReLU(), nn.Dropout2d(),
+            nn.Conv2d(width, n_classes, 1), nn.ReLU(),
+            nn.ConvTranspose2d(n_classes, n_classes, 44, stride=52, bias=False),
         )  # fmt: skip
 
     def forward(self, images: Tensor) -> Tensor:
-        x = images
-        for stage in self.stages:
-            x = stage(x)
-        logits: Tensor = self.head(x)
+        logits: Tensor = self.head(self.pools(images)[-1])
         if logits.shape[-2:] == images.shape[-2:]:
             return logits
         return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)
 
 
-class HeldNorm(nn.BatchNorm2d):
-    """Batch norm that never learns statistics: it keeps mean 0 and variance 1 in training too.
+class FrozenBatchNorm(nn.BatchNorm2d):
+    """Batch norm that never learns statistics: mean 0 and variance 1 in training too.
 
     So it was in the starter of CS6550, which calls eval() before the first epoch and never train().
     Scale and shift are trained.
@@ -121,37 +122,29 @@ class HeldNorm(nn.BatchNorm2d):
         return super().train(False)
 
 
-class FCN8s(nn.Module):
+class FCN8s(VGG16Segmenter):
     """The FCN-8s of the CS6550 course: five learned deconvolutions, two skips from VGG-16's pools.
 
-    Each step is deconvolution, ReLU, (+ skip), batch norm, in this order. `skips=False` leaves
-    the two additions out; `held_norm` is the starter's slip (see `HeldNorm`).
+    Each step is deconvolution, ReLU, (+ skip), batch norm, in this order. skips: false leaves
+    the two additions out. freeze_bn: the starter's mistake (see `FrozenBatchNorm`).
     """
 
     def __init__(
-        self,
-        classes: int,
-        width: float,
-        skips: bool,
-        batch_norm: bool = True,
-        held_norm: bool = False,
+        self, n_classes: int, width_mult: float, skips: bool, batch_norm: bool, freeze_bn: bool
     ) -> None:
-        super().__init__()
-        channels = [int(c * width) for c in (512, 512, 256, 128, 64, 32)]
+        super().__init__(width_mult, batch_norm)
+        channels = [int(c * width_mult) for c in (512, 512, 256, 128, 64, 32)]
         self.skips = skips
-        self.stages = vgg16_stages(width, batch_norm)
         pairs = list(zip(channels, channels[1:], strict=False))
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1) for a, b in pairs
         )
-        norm = HeldNorm if held_norm else nn.BatchNorm2d
+        norm = FrozenBatchNorm if freeze_bn else nn.BatchNorm2d
         self.norms = nn.ModuleList(norm(b).train() for _, b in pairs)
-        self.classifier = nn.Conv2d(channels[-1], classes, 1)
+        self.classifier = nn.Conv2d(channels[-1], n_classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        pools = [images]
-        for stage in self.stages:
-            pools.append(stage(pools[-1]))
+        pools = self.pools(images)
         x = pools[5]
         for step, (up, norm) in enumerate(zip(self.ups, self.norms, strict=True)):
             x = F.relu(up(x))
@@ -162,12 +155,35 @@ class FCN8s(nn.Module):
         return logits
 
 
+def build_segmenter(recipe: Options, n_classes: int) -> nn.Module:
+    """The randomly initialised network that a recipe names."""
+    name, width_mult = recipe.model, recipe.width_mult
+    if name == "fcn32s_k44s52":
+        return FCN32s2024(n_classes, width_mult)
+    if name.startswith("fcn32s_2021"):
+        return FCN32s(n_classes, width_mult, False, 16 if name.endswith("centred") else 32)
+    batch_norm = "vgg16" not in name
+    if name.startswith("fcn32s"):
+        return FCN32s(n_classes, width_mult, batch_norm)
+    skips = not name.endswith("noskip")
+    return FCN8s(n_classes, width_mult, skips, batch_norm, recipe.freeze_bn)
+
+
+def load_weights(model: VGG16Segmenter, state: State, path: str) -> None:
+    """Load the convolutions from torchvision's vgg16 (see `build.load_weights_into`)."""
+    # torchvision numbers all layers, the stages begin at 0 again: the order is the same
+    features = [value for key, value in state.items() if key.startswith("features.")]
+    keys = [key for key in model.stages.state_dict() if not key.endswith("num_batches_tracked")]
+    named = dict(zip(keys, features, strict=False)) if len(keys) == len(features) else state
+    load_state(model.stages, named, path)
+
+
 def bilinear_(deconvolution: nn.ConvTranspose2d) -> None:
     """Bilinear interpolation from each channel to itself (surgery.py of the FCN authors)."""
     size = deconvolution.kernel_size[0]
     factor = (size + 1) // 2
-    centre = factor - 1 if size % 2 else factor - 0.5
-    ramp = 1 - (deconvolution.weight.new_tensor(range(size)) - centre).abs() / factor
+    center = factor - 1 if size % 2 else factor - 0.5
+    ramp = 1 - (deconvolution.weight.new_tensor(range(size)) - center).abs() / factor
     weight = deconvolution.weight.data.zero_()
     for channel in range(weight.shape[0]):
         weight[channel, channel] = ramp[:, None] * ramp[None, :]

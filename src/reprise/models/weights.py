@@ -1,47 +1,80 @@
-"""Published weights: files named by path and sha256, read without running anything in them."""
+"""Weights as files: published ones by path and sha256, backbones trained here, and writing them.
 
+`make weights NAME=...` runs this module: it fetches a file of the block `weights`.
+"""
+
+import argparse
 import logging
+import socket
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from reprise.errors import RepriseError
-from reprise.files import sha256
-from reprise.models.backbone import Backbone
-from reprise.params import WeightsFile
+from reprise.atomic_io import sha256, write_bytes
+from reprise.cli import run
+from reprise.errors import RepriseError, did_you_mean
+from reprise.models.backbone import Backbone, Classifier
+from reprise.params.base import PARAMS
+from reprise.params.runtime import WeightsFile, load_weights
 
 State = dict[str, Tensor]
 
 
-def read_weights(name: str, file: WeightsFile) -> State:
-    """The tensors of a weights file of params.yaml.
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write safetensors without metadata, so that the same tensors give the same bytes.
 
-    Raises RepriseError when it is missing, has another sha256, or holds something else than
-    tensors by name.
+    Raises RepriseError, before anything is written, for a number that is not finite.
     """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise RepriseError(
+                f"{path}: {name} contains numbers that are not finite; lower learning_rate"
+            )
+    write_bytes(path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
+
+
+def read_tensors(path: Path, advice: str) -> State:
+    """The tensors of a safetensors file. Raises RepriseError if it is missing or damaged."""
+    try:
+        state: State = load_file(path)
+    except FileNotFoundError:
+        raise RepriseError(f"{path}: not found; {advice}") from None
+    except Exception as error:  # the library decides what a damaged file raises
+        raise RepriseError(f"{path}: not a safetensors file ({error}); {advice}") from None
+    return state
+
+
+def read_weights(name: str, files: Mapping[str, WeightsFile]) -> State:
+    """The tensors of a file of the block `weights`; nothing in it is executed.
+
+    Raises RepriseError when the name is unknown, or the file is missing, has another sha256, or
+    holds anything but tensors by name.
+    """
+    file = _entry(name, files)
     path = Path(file.path)
     if not path.is_file():
         raise RepriseError(
-            f"{path}: not there; `make weights NAME={name}` fetches it where there is a network, "
-            "else put the file there, or set the recipe's weights to none"
+            f"{path}: not found; `make weights NAME={name}` fetches it if there is a network, "
+            "otherwise put the file there, or set weights: none in the recipe"
         )
-    found = sha256(path)
+    digest = sha256(path)
     if file.sha256 is None:
-        logging.warning("%s: params.yaml, weights.%s has no sha256; it is %s", path, name, found)
-    elif not found.startswith(file.sha256):
+        logging.warning("%s: params.yaml: weights.%s has no sha256; it is %s", path, name, digest)
+    elif not digest.startswith(file.sha256):
         raise RepriseError(
-            f"{path}: its sha256 is {found}, params.yaml, weights.{name} says {file.sha256}; "
-            "fetch it again, or write the right one"
+            f"{path}: its sha256 is {digest}, but params.yaml: weights.{name} has {file.sha256}; "
+            "fetch it again, or correct the sha256"
         )
     try:
         if path.suffix == ".safetensors":
             state: State = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged or a wrong file raises is up to two libraries
+    except Exception as error:  # two libraries decide what a damaged file raises
         reason = str(error).split("\n")[0]
         raise RepriseError(
             f"{path}: cannot be read as weights ({reason}); fetch it again"
@@ -52,35 +85,113 @@ def read_weights(name: str, file: WeightsFile) -> State:
 
 
 def load_state(module: nn.Module, state: State, path: str, without: Sequence[str] = ()) -> None:
-    """Load a state into a module strictly, but for keys that begin with one of `without`.
+    """Load a state strictly, but for keys that begin with one of `without`.
 
     Raises RepriseError with the first key that is missing, unknown or of another shape.
     """
-    wanted = module.state_dict()
-    given = {key: value for key, value in state.items() if not key.startswith(tuple(without))}
-    kept = {key for key in wanted if key.startswith(tuple(without))}
-    for key in [*wanted, *given]:
-        if key in kept or key.endswith("num_batches_tracked"):  # files of 2017 have none
-            continue
-        have = tuple(given[key].shape) if key in given else "nothing"
-        want = tuple(wanted[key].shape) if key in wanted else "nothing"
-        if have != want:
-            raise RepriseError(
-                f"{path}: is of another architecture: '{key}' is {have} in the file and {want} in "
-                "the model; name the file that belongs to the recipe's model"
-            )
-    module.load_state_dict(given, strict=False)
+    state = {key: value for key, value in state.items() if not key.startswith(tuple(without))}
+    expected = {k: v for k, v in module.state_dict().items() if not k.startswith(tuple(without))}
+    # files of 2017 do not count batches
+    counters = {key: value for key, value in expected.items() if key.endswith("_batches_tracked")}
+    _check_shapes(path, expected, counters | state, "name the file of the recipe's model")
+    module.load_state_dict(state, strict=False)
 
 
-def start_backbone(backbone: Backbone, name: str, files: Mapping[str, WeightsFile]) -> list[Path]:
-    """Load what a recipe's `weights` names into a new backbone; the files that were read.
+def load_backbone_weights(network: Classifier | Backbone, state: State, path: str) -> None:
+    """Load published weights into a backbone, or into that of a classifier.
 
-    The ImageNet layer is left out where the backbone ends before it. A name that is not in `files`
-    ('none', or what the model's own package has) reads nothing.
-    Raises RepriseError (see `read_weights` and `load_state`).
+    The ImageNet layer is left out where the backbone ends before it. Raises RepriseError (see
+    `load_state`).
     """
-    if name not in files:
-        return []
+    backbone = network if isinstance(network, Backbone) else network.backbone
     last = [] if backbone.width == 1000 else ["fc.", "classifier.6."]
-    load_state(backbone.net, read_weights(name, files[name]), files[name].path, without=last)
-    return [Path(files[name].path)]
+    load_state(backbone.net, state, path, without=last)
+
+
+def load_pretrained(backbone: Backbone, path: Path) -> None:
+    """Load a backbone.safetensors that a pretraining wrote, strictly but for the layer `fc`.
+
+    If only the backbone has that layer, it stays as initialised; if only the file has it, it is not
+    loaded. Raises RepriseError when the file is missing, damaged, or of another architecture.
+    """
+    state = read_tensors(path, "run its pretraining first")
+    expected = backbone.net.state_dict()
+    fc = {key: value for key, value in expected.items() if key.startswith("fc.")}
+    state = fc | {k: v for k, v in state.items() if k in expected or not k.startswith("fc.")}
+    advice = "use the same `backbone` and `stem` for pretraining and fine-tuning"
+    _check_shapes(path, expected, state, advice)
+    backbone.net.load_state_dict(state)
+
+
+def _check_shapes(path: str | Path, expected: State, state: State, advice: str) -> None:
+    for key in [*expected, *state]:
+        in_file = tuple(state[key].shape) if key in state else "missing"
+        in_model = tuple(expected[key].shape) if key in expected else "missing"
+        if in_file != in_model:
+            raise RepriseError(
+                f"{path}: does not fit the network: '{key}' is {in_file} in the file and "
+                f"{in_model} in the network; {advice}"
+            )
+
+
+def fetch(name: str, files: Mapping[str, WeightsFile]) -> None:
+    """Download a file of the block `weights` to its path, unless it is there already.
+
+    Raises RepriseError when the name is unknown, or the file has no url, cannot be downloaded, or
+    has another sha256.
+    """
+    file = _entry(name, files)
+    path, address = Path(file.path), url(file)
+    if path.is_file() and sha256(path).startswith(file.sha256 or ""):
+        logging.info("%s: already there, with the right sha256", path)
+        return
+    if address is None:
+        raise RepriseError(
+            f"weights.{name}: has no url; obtain the file from its author and place it at {path}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(address, str(path), file.sha256, sys.stderr.isatty())
+    except (OSError, RuntimeError) as error:  # the latter: another sha256
+        raise RepriseError(
+            f"{address}: cannot be fetched ({error}); download it elsewhere and place it at {path}"
+        ) from None
+    logging.info("%s: fetched and verified", path)
+
+
+def url(file: WeightsFile) -> str | None:
+    """Where a file is published: its url, or the one that torchvision has for its entry.
+
+    Raises RepriseError for a name that torchvision does not have.
+    """
+    if file.torchvision is None:
+        return file.url
+    from torchvision.models import get_weight  # takes a second to import
+
+    try:
+        return str(get_weight(file.torchvision).url)
+    except (AttributeError, KeyError, ValueError):
+        raise RepriseError(
+            f"{file.path}: torchvision has no weights '{file.torchvision}'; correct the name"
+        ) from None
+
+
+def _entry(name: str, files: Mapping[str, WeightsFile]) -> WeightsFile:
+    if name not in files:
+        hint = did_you_mean(name, files) if files else "`make preset PRESET=course` has some"
+        raise RepriseError(f"params.yaml: weights has no '{name}'; {hint}")
+    return files[name]
+
+
+def main() -> None:
+    """Fetch one file."""
+    parser = argparse.ArgumentParser(description="Fetch and verify a file of published weights.")
+    parser.add_argument("name", help="a name of the block `weights` of params.yaml")
+    parser.add_argument("--params", type=Path, default=PARAMS)
+    args = parser.parse_args()
+    socket.setdefaulttimeout(60)  # seconds without an answer
+    fetch(args.name, load_weights(args.params))
+
+
+if __name__ == "__main__":
+    run(main)

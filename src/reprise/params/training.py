@@ -3,81 +3,89 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from reprise.params.block import Block, Count, Positive, Rate, Share
+from reprise.params.base import Block, Count, Positive, Rate, Share, invalid
 
-Policy = Literal["trivial_wide", "autoaugment_cifar10", "cutout", "blur"]
-
-
-class Augment(Block):
-    """Per-image random changes; each default means: not at all."""
-
-    crop: Annotated[float, Field(gt=0, le=1)] = 1.0  # least area of a random resized crop
-    flip: bool = False  # left-right
-    dihedral: bool = False  # one of the eight flips and quarter turns
-    shift: Share = 0.0  # most, as a share of the width
-    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0  # most, in degrees
-    brightness: Share = 0.0
-    contrast: Share = 0.0
-    saturation: Share = 0.0
-    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    jitter: Share = 0.8  # probability of the four above
-    grey: Share = 0.0  # probability
-    flip_vertical: bool = False  # up-down too; with flip
-    policy: list[Policy] = []  # torchvision's, before the rest; see data/policies.py
-
-    @model_validator(mode="after")
-    def _flips(self) -> Self:
-        if self.flip_vertical and not self.flip:
-            raise PydanticCustomError(
-                "schedule", "{text}", {"text": "flip_vertical needs flip: true; or use dihedral"}
-            )
-        return self
-
-
+AutoAugment = Literal["trivial_wide", "autoaugment_cifar10", "cutout", "blur"]
 Schedule = Literal[
     "constant", "cosine", "cosine_restarts", "step", "milestones", "exponential", "polynomial"
 ]
 
 
+class Augment(Block):
+    """Random changes of an image; with the defaults nothing changes.
+
+    min_scale: smallest area of a random resized crop. flip: left-right. flip_vertical: up-down too,
+    with flip. dihedral: one of the eight flips and quarter turns. translate: maximum shift, as a
+    share of the width. degrees: maximum rotation. brightness, contrast, saturation, hue: maximum
+    change, for a share color_jitter_p of the images. grayscale_p: share of the images.
+    auto_augment: torchvision's policies, applied first (see datasets/transforms.py).
+    """
+
+    min_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    flip: bool = False
+    dihedral: bool = False
+    translate: Share = 0.0
+    degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    color_jitter_p: Share = 0.8
+    grayscale_p: Share = 0.0
+    flip_vertical: bool = False
+    auto_augment: list[AutoAugment] = []
+
+    @model_validator(mode="after")
+    def _flips(self) -> Self:
+        if self.flip_vertical and not self.flip:
+            raise invalid("flip_vertical needs flip: true; or use dihedral")
+        return self
+
+
 class Training(Block):
-    """What every training job shares."""
+    """What every training job shares; see training/schedules.py for the schedules.
+
+    momentum: of sgd. amsgrad: of adam and adamw. max_grad_norm: clip the gradient's norm.
+    lr_interval: how often the learning rate changes. warmup: epochs. step_size: epochs, of the
+    schedule step. T_0, T_mult: of cosine_restarts: epochs of the first cycle, growth factor.
+    milestones: epochs after which the rate falls. gamma: factor of step, milestones, exponential.
+    power: of polynomial. restart_epochs: consecutive trainings, each with a new optimizer and the
+    whole schedule. normalize: whose mean and std.
+    """
 
     epochs: Positive
     batch_size: Positive
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: Rate
-    momentum: Share = 0.9  # of sgd
-    amsgrad: bool = False  # of adam and adamw
-    clip_norm: Rate | None = None  # of the gradient
+    momentum: Share = 0.9
+    amsgrad: bool = False
+    max_grad_norm: Rate | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Schedule = "cosine"  # see training/schedules.py
-    schedule_by: Literal["step", "epoch"] = "step"  # how often the learning rate changes
-    warmup: Count = 0  # epochs
-    period: Count = 0  # epochs; of step and cosine_restarts
-    multiply: Positive = 1  # each period of cosine_restarts is so many times as long
-    milestones: list[Positive] = []  # epochs after which the rate falls; of the schedule milestones
-    gamma: Share = 0.1  # of step, milestones and exponential
-    power: Rate = 0.9  # of polynomial
-    phases: list[Positive] = []  # epochs; each phase has a new optimizer and the whole schedule
-    normalise: Literal["set", "imagenet"] = "set"  # whose mean and std
+    schedule: Schedule = "cosine"
+    lr_interval: Literal["step", "epoch"] = "step"
+    warmup: Count = 0
+    step_size: Count = 0
+    T_0: Count = 0
+    T_mult: Positive = 1
+    milestones: list[Positive] = []
+    gamma: Share = 0.1
+    power: Rate = 0.9
+    restart_epochs: list[Positive] = []
+    normalize: Literal["dataset", "imagenet"] = "dataset"
     augment: Augment = Augment()
 
     @model_validator(mode="after")
     def _schedule(self) -> Self:
-        if self.schedule in ("step", "cosine_restarts") and not self.period:
-            raise PydanticCustomError(
-                "schedule", "{text}", {"text": f"schedule {self.schedule} needs period, in epochs"}
-            )
+        if self.schedule == "step" and not self.step_size:
+            raise invalid("schedule step needs step_size, in epochs")
+        if self.schedule == "cosine_restarts" and not self.T_0:
+            raise invalid("schedule cosine_restarts needs T_0, in epochs")
         if (self.schedule == "milestones") != bool(self.milestones):
-            raise PydanticCustomError(
-                "schedule", "{text}", {"text": "schedule milestones and the list go together"}
+            raise invalid(
+                "the schedule milestones needs the list milestones, and no other takes one"
             )
-        if self.phases and sum(self.phases) != self.epochs:
-            raise PydanticCustomError(
-                "schedule",
-                "{text}",
-                {"text": f"phases make {sum(self.phases)} epochs, and epochs is {self.epochs}"},
-            )
+        if self.restart_epochs and sum(self.restart_epochs) != self.epochs:
+            total = sum(self.restart_epochs)
+            raise invalid(f"restart_epochs add up to {total}, but epochs is {self.epochs}")
         return self

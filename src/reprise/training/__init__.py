@@ -1,1 +1,1 @@
-"""The training engine: one loop, and what each kind of training puts into it."""
+"""Training: one loop, the tasks that use it, and predictions of trained networks."""

@@ -1,7 +1,7 @@
-"""A training job that was killed goes on where it was: its whole state in one file, aside.
+"""A killed training job resumes from its last checkpoint: its whole state in one file.
 
-The file lies beside the folder of the job's outputs, not in it: both engines delete outputs before
-they start a job again. It is gone when the job is done.
+The file is next to the folder of the job's outputs, because both engines delete outputs before they
+start a job again. It is deleted when the job is done.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 
-from reprise.files import aside, drop_parts, sha256
+from reprise.atomic_io import atomic_file, remove_leftovers, sha256
 
 SECONDS = 30.0  # between two checkpoints, unless the environment says otherwise
 VARIABLE = "REPRISE_CHECKPOINT_SECONDS"
-DIGEST = 32  # bytes of SHA-256 before the content
+DIGEST_SIZE = 32  # bytes of SHA-256 before the content
 
 State = dict[str, Any]
 Fingerprint = dict[str, str]
@@ -30,8 +30,8 @@ Fingerprint = dict[str, str]
 class Checkpoint:
     """The checkpoint file of one job.
 
-    path: where it lies. fingerprint: what a checkpoint must have been made with to be used, by
-    topic: parameters, data, code, machine. seconds: the least time between two checkpoints.
+    path: the file. fingerprint: what a checkpoint must have been made with to be used, by topic:
+    parameters, data, code, machine. seconds: the shortest time between two checkpoints.
     """
 
     def __init__(self, path: Path, fingerprint: Fingerprint, seconds: float = SECONDS) -> None:
@@ -41,23 +41,25 @@ class Checkpoint:
         self.saved = time.monotonic()
 
     def load(self) -> State | None:
-        """The state of the killed job; None, after a line of log, when there is none to use."""
-        drop_parts(self.path.parent, self.path.name)
+        """The state of the killed job; None, after a warning, if there is none that fits."""
+        remove_leftovers(self.path.parent, self.path.name)
         if not self.path.exists():
             return None
         try:
             content = self.path.read_bytes()
-            if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
+            if hashlib.sha256(content[DIGEST_SIZE:]).digest() != content[:DIGEST_SIZE]:
                 raise ValueError("truncated or damaged")
-            stored = torch.load(io.BytesIO(content[DIGEST:]), map_location="cpu", weights_only=True)
-            theirs: Fingerprint = stored["fingerprint"]
+            stored = torch.load(
+                io.BytesIO(content[DIGEST_SIZE:]), map_location="cpu", weights_only=True
+            )
+            fingerprint: Fingerprint = stored["fingerprint"]
             state: State = stored["state"]
         except Exception as error:
-            self._refuse(" ".join(str(error).split())[:100])
+            self._ignore(" ".join(str(error).split())[:100])
             return None
-        different = [t for t in self.fingerprint if theirs.get(t) != self.fingerprint[t]]
+        different = [t for t in self.fingerprint if fingerprint.get(t) != self.fingerprint[t]]
         if different:
-            self._refuse(f"made with other {' and '.join(different)}")
+            self._ignore(f"made with other {' and '.join(different)}")
             return None
         return state
 
@@ -66,42 +68,39 @@ class Checkpoint:
         return time.monotonic() - self.saved >= self.seconds
 
     def save(self, state: State) -> None:
-        """Write the state aside and rename; without room, say so and keep the one before."""
+        """Replace the file; if the disk is full, warn and keep the one before."""
         buffer = io.BytesIO()
         torch.save({"fingerprint": self.fingerprint, "state": state}, buffer)
         try:
-            with aside(self.path) as part, part.open("wb") as stream:
+            with atomic_file(self.path) as temporary, temporary.open("wb") as stream:
                 stream.write(hashlib.sha256(buffer.getbuffer()).digest())
                 stream.write(buffer.getbuffer())
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
             logging.warning(
-                "%s: no checkpoint written (%s); the training goes on, a kill now would lose more",
-                self.path, error.strerror,
+                "%s: no checkpoint written (%s); the training continues, but a kill would lose "
+                "more of it", self.path, error.strerror,
             )  # fmt: skip
         self.saved = time.monotonic()
 
     def remove(self) -> None:
-        """Delete the file: the job is done, or its state is of no use."""
+        """Delete the file: the job is done."""
         self.path.unlink(missing_ok=True)
 
-    def _refuse(self, why: str) -> None:
-        logging.warning("%s: checkpoint not used: %s; the job starts over", self.path, why)
+    def _ignore(self, reason: str) -> None:
+        logging.warning("%s: checkpoint not used: %s; the job starts over", self.path, reason)
 
 
-def for_job(
+def job_checkpoint(
     out: Path, parameters: object, data: Path, files: Iterable[Path], device: object
 ) -> Checkpoint:
-    """The checkpoint of the job that writes to `out`.
+    """The checkpoint of the job that writes to the folder `out`.
 
-    Args:
-        parameters: every value that the job reads, as JSON can hold it.
-        data: folder of the prepared set.
-        files: further files that the job reads, as a pretrained backbone.
-        device: where it computes, and how; it is told apart by its text.
+    parameters: every value that the job reads, as JSON can hold it. data: folder of the prepared
+    dataset. files: further files that the job reads. device: where and how it computes, as text.
     """
-    drop_parts(out)
+    remove_leftovers(out)
     inputs = [*sorted(path for path in data.iterdir() if path.is_file()), *files]
     machine = [str(device), torch.__version__, torch.backends.cpu.get_cpu_capability()]
     fingerprint = {
@@ -116,14 +115,10 @@ def for_job(
 
 def _sources() -> list[Path]:
     """The source files of Reprise that are loaded, and the script that runs."""
-    loaded = [module for name, module in sys.modules.items() if name.split(".")[0] == "reprise"]
-    files = [
-        module.__file__
-        for module in [*loaded, sys.modules["__main__"]]
-        if hasattr(module, "__file__")
-    ]
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "reprise"]
+    files = [getattr(module, "__file__", None) for module in [*modules, sys.modules["__main__"]]]
     return sorted({Path(file) for file in files if file})
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()

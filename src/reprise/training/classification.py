@@ -1,9 +1,10 @@
-"""Supervised training of a classifier, with the epoch chosen on the select role."""
+"""Supervised training of a classifier; the epoch is chosen by validation accuracy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -11,191 +12,179 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reprise.data.augment import symmetries
-from reprise.data.inputs import MOST, Inputs, Rows
-from reprise.data.store import PreparedSet
+from reprise.atomic_io import write_csv
+from reprise.datasets.batches import MAX_EVAL_BATCH, Batches, Rows
+from reprise.datasets.prepared import PreparedDataset
+from reprise.datasets.transforms import sample_symmetries
 from reprise.errors import RepriseError
-from reprise.models.classifier import Classifier
-from reprise.params import Augment, Training
+from reprise.models.backbone import Classifier
+from reprise.models.weights import write_tensors
+from reprise.params.training import Augment, Training
 from reprise.training.checkpoint import Checkpoint
-from reprise.training.loop import Job, Progress, Row, Tensors, train
-from reprise.training.runtime import Device, evaluating
-from reprise.training.vote import KEPT, majority, taken_out, voters
+from reprise.training.inference import predict_batches
+from reprise.training.job import JobContext
+from reprise.training.loop import Progress, Row, Tensors, TrainingJob, train, write_history
+from reprise.training.runtime import Device, eval_mode
+
+PREDICTED = "predicted_"  # what is kept of an epoch's predictions, followed by its number
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a training job leaves: all that is written to its folder."""
+class TrainingResult:
+    """Everything a training job writes to its output folder.
 
-    state: dict[str, Tensor]
+    epoch_predictions: class ids of the rows of `predictions` by epoch, where they were kept.
+    """
+
+    state: Tensors
     history: list[Row]
     predictions: pd.DataFrame
-    features: dict[str, Tensor]
+    features: Tensors
+    epoch_predictions: dict[int, Tensor]
 
 
-class Batches(Protocol):
-    """Where a classifier's batches come from: images, or features of a frozen backbone.
-
-    at_once: rows of a batch where no gradient is wanted.
-    """
-
-    @property
-    def at_once(self) -> int: ...
-
-    def train(self, rows: Rows, epoch: int, view: int = 0) -> Tensor: ...
-
-    def plain(self, rows: Rows) -> Tensor: ...
-
-
-class FrozenFeatures:
+class CachedFeatures:
     """Features of a frozen backbone, computed once for each image and each of its finite views.
 
-    Gives the same as augmenting and running the backbone at each epoch, since a frozen backbone
-    in evaluation mode maps an image to the same features every time. Only the images of `train`
-    have views; every other one has its plain features.
+    Equivalent to augmenting and running the backbone in each epoch, because a frozen backbone in
+    evaluation mode maps an image to the same features every time. Only the images of `train` have
+    views; all others have the features of their unaugmented image.
     """
 
-    at_once = MOST
+    eval_batch_size = MAX_EVAL_BATCH
 
-    def __init__(self, inputs: Inputs, backbone: nn.Module, train: Rows, device: Device) -> None:
-        self.inputs, self.device = inputs, device
-        self.place = np.full(len(inputs.images), -1)
-        self.place[train] = np.arange(len(train))
-        everything = np.arange(len(inputs.images))
-        self.unchanged = forward(backbone, inputs.plain, everything, device, inputs.at_once)
-        others = [
-            forward(backbone, partial(inputs.turned, code=code), train, device, inputs.at_once)
-            for code in range(1, finite_views(inputs.recipe))
-        ]
-        self.features = torch.stack([self.unchanged[train], *others])  # (views, rows, width)
+    def __init__(self, batches: Batches, backbone: nn.Module, train: Rows, device: Device) -> None:
+        self.batches, self.device = batches, device
+        self.position = np.full(len(batches.images), -1)
+        self.position[train] = np.arange(len(train))
+        rows, size = np.arange(len(batches.images)), batches.eval_batch_size
+        self.unaugmented = predict_batches(backbone, batches.eval_batch, rows, device, size)
+        views = [self.unaugmented[train]]
+        for symmetry in range(1, count_views(batches.recipe)):
+            view = partial(batches.fixed_symmetry, symmetry=symmetry)
+            views.append(predict_batches(backbone, view, train, device, size))
+        self.features = torch.stack(views)  # (views, rows, width)
 
-    def train(self, rows: Rows, epoch: int, view: int = 0) -> Tensor:
+    def train_batch(self, rows: Rows, epoch: int, view: int = 0) -> Tensor:
         """Features of the view that augmentation draws for (seed, epoch, row), (n, width)."""
-        codes = symmetries(rows, self.inputs.recipe, self.inputs.seed, epoch, view)
-        return self.features[self.device.move(codes), self.device.move(self.place[rows])]
+        seed = self.batches.seed
+        symmetries = sample_symmetries(rows, self.batches.recipe, seed, epoch, view)
+        to_device = self.device.indices_to_device
+        return self.features[to_device(symmetries), to_device(self.position[rows])]
 
-    def plain(self, rows: Rows) -> Tensor:
+    def eval_batch(self, rows: Rows) -> Tensor:
         """Features without augmentation, (n, width)."""
-        return self.unchanged[rows]
+        return self.unaugmented[rows]
 
 
-def finite_views(recipe: Augment) -> int:
-    """How many different images augmentation makes of one; 0 when they cannot be counted."""
-    if recipe == Augment(dihedral=recipe.dihedral, flip=recipe.flip, jitter=recipe.jitter):
-        return 8 if recipe.dihedral else 2 if recipe.flip else 1
-    return 0
+def count_views(recipe: Augment) -> int:
+    """How many different images augmentation makes of one; 0 if they cannot be counted."""
+    finite = recipe.model_dump(include={"dihedral", "flip", "color_jitter_p"})
+    if recipe != Augment(**finite):
+        return 0
+    return 8 if recipe.dihedral else 2 if recipe.flip else 1
 
 
 def train_classifier(
     model: Classifier,
-    data: PreparedSet,
-    inputs: Inputs,
-    recipe: Training,
-    device: Device,
-    where: str,
-    features_of: tuple[str, list[int]],
+    context: JobContext[Training],
     checkpoint: Checkpoint,
-    vote: int = 1,
-) -> Outcome:
-    """Train, choose the epoch by select accuracy, predict the select and report roles.
+    feature_split: str,
+    feature_epochs: Sequence[int],
+    keep_predictions: bool = False,
+) -> TrainingResult:
+    """Train, choose the epoch by validation accuracy, predict the val and test splits.
 
-    features_of: the role whose second-last layer is kept, and at which epochs. vote: with more than
-    one, so many epochs of the lowest select loss answer together; the model is one epoch's still,
-    and what that one answers stands in the column `single`.
-    Raises RepriseError for a class without a training image, and as `train` does.
+    feature_split: whose penultimate layer is kept, at the epochs `feature_epochs`.
+    keep_predictions: keep those of every epoch. The backbone of `model` may be frozen.
+    Raises RepriseError if a class has no training image, and as `train` does.
     """
-    device.place(model)
-    every_class_trains(data)
+    data, device, batch_size = context.data, context.device, context.recipe.batch_size
+    device.to_device(model)
+    require_all_classes(data)
     labels = torch.from_numpy(np.array(data.labels)).long().to(device.device)
-    train_rows, select, shown = data.rows("train"), data.rows("select"), data.rows(features_of[0])
-    judged = np.concatenate([select, data.rows("report")])
-    batches: Batches = inputs
-    body: nn.Module = model.backbone
-    # of a frozen backbone one copy is enough
+    train_rows, val_rows, test_rows = map(data.require_rows, ("train", "val", "test"))
+    feature_rows, body = data.require_rows(feature_split), cast(nn.Module, model.backbone)
+    batches: Batches | CachedFeatures = context.batches
+    # one copy of a frozen backbone is enough
     head = nn.ModuleDict({"hidden": model.hidden, "last": model.last})
     trained = head if model.backbone.frozen else model
-    if model.backbone.frozen and finite_views(recipe.augment):
-        batches = FrozenFeatures(inputs, model.backbone, train_rows, device)
+    if model.backbone.frozen and count_views(context.recipe.augment):
+        batches = CachedFeatures(context.batches, model.backbone, train_rows, device)
         body = nn.Identity()
 
-    def values_of(rows: Rows, epoch: int) -> Tensors:
+    def training_step(rows: Rows, epoch: int) -> Tensors:
         with device.autocast():
-            logits = model.head(body(batches.train(rows, epoch))).float()
-        truth = labels[device.move(rows)]
-        correct = (logits.argmax(1) == truth).sum()
-        return {"loss": F.cross_entropy(logits, truth), "correct": correct}
+            logits = model.head(body(batches.train_batch(rows, epoch))).float()
+        target = labels[device.indices_to_device(rows)]
+        correct = (logits.argmax(1) == target).sum()
+        return {"loss": F.cross_entropy(logits, target), "correct": correct}
 
     def outputs(layer: Callable[[Tensor], Tensor], rows: Rows) -> Tensor:
-        return forward(lambda x: layer(body(x)), batches.plain, rows, device, batches.at_once)
+        size = batches.eval_batch_size
+        return predict_batches(lambda x: layer(body(x)), batches.eval_batch, rows, device, size)
 
-    def measure(row: Row, progress: Progress) -> None:
-        seen = len(train_rows) // recipe.batch_size * recipe.batch_size
-        row["train_accuracy"] = float(progress.sums["correct"]) / seen
-        with evaluating(trained):
-            logits = outputs(model.head, select)
-            row["select_loss"] = float(F.cross_entropy(logits, labels[select]))
-            row["select_accuracy"] = float((logits.argmax(1) == labels[select]).float().mean())
-            if row["epoch"] in features_of[1]:
-                found = outputs(model.second_last, shown)
-                progress.kept[f"epoch_{row['epoch']:04d}"] = found.cpu()
-            if vote > 1:
-                given = outputs(model.head, judged)
-                progress.kept[f"{KEPT}{row['epoch']}"] = given.argmax(1).cpu()
-        progress.choose(row, trained, row["select_accuracy"])
+    def validation_step(row: Row, progress: Progress) -> None:
+        images = len(train_rows) // batch_size * batch_size
+        row["train_accuracy"] = float(progress.sums["correct"]) / images
+        with eval_mode(trained):
+            logits, target = outputs(model.head, val_rows), labels[val_rows]
+            row["val_loss"] = float(F.cross_entropy(logits, target))
+            row["val_accuracy"] = float((logits.argmax(1) == target).float().mean())
+            if row["epoch"] in feature_epochs:
+                features = outputs(model.penultimate, feature_rows)
+                progress.kept[f"epoch_{row['epoch']:04d}"] = features.cpu()
+            if keep_predictions:
+                predicted = outputs(model.head, np.concatenate([val_rows, test_rows])).argmax(1)
+                progress.kept[f"{PREDICTED}{row['epoch']}"] = predicted.cpu()
+        progress.update_best(row, trained, row["val_accuracy"])
 
-    job = Job(
-        model, recipe, train_rows, inputs.seed, where, values_of, measure, scaler=device.scaler()
-    )
-    progress = train(job, checkpoint)
+    progress = train(TrainingJob(model, context, training_step, validation_step), checkpoint)
     trained.load_state_dict(progress.best_state)
-    kept = {"label": labels[shown].cpu(), "row": torch.from_numpy(shown)}
-    with evaluating(model):
-        predictions = _predict(partial(outputs, model.head), data)
-    if vote > 1:
-        answers = taken_out(progress.kept)
-        chosen = [answers[str(epoch)] for epoch in voters(progress.rows, vote)]
-        winner, share = majority(chosen, len(data.classes))
-        predictions["single"] = predictions["prediction"]
-        predictions["prediction"], predictions["confidence"] = winner.numpy(), share.numpy()
-    return Outcome(model.state_dict(), progress.rows, predictions, progress.kept | kept)
+    with eval_mode(model):
+        logits = [outputs(model.head, rows) for rows in (val_rows, test_rows)]
+    progress.kept["label"], progress.kept["row"] = labels[feature_rows], torch.tensor(feature_rows)
+    return _result(model, progress, _predictions(data, logits))
 
 
-def every_class_trains(data: PreparedSet) -> None:
-    """Raise RepriseError when a class has no image of the train role, or there are no labels."""
-    if data.unlabelled:
-        raise RepriseError(f"{data.folder}: has no labels to learn; use another set, or byol")
-    seen = np.bincount(data.labels[data.rows("train")], minlength=len(data.classes))
-    for name, count in zip(data.classes, seen, strict=True):
-        if not count:
-            raise RepriseError(
-                f"{data.folder / 'index.csv'}: class '{name}' has no image of the role train; give "
-                "it some, or leave the class out"
-            )
-
-
-def _predict(logits_of: Callable[[Rows], Tensor], data: PreparedSet) -> pd.DataFrame:
+def _predictions(data: PreparedDataset, logits: Sequence[Tensor]) -> pd.DataFrame:
+    """The rows of predictions.csv; logits: of the val and the test split."""
     tables = []
-    for role in ("select", "report"):
-        rows = data.rows(role)
-        shares = logits_of(rows).softmax(1).cpu()
-        confidence, prediction = shares.max(1)
-        table = data.index.iloc[rows][["id", "role", "label"]].copy()
+    for split, values in zip(("val", "test"), logits, strict=True):
+        confidence, prediction = values.softmax(1).cpu().max(1)
+        table = data.index.iloc[data.rows(split)][["id", "split", "label"]].copy()
         table["prediction"] = prediction.numpy()
         table["confidence"] = confidence.numpy()
         tables.append(table)
     return pd.concat(tables)
 
 
-def forward(
-    network: Callable[[Tensor], Tensor],
-    batch_of: Callable[[Rows], Tensor],
-    rows: Rows,
-    device: Device,
-    at_once: int,
-) -> Tensor:
-    """Run a network over `rows`, `at_once` at a time, without gradients, (n, ...) float32."""
-    parts = []
-    with torch.no_grad(), device.autocast():
-        for start in range(0, len(rows), at_once):
-            parts.append(network(batch_of(rows[start : start + at_once])).float())
-    return torch.cat(parts)
+def _result(model: nn.Module, progress: Progress, predictions: pd.DataFrame) -> TrainingResult:
+    features = {k: v.cpu() for k, v in progress.kept.items() if not k.startswith(PREDICTED)}
+    by_epoch = {
+        int(name.removeprefix(PREDICTED)): value
+        for name, value in progress.kept.items()
+        if name.startswith(PREDICTED)
+    }
+    return TrainingResult(model.state_dict(), progress.rows, predictions, features, by_epoch)
+
+
+def require_all_classes(data: PreparedDataset) -> None:
+    """Raise RepriseError if a class has no training image, or the dataset has no labels."""
+    if data.unlabelled:
+        raise RepriseError(f"{data.folder}: has no labels to learn; use another dataset, or byol")
+    names = data.classes.names
+    counts = np.bincount(data.labels[data.rows("train")], minlength=len(names))
+    if not counts.all():
+        raise RepriseError(
+            f"{data.folder / 'index.csv'}: class '{names[counts.argmin()]}' has no image in the "
+            "train split; add some, or remove the class"
+        )
+
+
+def write_classifier(folder: Path, result: TrainingResult) -> None:
+    """Write the model, history, predictions and features of a training."""
+    write_tensors(folder / "model.safetensors", result.state)
+    write_tensors(folder / "features.safetensors", result.features)
+    write_csv(folder / "predictions.csv", result.predictions)
+    write_history(folder / "history.csv", result.history)

@@ -23,50 +23,51 @@ def loss_of(
     """The loss that a recipe names.
 
     - cross_entropy: the mean over the pixels that are not ignored
-    - weighted: each pixel weighs 1 / share of its class in the train role, and the sum is divided
-      by that of the weights, as CrossEntropyLoss(weight) does; a class without a pixel weighs 0
-    - binary: binary cross-entropy of each class with its one-hot map, the mean over all; an ignored
+    - weighted_cross_entropy: each pixel weighs 1 / share of its class in the train split, and the
+      sum is divided by that of the weights, as CrossEntropyLoss(weight) does; a class without a
+      pixel weighs 0
+    - bce: binary cross-entropy of each class with its one-hot map, the mean over all; an ignored
       pixel is 0 in every map (CS6550's starter)
 
-    maps: label maps (n, H, W); train: the rows of the train role; device: where the loss is asked
-    for. A GPU never has to be waited for.
+    maps: label maps (n, H, W); train: the rows of the train split; device: of the logits. No loss
+    waits for a GPU.
     """
-    if name == "binary":
-        return lambda logits, wanted: binary(logits, wanted, classes)
-    if name == "weighted":
+    if name == "bce":
+        return lambda logits, target: bce(logits, target, classes)
+    if name == "weighted_cross_entropy":
         weights = inverse_shares((maps[row] for row in train), classes).to(device)
-        return lambda logits, wanted: weighted(logits, wanted, ignore, weights)
-    return lambda logits, wanted: plain(logits, wanted, ignore)
+        return lambda logits, target: weighted_cross_entropy(logits, target, ignore, weights)
+    return lambda logits, target: cross_entropy(logits, target, ignore)
 
 
-def plain(logits: Tensor, wanted: Tensor, ignore: int) -> Tensor:
+def cross_entropy(logits: Tensor, target: Tensor, ignore: int) -> Tensor:
     """Cross-entropy, the mean over the pixels that are not ignored."""
-    # the mean by hand: on a GPU, cross_entropy's own is not deterministic for label maps
-    losses = F.cross_entropy(logits, wanted, ignore_index=ignore, reduction="none")
-    return losses.sum() / (wanted != ignore).sum().clamp(min=1)
+    # the mean by hand: on a GPU, that of F.cross_entropy is not deterministic for label maps
+    losses = F.cross_entropy(logits, target, ignore_index=ignore, reduction="none")
+    return losses.sum() / (target != ignore).sum().clamp(min=1)
 
 
-def weighted(logits: Tensor, wanted: Tensor, ignore: int, weights: Tensor) -> Tensor:
+def weighted_cross_entropy(logits: Tensor, target: Tensor, ignore: int, weights: Tensor) -> Tensor:
     """The same with a weight for each class, (classes,)."""
-    losses = F.cross_entropy(logits, wanted, weights, ignore_index=ignore, reduction="none")
-    counted = wanted != ignore
-    of_pixels = weights[wanted.where(counted, 0)]
-    # picking by a mask waits for a GPU, which has to say how many there are; adding zeros instead
-    # rounds otherwise, and on a processor trained weights would change
-    on_processor = wanted.device.type == "cpu"
-    kept = of_pixels[counted] if on_processor else of_pixels.where(counted, 0)
-    return losses.sum() / kept.sum().clamp(min=1e-12)
+    losses = F.cross_entropy(logits, target, weights, ignore_index=ignore, reduction="none")
+    counted = target != ignore
+    pixel_weights = weights[target.where(counted, 0)]
+    # a mask as index waits for a GPU, which has to count; the zeros that replace it would change
+    # the rounding of the sum, and with it the weights trained on CPU
+    on_cpu = target.device.type == "cpu"
+    included = pixel_weights[counted] if on_cpu else pixel_weights.where(counted, 0)
+    return losses.sum() / included.sum().clamp(min=1e-12)
 
 
-def binary(logits: Tensor, wanted: Tensor, classes: int) -> Tensor:
+def bce(logits: Tensor, target: Tensor, classes: int) -> Tensor:
     """Binary cross-entropy with one-hot maps; an id outside the classes is in none of them."""
-    numbers = torch.arange(classes, device=wanted.device)[None, :, None, None]
-    return F.binary_cross_entropy_with_logits(logits, (wanted[:, None] == numbers).float())
+    ids = torch.arange(classes, device=target.device)[None, :, None, None]
+    return F.binary_cross_entropy_with_logits(logits, (target[:, None] == ids).float())
 
 
 def inverse_shares(maps: Iterable[NDArray[np.uint8]], classes: int) -> Tensor:
     """1 / share of each class among the pixels of all classes, (classes,) float32."""
-    counts = sum(np.bincount(one.ravel(), minlength=256)[:classes] for one in maps)
+    counts = sum(np.bincount(labels.ravel(), minlength=256)[:classes] for labels in maps)
     shares = np.asarray(counts) / max(1, int(np.sum(counts)))
-    found = np.divide(1, shares, out=np.zeros(classes), where=shares > 0)
-    return torch.from_numpy(found).float()
+    inverse = np.divide(1, shares, out=np.zeros(classes), where=shares > 0)
+    return torch.from_numpy(inverse).float()

@@ -1,18 +1,18 @@
-"""Learning rates and the target network's tau as functions of the step, and of nothing else."""
+"""Learning rates, and tau of the target network, as functions of the step alone."""
 
 import math
 
-from reprise.params import Training
+from reprise.params.training import Training
 
 
-def phase_of(recipe: Training, step: int, steps_per_epoch: int) -> tuple[int, int]:
-    """First step and number of steps of the phase that `step` (counted from 0) belongs to.
+def restart_at(recipe: Training, step: int, steps_per_epoch: int) -> tuple[int, int]:
+    """First step and number of steps of the training that `step` (counted from 0) belongs to.
 
-    A phase is a training of its own as far as optimizer and schedule go: "50 + 50 epochs" are two
-    phases, and not 100 epochs. Steps after the end belong to the last phase.
+    With `restart_epochs`, each entry is a training with a new optimizer and a whole schedule:
+    "50 + 50 epochs" are not 100 epochs. Steps after the end belong to the last one.
     """
     start = length = 0
-    for epochs in recipe.phases or [recipe.epochs]:
+    for epochs in recipe.restart_epochs or [recipe.epochs]:
         start, length = start + length, epochs * steps_per_epoch
         if step < start + length:
             break
@@ -22,31 +22,31 @@ def phase_of(recipe: Training, step: int, steps_per_epoch: int) -> tuple[int, in
 def learning_rate(recipe: Training, step: int, steps_per_epoch: int) -> float:
     """The learning rate of a step (counted from 0).
 
-    Linear from near 0 over the first `warmup` epochs of the phase; after them, with t steps done of
-    T that are left and S steps an epoch:
+    Linear from near 0 over the first `warmup` epochs after a restart; then, with t steps done of
+    the remaining T, and S steps an epoch:
 
     - constant: 1
     - cosine: (1 + cos(pi t/T)) / 2, as torch's CosineAnnealingLR
-    - cosine_restarts: the same over `period` epochs, then from the top, each time `multiply` times
-      as long, as CosineAnnealingWarmRestarts (Loshchilov and Hutter 2017)
-    - step: gamma^(t // (period S)), as StepLR
+    - cosine_restarts: the same over T_0 epochs, then from the top, each cycle T_mult times as long,
+      as CosineAnnealingWarmRestarts (Loshchilov and Hutter 2017)
+    - step: gamma^(t // (step_size S)), as StepLR
     - milestones: gamma^(milestones that t has reached), as MultiStepLR
     - exponential: gamma^(t / S), as ExponentialLR
     - polynomial: (1 - t/T)^power, as PolynomialLR
 
-    times `learning_rate`. With schedule_by 'epoch', t is that of the epoch's first step.
+    times `learning_rate`. With lr_interval 'epoch', t is that of the epoch's first step.
     """
-    start, length = phase_of(recipe, step, steps_per_epoch)
-    warm = recipe.warmup * steps_per_epoch
-    if step - start < warm:
-        return recipe.learning_rate * (step - start + 1) / warm
-    done = step - start - warm
-    if recipe.schedule_by == "epoch":
+    start, length = restart_at(recipe, step, steps_per_epoch)
+    warmup = recipe.warmup * steps_per_epoch
+    if step - start < warmup:
+        return recipe.learning_rate * (step - start + 1) / warmup
+    done = step - start - warmup
+    if recipe.lr_interval == "epoch":
         done -= done % steps_per_epoch
-    return recipe.learning_rate * factor(recipe, done, max(1, length - warm), steps_per_epoch)
+    return recipe.learning_rate * lr_factor(recipe, done, max(1, length - warmup), steps_per_epoch)
 
 
-def factor(recipe: Training, done: int, total: int, steps_per_epoch: int) -> float:
+def lr_factor(recipe: Training, done: int, total: int, steps_per_epoch: int) -> float:
     """What the schedule multiplies the learning rate with after `done` of `total` steps."""
     match recipe.schedule:
         case "constant":
@@ -54,12 +54,12 @@ def factor(recipe: Training, done: int, total: int, steps_per_epoch: int) -> flo
         case "cosine":
             return half_cosine(done / total)
         case "cosine_restarts":
-            round_ = recipe.period * steps_per_epoch
-            while done >= round_:
-                done, round_ = done - round_, round_ * recipe.multiply
-            return half_cosine(done / round_)
+            cycle = recipe.T_0 * steps_per_epoch
+            while done >= cycle:
+                done, cycle = done - cycle, cycle * recipe.T_mult
+            return half_cosine(done / cycle)
         case "step":
-            return float(recipe.gamma ** (done // (recipe.period * steps_per_epoch)))
+            return float(recipe.gamma ** (done // (recipe.step_size * steps_per_epoch)))
         case "milestones":
             reached = sum(done >= epoch * steps_per_epoch for epoch in recipe.milestones)
             return float(recipe.gamma**reached)
@@ -74,9 +74,9 @@ def half_cosine(progress: float) -> float:
     return (1 + math.cos(math.pi * progress)) / 2
 
 
-def tau(base: float, step: int, steps: int) -> float:
-    """1 - (1 - base) (cos(pi k/K) + 1) / 2: from `base` at k = 0 to 1 at k = K and after.
+def tau(base_tau: float, step: int, steps: int) -> float:
+    """1 - (1 - base_tau) (cos(pi k/K) + 1) / 2: from `base_tau` at k = 0 to 1 at k >= K.
 
     Grill et al. 2020, section 3.2; k is clipped at K as in the authors' schedules.py.
     """
-    return 1 - (1 - base) * half_cosine(min(step, steps) / steps)
+    return 1 - (1 - base_tau) * half_cosine(min(step, steps) / steps)

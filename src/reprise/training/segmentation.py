@@ -1,33 +1,37 @@
-"""Training of a segmentation network, with the epoch chosen by select mIoU."""
+"""Training of a segmentation network; the epoch is chosen by validation mIoU."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reprise.data.inputs import Inputs, Rows
-from reprise.data.store import PreparedSet
-from reprise.evaluation.confusion import confusion, mean_iou, pixel_accuracy
-from reprise.params import SegmentRecipe
+from reprise.atomic_io import atomic_folder, write_json
+from reprise.datasets.batches import Rows
+from reprise.datasets.prepared import PreparedDataset
+from reprise.metrics.confusion import confusion, mean_iou, pixel_accuracy
+from reprise.models.weights import write_tensors
+from reprise.params.segment import SegmentRecipe
 from reprise.training.checkpoint import Checkpoint
-from reprise.training.classification import forward
-from reprise.training.loop import Job, Progress, Row, Tensors, train
+from reprise.training.job import JobContext
+from reprise.training.loop import Progress, Row, Tensors, TrainingJob, train, write_history
 from reprise.training.losses import loss_of
-from reprise.training.runtime import Device, evaluating
+from reprise.training.runtime import eval_mode
 
 Masks = dict[str, NDArray[np.uint8]]  # label maps (H, W) by file name without its ending
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a training job leaves: all that is written to its folder."""
+class SegmentationResult:
+    """Everything a training job writes to its output folder."""
 
-    state: dict[str, Tensor]
+    state: Tensors
     history: list[Row]
     predictions: Masks
     masks: Masks
@@ -35,98 +39,103 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """Label maps (n, H, W) uint8 of a set, how many classes they have, and the id to ignore."""
+class Targets:
+    """Label maps (n, H, W) uint8 of a dataset, the number of classes, and the id to ignore."""
 
     maps: NDArray[np.uint8]
-    classes: int
+    n_classes: int
     ignore: int
 
 
-def truth_of(data: PreparedSet, merge: int | None) -> Truth:
-    """The set's label maps; with `merge` mapped to its merged classes, in memory alone."""
-    ignore = 255 if data.info["ignore"] is None else int(data.info["ignore"])
-    maps = np.array(data.labels)
-    if merge is None:
-        return Truth(maps, len(data.classes), ignore)
-    merged = data.info["merged"][str(merge)]
-    table = np.full(256, ignore, np.uint8)
-    table[: len(merged["map"])] = merged["map"]
-    return Truth(table[maps], len(merged["classes"]), ignore)
+def load_targets(data: PreparedDataset, merge_classes: int | None) -> Targets:
+    """The label maps of a dataset, mapped to its merged classes with `merge_classes`."""
+    classes, table = data.merged(merge_classes)
+    ignore = 255 if classes.ignore is None else classes.ignore
+    return Targets(table[data.labels], len(classes.names), ignore)
 
 
 def train_segmenter(
-    model: nn.Module, data: PreparedSet, truth: Truth, inputs: Inputs, recipe: SegmentRecipe,
-    device: Device, where: str, images: dict[str, int], checkpoint: Checkpoint,
-) -> Outcome:  # fmt: skip
-    """Train; keep the masks of `images` (id to row) at the first, middle and last epoch."""
-    device.place(model)
-    warn_of_empty_classes(data, truth)
-    labels = torch.from_numpy(truth.maps).to(device.device)
-    size = truth.maps.shape[1:]
-    select = data.rows("select")
-    loss = loss_of(
-        recipe.loss, truth.maps, data.rows("train"), truth.classes, truth.ignore, device.device
-    )
-    shown = recipe.moments
+    model: nn.Module,
+    context: JobContext[SegmentRecipe],
+    checkpoint: Checkpoint,
+    targets: Targets,
+    images: Mapping[str, int],
+) -> SegmentationResult:
+    """Train, choose the epoch by validation mIoU, predict the val and test splits.
 
-    def network(batch: Tensor) -> Tensor:
-        return logits_at(model, batch, size)
+    model: images (n, 3, H, W) -> logits (n, n_classes, ...). images: id -> row of those whose masks
+    are kept at the first, middle and last epoch. Raises RepriseError as `train` does.
+    """
+    data, device, recipe = context.data, context.device, context.recipe
+    device.to_device(model)
+    warn_of_empty_classes(data, targets)
+    labels = torch.from_numpy(targets.maps).to(device.device)
+    size = targets.maps.shape[1:]
+    train_rows, val_rows = data.require_rows("train"), data.require_rows("val")
+    classes = targets.n_classes, targets.ignore
+    loss = loss_of(recipe.loss, targets.maps, train_rows, *classes, device.device)
+    shown = recipe.shown_epochs
 
-    def values_of(rows: Rows, epoch: int) -> Tensors:
-        images, wanted = inputs.train_with_labels(rows, epoch, labels)
+    def training_step(rows: Rows, epoch: int) -> Tensors:
+        batch, target = context.batches.train_batch_with_labels(rows, epoch, labels)
         with device.autocast():
-            logits = network(images)
-        return {"loss": loss(logits, wanted)}
+            logits = resize_logits(model, batch, size)
+        return {"loss": loss(logits, target)}
 
-    def answers(rows: Rows) -> NDArray[np.uint8]:
-        return _answers(model, network, inputs, rows, device)
+    def predict(rows: Rows) -> NDArray[np.uint8]:
+        def classes(batch: Tensor) -> Tensor:
+            return resize_logits(model, batch, size).argmax(dim=1)
 
-    def measure(row: Row, progress: Progress) -> None:
-        matrix = confusion(truth.maps[select], answers(select), truth.classes, truth.ignore)
-        row["select_miou"] = mean_iou(matrix).value
-        row["select_pixel_accuracy"] = pixel_accuracy(matrix)
-        for moment in [name for name, epoch in shown.items() if epoch == row["epoch"]]:
-            for name, mask in zip(images, answers(np.array(list(images.values()))), strict=True):
-                progress.kept[f"{name}_{moment}"] = torch.from_numpy(mask)
-        progress.choose(row, model, row["select_miou"])
+        with eval_mode(model):
+            maps = context.predict(classes, rows)
+        return maps.cpu().numpy().astype(np.uint8)
 
-    train_rows, scaler = data.rows("train"), device.scaler()
-    job = Job(model, recipe, train_rows, inputs.seed, where, values_of, measure, scaler=scaler)
-    progress = train(job, checkpoint)
+    def validation_step(row: Row, progress: Progress) -> None:
+        ids, ignore = targets.n_classes, targets.ignore
+        matrix = confusion(targets.maps[val_rows], predict(val_rows), ids, ignore)
+        row["val_miou"] = mean_iou(matrix).value
+        row["val_pixel_accuracy"] = pixel_accuracy(matrix)
+        for stage in [name for name, epoch in shown.items() if images and epoch == row["epoch"]]:
+            masks = predict(np.array(list(images.values())))
+            for name, mask in zip(images, masks, strict=True):
+                progress.kept[f"{name}_{stage}"] = torch.from_numpy(mask)
+        progress.update_best(row, model, row["val_miou"])
+
+    progress = train(TrainingJob(model, context, training_step, validation_step), checkpoint)
     model.load_state_dict(progress.best_state)
-    rows = np.concatenate([select, data.rows("report")])
-    names = data.index["id"].iloc[rows]
-    predictions = dict(zip(names, answers(rows), strict=True))
+    rows = np.concatenate([val_rows, data.require_rows("test")])
+    predictions = dict(zip(data.index["id"].iloc[rows], predict(rows), strict=True))
     masks = {name: mask.numpy() for name, mask in progress.kept.items()}
-    return Outcome(progress.best_state, progress.rows, predictions, masks, shown)
+    return SegmentationResult(progress.best_state, progress.rows, predictions, masks, shown)
 
 
-def logits_at(model: nn.Module, batch: Tensor, size: Sequence[int]) -> Tensor:
-    """A network's logits, (n, classes, *size) float32, brought to `size` where they are not."""
-    logits: Tensor = model(batch).float()
+def resize_logits(model: nn.Module, images: Tensor, size: Sequence[int]) -> Tensor:
+    """A network's logits, (n, classes, *size) float32, interpolated if they have another size."""
+    logits: Tensor = model(images).float()
     if logits.shape[-2:] != tuple(size):
         logits = F.interpolate(logits, tuple(size), mode="bilinear", align_corners=False)
     return logits
 
 
-def warn_of_empty_classes(data: PreparedSet, truth: Truth) -> None:
-    """Say which classes no pixel of the train role has: they cannot be learnt."""
-    seen = np.bincount(truth.maps[data.rows("train")].ravel(), minlength=256)
-    for number in np.flatnonzero(seen[: truth.classes] == 0):
-        logging.warning("%s: class %d has no pixel of the role train", data.folder, number)
+def warn_of_empty_classes(data: PreparedDataset, targets: Targets) -> None:
+    """Warn of classes without a pixel in the train split, which cannot be learnt."""
+    counts = np.bincount(targets.maps[data.rows("train")].ravel(), minlength=256)
+    for number in np.flatnonzero(counts[: targets.n_classes] == 0):
+        logging.warning("%s: class %d has no pixel in the train split", data.folder, number)
 
 
-def _answers(
-    model: nn.Module,
-    network: Callable[[Tensor], Tensor],
-    inputs: Inputs,
-    rows: Rows,
-    device: Device,
-) -> NDArray[np.uint8]:
-    """Predicted label maps of `rows`, (n, H, W)."""
-    with evaluating(model):
-        maps = forward(
-            lambda x: network(x).argmax(dim=1), inputs.plain, rows, device, inputs.at_once
-        )
-    return maps.cpu().numpy().astype(np.uint8)
+def write_segmenter(folder: Path, result: SegmentationResult) -> None:
+    """Write model, history, and label maps as PNG."""
+    write_tensors(folder / "model.safetensors", result.state)
+    write_masks(folder / "predictions", result.predictions)
+    write_masks(folder / "masks", result.masks, result.shown_epochs)
+    write_history(folder / "history.csv", result.history)
+
+
+def write_masks(folder: Path, masks: Masks, epochs: dict[str, int] | None = None) -> None:
+    """Replace a folder by label maps, as gray PNG files of class ids, and epochs.json."""
+    with atomic_folder(folder) as temporary:
+        for name, mask in masks.items():
+            Image.fromarray(mask).save(temporary / f"{name}.png")
+        if epochs is not None:
+            write_json(temporary / "epochs.json", epochs)

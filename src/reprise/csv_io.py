@@ -1,0 +1,53 @@
+"""Reading csv files with checks that name the file, the row and the column."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reprise.errors import RepriseError
+
+
+def read_csv(path: Path, columns: Sequence[str], text_columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a csv file that has at least `columns`.
+
+    `id` and `text_columns` are read as text; an empty cell of a text column is "".
+
+    Raises:
+        RepriseError: the file is missing or not a csv file, or a column is missing.
+    """
+    try:
+        # a class or a run may be named "none" or "NA"; only an empty cell is a missing value
+        dtypes = dict.fromkeys(["id", *text_columns], str)
+        table = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise RepriseError(f"{path}: not found; run the stage that writes it first") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise RepriseError(f"{path}: not a readable csv file: {error}") from None
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise RepriseError(
+            f"{path}: column '{missing[0]}' is missing; the file needs {', '.join(columns)}"
+        )
+    return table.fillna(dict.fromkeys(text_columns, "")) if text_columns else table
+
+
+def check_rows(
+    path: Path, table: pd.DataFrame, column: str, wrong: pd.Series | NDArray[np.bool_], reason: str
+) -> None:
+    """Raise RepriseError for the first row of `table` where `wrong` is true.
+
+    Args:
+        path: the csv file, for the message.
+        table: its content, in the order of the file.
+        column: the column whose value is quoted.
+        wrong: (rows,) bool.
+        reason: what is wrong with the value, or what to do.
+    """
+    rows = np.flatnonzero(np.asarray(wrong))
+    if len(rows):
+        # row 1 of the file is the header
+        value = table[column].iloc[rows[0]]
+        raise RepriseError(f"{path}: row {rows[0] + 2}: {column} '{value}': {reason}")

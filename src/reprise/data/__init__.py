@@ -1,1 +1,0 @@
-"""Sources to prepared sets: uint8 arrays, an index and a description."""

@@ -1,0 +1,1 @@
+"""Prepared datasets: their sources, how they are split, written, read, augmented and batched."""

@@ -1,0 +1,167 @@
+"""A prepared dataset as every stage reads it: memory-mapped arrays, an index and a description."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reprise.atomic_io import read_json
+from reprise.csv_io import check_rows, read_csv
+from reprise.errors import RepriseError
+
+Bytes = NDArray[np.uint8]
+Kind = Literal["classification", "segmentation"]
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a dataset: entry i of `names` and of `colors` belongs to class id i.
+
+    colors: (red, green, blue) in 0..255; empty when the dataset has none. ignore: the id of
+    unlabelled pixels, or None; it may or may not be one of the named ids.
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    ignore: int | None
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids that are scored, ascending; the ignored id is not one of them."""
+        return [i for i in range(len(self.names)) if i != self.ignore]
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """A prepared dataset; row i of `index` describes row i of the arrays. `info` is dataset.json.
+
+    height, width: of the images, in pixels. mean, std: of each channel over the train images, in
+    0..1. The arrays are opened, and checked against the index, when they are first used.
+    """
+
+    folder: Path
+    name: str
+    kind: str
+    classes: Classes
+    index: pd.DataFrame
+    info: dict[str, Any]
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @cached_property
+    def images(self) -> Bytes:
+        """(n, H, W, 3) uint8, memory-mapped. Raises RepriseError for a missing or damaged file."""
+        return _memory_map(self.folder / "images.npy", len(self.index))
+
+    @cached_property
+    def labels(self) -> Bytes:
+        """Class ids (n,) or label maps (n, H, W), uint8; as `images`."""
+        return _memory_map(self.folder / "labels.npy", len(self.index))
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether the labels are placeholders (all 0)."""
+        return bool(self.info.get("unlabelled", False))
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Rows of a split, ascending; empty when it has no image."""
+        return np.flatnonzero((self.index["split"] == split).to_numpy())
+
+    def require_rows(self, split: str) -> NDArray[np.int64]:
+        """Rows of a split, ascending. Raises RepriseError when it has no image."""
+        rows = self.rows(split)
+        if not len(rows):
+            raise RepriseError(
+                f"{self.folder / 'index.csv'}: the {split} split has no images; raise its share in "
+                f"params.yaml, datasets.{self.name}"
+            )
+        return rows
+
+    def row(self, image_id: str) -> int:
+        """Row of an image. Raises RepriseError for an unknown id."""
+        rows = np.flatnonzero((self.index["id"] == image_id).to_numpy())
+        if not len(rows):
+            path, ids = self.folder / "index.csv", ", ".join(self.index["id"].iloc[:5])
+            raise RepriseError(f"{path}: no image '{image_id}'; use one of its ids: {ids}, ...")
+        return int(rows[0])
+
+    def with_images(self, images: Bytes) -> "PreparedDataset":
+        """The same description with other images, (n, H, W, 3) uint8, such as those to predict."""
+        other = replace(self)
+        other.__dict__["images"] = images  # where cached_property looks first
+        return other
+
+    def merged(self, classes: int | None) -> tuple[Classes, Bytes]:
+        """The classes merged into `classes` (None: as they are), and the table old id -> new id.
+
+        The table is (256,) uint8. The ignored id keeps its value unless the map of dataset.json
+        gives it a class, as CS6550 does with void. With merged classes every id that the map does
+        not cover becomes the ignored id, or 255 where the dataset has none.
+
+        Raises RepriseError when dataset.json has no such map.
+        """
+        if classes is None:
+            return self.classes, np.arange(256, dtype=np.uint8)
+        key = f"{self.folder / 'dataset.json'}: merged.{classes}"
+        merged = self.info.get("merged", {}).get(str(classes))
+        if merged is None:
+            raise RepriseError(f"{key}: missing; remove `merge_classes` from the recipe")
+        ignore = self.classes.ignore
+        table: Bytes = np.full(256, 255 if ignore is None else ignore, np.uint8)
+        table[: len(merged["map"])] = merged["map"]
+        return _classes(merged["classes"], ignore, key), table
+
+
+def read_prepared(folder: Path, kind: Kind | None = None) -> PreparedDataset:
+    """Read the description and the index of a prepared dataset, the arrays when they are used.
+
+    Raises RepriseError when a file is missing or damaged, or the dataset is not of this kind.
+    """
+    path = folder / "dataset.json"
+    info = read_json(path)
+    for key in ("name", "kind", "classes", "ignore", "height", "width", "mean", "std"):
+        if key not in info:
+            raise RepriseError(f"{path}: key '{key}' is missing; prepare the dataset again")
+    if kind and info["kind"] != kind:
+        raise RepriseError(
+            f"{folder}: a dataset for {info['kind']}, not for {kind}; change `data` in params.yaml"
+        )
+    classes = _classes(info["classes"], info["ignore"], f"{path}: classes")
+    index = read_csv(folder / "index.csv", ["id", "split"])
+    wrong = ~index["split"].isin(SPLITS)
+    check_rows(folder / "index.csv", index, "split", wrong, f"use one of {', '.join(SPLITS)}")
+    return PreparedDataset(
+        folder, info["name"], info["kind"], classes, index, info, info["height"], info["width"],
+        tuple(info["mean"]), tuple(info["std"]),
+    )  # fmt: skip
+
+
+def _classes(entries: list[Mapping[str, Any]], ignore: int | None, key: str) -> Classes:
+    if [entry["id"] for entry in entries] != list(range(len(entries))):
+        raise RepriseError(f"{key}: the ids must be 0 to {len(entries) - 1}, in order")
+    colors = [tuple(entry["color"]) for entry in entries if "color" in entry]
+    return Classes(tuple(entry["name"] for entry in entries), tuple(colors), ignore)
+
+
+def _memory_map(path: Path, rows: int) -> Bytes:
+    try:
+        array: Bytes = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise RepriseError(f"{path}: not found; prepare the dataset first") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise RepriseError(
+            f"{path}: not a readable array ({error}); prepare the dataset again"
+        ) from None
+    if len(array) != rows:
+        raise RepriseError(
+            f"{path}: {len(array)} rows, index.csv has {rows}; prepare the dataset again"
+        )
+    return array

@@ -1,0 +1,139 @@
+"""workflow/code/: for every job one small file with the digests of its source files.
+
+Both engines depend on that file, such as workflow/code/classify/baseline/cnn.sha256, instead of on
+forty source files a job. It is rewritten only when its content changes. The Snakefile calls `write`
+when it is read; for DVC the first stage does the same, `python -m reprise.engines.code`.
+"""
+
+import argparse
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reprise.cli import run
+from reprise.dotted import value_at
+from reprise.errors import RepriseError
+from reprise.figures import FAMILIES, modules
+from reprise.import_closure import SRC, closure, dataset_module, loaded_by_name
+from reprise.jobs import STAGES
+from reprise.params.load import Params, load_params
+
+CODE = Path("workflow/code")
+SCRIPTS = Path("workflow/scripts")
+# Stages with a code file for each run, because recipes name modules; so do datasets.
+RUN_STAGES = ("pretrain", "finetune", "classify", "segment", "segment_anything")
+SCRATCH = "scratch"  # DVC's stage of the fine-tunings that start from no backbone
+WHOLE_PARAMS = "src/reprise/params/load.py"  # a script that imports it reads all recipes
+
+
+def main() -> None:
+    """Write the code files. Raises RepriseError if dvc.yaml has no stage for a task or a run."""
+    argparse.ArgumentParser(description=main.__doc__).parse_args()
+    params = load_params()
+    write(params)
+    stages = yaml.load(Path("dvc.yaml").read_text(), yaml.CSafeLoader)["stages"]
+    if missing := stages_missing(params, stages):
+        raise RepriseError(f"dvc.yaml: no stage for {missing[0]}; run `make dvc.yaml`")
+
+
+def write(params: Params) -> None:
+    """Bring workflow/code/ up to date with the sources; a file that is right is not touched."""
+    sources = job_sources(params)
+    texts = {CODE / f"{name}.sha256": _digests(files) for name, files in sources.items()}
+    for path in set(CODE.rglob("*.sha256")) - set(texts):
+        path.unlink()
+    for path, text in texts.items():
+        if not path.is_file() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(f".{os.getpid()}.part")
+            temporary.write_text(text)
+            temporary.replace(path)
+
+
+def listed_sources(path: Path) -> list[str]:
+    """The source files that a code file lists."""
+    return [line.partition("  ")[2] for line in path.read_text().splitlines()]
+
+
+def job_sources(params: Params) -> dict[str, list[str]]:
+    """The source files of all jobs by the names of their code files.
+
+    Returns:
+        Paths, the script first, by names such as classify/baseline/cnn, evaluate or plot_masks.
+    """
+    datasets = {
+        ("prepare", f"prepare/{name}"): [dataset_module(recipe.source)]
+        for name, recipe in params.datasets.items()
+    }
+    runs = {
+        (stage, f"{stage}/{task}/{name}"): loaded_by_name(block, name)
+        for stage in RUN_STAGES
+        for task, block in getattr(params, stage).items()
+        for name in block.runs
+    }
+    sources = {
+        name: _sources(SCRIPTS / f"{stage}.py", named)
+        for (stage, name), named in (datasets | runs).items()
+    }
+    recipes = sorted({module for named in runs.values() for module in named})
+    for script in sorted(SCRIPTS.glob("*.py")):
+        if script.stem == "plot":
+            for family in FAMILIES:
+                figures = [SRC / f"{name.replace('.', '/')}.py" for name in modules(family)]
+                sources[f"plot_{family}"] = _sources(script, figures, recipes)
+        elif script.stem not in ("prepare", *RUN_STAGES):
+            # model_summary builds the networks of all runs
+            networks = recipes if script.stem == "model_summary" else []
+            sources[script.stem] = _sources(script, networks, recipes)
+    if "checksums" in sources:  # it takes the checksums of the sources of all trainings
+        trained = {
+            f for name, files in sources.items() if name.split("/")[0] in STAGES for f in files
+        }
+        sources["checksums"] += sorted(trained - set(sources["checksums"]))
+    return sources
+
+
+def stages_missing(params: Params, stages: dict[str, Any]) -> list[str]:
+    """Dotted keys of the tasks and runs for which the stages of dvc.yaml have no job."""
+    missing = []
+    for stage in (*RUN_STAGES, "embed"):
+        for task, block in getattr(params, stage).items():
+            if stage == "finetune":
+                for name in block.runs:
+                    start = block.recipes[name].start
+                    key = f"{stage}_{task}_{SCRATCH if start == 'none' else start}.matrix.run"
+                    if name not in (value_at(stages, key) or []):
+                        missing.append(f"{stage}.{task}.runs: {name}")
+            elif f"{stage}_{task}" not in stages:
+                missing.append(f"{stage}.{task}")
+    return missing
+
+
+def _sources(script: Path, named: list[Path], recipes: Sequence[Path] = ()) -> list[str]:
+    """A script and its closure.
+
+    Args:
+        script: the script.
+        named: what it loads by name.
+        recipes: what the recipes of all runs name; a script that reads them all needs their types.
+    """
+    files = closure(script, named)
+    if WHOLE_PARAMS in files:
+        types = [module for module in recipes if module.parent.name == "params"]
+        files = closure(script, [*named, *types])
+    return [script.as_posix(), *files]
+
+
+def _digests(files: list[str]) -> str:
+    """What sha256sum prints of the files."""
+    return "".join(
+        f"{hashlib.sha256(Path(file).read_bytes()).hexdigest()}  {file}\n" for file in files
+    )
+
+
+if __name__ == "__main__":
+    run(main)

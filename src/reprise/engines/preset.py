@@ -1,0 +1,120 @@
+"""params.yaml and dvc.yaml from presets/: earth and course are complete, the others overlays."""
+
+import argparse
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from reprise.atomic_io import write_text
+from reprise.cli import run
+from reprise.errors import RepriseError, did_you_mean
+from reprise.params.base import PARAMS
+from reprise.params.load import parse
+
+BASE = "earth"
+BASES = {"course": "course", "course-smoke": "course"}  # of the others: BASE
+# An entry of these mappings (a dataset, a task, ...) that is null in an overlay is removed.
+REMOVABLE = (
+    "weights", "datasets", "pretrain", "finetune", "classify", "segment", "segment_anything",
+    "embed",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Write params.yaml, and derive dvc.yaml from its tasks."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("preset", help="a file of presets/, without its ending")
+    parser.add_argument("--force", action="store_true", help="drop changes made by hand")
+    parser.add_argument("--presets", type=Path, default=Path("presets"))
+    parser.add_argument("--out", type=Path, default=PARAMS)
+    args = parser.parse_args()
+    text = render(args.preset, args.presets)
+    if not args.force and changed_by_hand(args.out, args.presets):
+        raise RepriseError(
+            f"{args.out}: has changes of your own, not those of a preset; keep a copy, then "
+            f"`make preset PRESET={args.preset} FORCE=1`"
+        )
+    write_text(args.out, text)
+    if args.out == PARAMS:
+        from reprise.engines import dvcyaml  # here: Snakemake takes a second to import
+
+        write_text(dvcyaml.DVC_YAML, dvcyaml.render())
+    logging.info("%s: preset %s", args.out, args.preset)
+
+
+def names(presets: Path) -> list[str]:
+    """The existing presets, sorted."""
+    return sorted(path.stem for path in presets.glob("*.yaml"))
+
+
+def render(name: str, presets: Path) -> str:
+    """The text of params.yaml for a preset, with the comments of the complete file.
+
+    Raises RepriseError: no such preset, a key that the complete file does not have (with the
+    closest one), or invalid values.
+    """
+    if name not in names(presets):
+        raise RepriseError(f"preset '{name}' does not exist; {did_you_mean(name, names(presets))}")
+    complete = BASES.get(name, BASE)
+    base = presets / f"{complete}.yaml"
+    text = base.read_text()
+    if name != complete:
+        values = _load(base)
+        _merge(values, _load(presets / f"{name}.yaml") or {}, name, complete)
+        out = io.StringIO()
+        _layout().dump(values, out)
+        text = out.getvalue().replace(f"PRESET={complete}", f"PRESET={name}", 1)
+    parse(YAML(typ="safe", pure=True).load(text), f"presets/{name}.yaml")
+    return text
+
+
+def changed_by_hand(path: Path, presets: Path) -> bool:
+    """Whether `path` exists and is the text of no preset."""
+    return path.exists() and path.read_text() not in [render(n, presets) for n in names(presets)]
+
+
+def _merge(values: Any, overlay: dict[str, Any], preset: str, complete: str, key: str = "") -> None:
+    """Put the values of `overlay` into `values`: mappings are merged, lists replaced."""
+    where = f"presets/{preset}.yaml"
+    for name, value in overlay.items():
+        dotted = f"{key}.{name}" if key else str(name)
+        if name not in values:
+            hint = did_you_mean(str(name), list(values))
+            raise RepriseError(f"{where}: unknown key '{dotted}'; {hint}")
+        if value is None and key in REMOVABLE:
+            del values[name]
+        elif isinstance(values[name], dict) != isinstance(value, dict):
+            kind = "a mapping" if isinstance(values[name], dict) else "a value, not a mapping"
+            raise RepriseError(f"{where}: '{dotted}' must be {kind}, as in {complete}.yaml")
+        elif isinstance(value, dict):
+            _merge(values[name], value, preset, complete, dotted)
+        elif isinstance(values[name], list):
+            values[name][:] = value  # in place: the comment after the list stays
+        else:
+            values[name] = value
+
+
+def _layout() -> YAML:
+    layout = YAML()
+    layout.width = 100
+    layout.preserve_quotes = True
+    layout.indent(mapping=2, sequence=4, offset=2)
+    layout.representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return layout
+
+
+def _load(path: Path) -> Any:
+    try:
+        return _layout().load(path.read_text())
+    except YAMLError as error:
+        raise RepriseError(f"{path}: not valid YAML: {error}") from None
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,153 @@
+"""Files of the repository that are derived from others: `... repository NAME [--check]`.
+
+- dvc.yaml: its stages, from the rules and tasks; see reprise.engines.dvcyaml
+- rulegraph: docs/rulegraph.md, the rules as Snakemake draws them
+- readme: the tables of the last run in README.md, and the figures that it shows
+- edits: the table in docs/engines.md of what an edit of a source file makes stale
+- schema: workflow/schemas/params.schema.json for editors, which is not in Git
+- vega: the script with which `dvc plots show` draws without a network, which is not in Git
+"""
+
+import argparse
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from reprise.atomic_io import write_bytes, write_text
+from reprise.cli import run
+from reprise.engines.code import job_sources
+from reprise.engines.snakemake_hooks import snakemake
+from reprise.errors import RepriseError
+from reprise.params.load import load_params, schema_json
+
+README = Path("README.md")
+ENGINES = Path("docs/engines.md")
+RULEGRAPH = Path("docs/rulegraph.md")
+SCHEMA = Path("workflow/schemas/params.schema.json")
+VEGA = Path(".dvc/plots/vega.js")
+
+TABLE = re.compile(r"(<!-- (results/tables/\w+\.md) -->\n).*?(<!-- end -->)", re.DOTALL)
+FIGURE = re.compile(r"\]\(docs/figures/(\w+\.png)\)")
+EDITS = re.compile(r"(<!-- stale stages -->\n).*?(<!-- end -->)", re.DOTALL)
+RULES = """\
+# The rules
+
+Drawn by `make rulegraph`. An arrow leads from a rule to one that reads its outputs.
+
+"""
+
+
+def main() -> None:
+    """Write a derived file, or check it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=[*TEXTS, "vega"])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if it differs")
+    args = parser.parse_args()
+    if args.name == "vega":
+        write_vega()
+        return
+    path, render = TEXTS[args.name]
+    text = render()
+    old = path.read_text() if path.is_file() else ""
+    if not args.check:
+        write_text(path, text)
+        for name in FIGURE.findall(text) if args.name == "readme" else ():
+            write_bytes(Path("docs/figures", name), Path("results/figures", name).read_bytes())
+    elif old != text:
+        lines = difflib.unified_diff(old.split("\n"), text.split("\n"), str(path), "derived", n=1)
+        print("\n".join(lines))
+        raise RepriseError(f"{path}: out of date; run `make {args.name}`")
+
+
+def dvc_yaml() -> str:
+    """dvc.yaml with its stages derived anew."""
+    from reprise.engines.dvcyaml import render  # here: Snakemake takes a second to import
+
+    return render()
+
+
+def rulegraph() -> str:
+    """Snakemake's graph of the rules in the notation of Mermaid, sorted."""
+    ended = snakemake("--rulegraph", "mermaid-js", "--forceall")
+    if ended.returncode:
+        raise RepriseError(f"snakemake --rulegraph: {ended.stderr.strip().splitlines()[-1]}")
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", ended.stdout))
+    arrows = re.findall(r"(id\d+) --> (id\d+)", ended.stdout)
+    lines = sorted(f"    {names[before]} --> {names[after]}" for before, after in arrows)
+    return "\n".join([f"{RULES}```mermaid", "flowchart TB", *lines, "```\n"])
+
+
+def readme() -> str:
+    """README.md with each marked table as it is in its file, without headings."""
+
+    def table(match: re.Match[str]) -> str:
+        lines = Path(match[2]).read_text().splitlines()
+        body = "\n".join(line for line in lines if not line.startswith("#")).strip()
+        return f"{match[1]}\n{body}\n\n{match[3]}"
+
+    return TABLE.sub(table, README.read_text())
+
+
+def edits() -> str:
+    """docs/engines.md with the table of what an edit of each of EDITED makes stale."""
+    sources = job_sources(load_params(Path("presets/earth.yaml")))
+    rows = [f"| `{f}` | {', '.join(stale_stages(sources, f)) or 'nothing'} |" for f in EDITED]
+    table = "\n".join(["| edited file | stages that rerun |", "|---|---|", *rows])
+    return EDITS.sub(lambda match: f"{match[1]}{table}\n{match[2]}", ENGINES.read_text())
+
+
+def stale_stages(sources: dict[str, list[str]], file: str) -> list[str]:
+    """The stages with jobs that depend on a source file.
+
+    A stage some of whose runs do not depend on it is followed by those that do, such as
+    `classify (baseline cnn)`. All families of figures are `plot_*`.
+
+    Args:
+        sources: see `code.job_sources`.
+        file: a path as it is there.
+    """
+    stale = []
+    for stage in dict.fromkeys(name.partition("/")[0] for name in sources):
+        jobs = [name for name in sources if name.partition("/")[0] == stage]
+        hit = [name for name in jobs if file in sources[name]]
+        if hit:
+            runs = ", ".join(name.partition("/")[2].replace("/", " ") for name in hit)
+            stale.append(stage if hit == jobs else f"{stage} ({runs})")
+    if all(name in stale for name in sources if name.startswith("plot_")):
+        stale = list(dict.fromkeys("plot_*" if s.startswith("plot_") else s for s in stale))
+    return stale
+
+
+def write_vega() -> None:
+    """Write Vega-Embed, which .dvc/plots/page.html loads instead of scripts from a network."""
+    import vl_convert
+
+    write_text(VEGA, vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+
+
+TEXTS: dict[str, tuple[Path, Callable[[], str]]] = {
+    "dvc.yaml": (Path("dvc.yaml"), dvc_yaml),
+    "rulegraph": (RULEGRAPH, rulegraph),
+    "readme": (README, readme),
+    "edits": (ENGINES, edits),
+    "schema": (SCHEMA, schema_json),
+}
+# Source files whose edits docs/engines.md shows; a test has more.
+EDITED = [
+    f"src/reprise/{name}.py"
+    for name in (
+        "params/byol", "params/segment", "params/segment_anything", "params/plot",
+        "training/ssl/byol", "training/classification", "training/ensemble",
+        "training/segmentation", "models/cnn", "models/fcn", "models/alexnet", "datasets/orl",
+        "datasets/course",
+        "datasets/transforms", "metrics/confusion", "evaluation/tables", "evaluation/embedding",
+        "figures/confusion", "figures/style", "report/sections", "predict/predict", "engines/sync",
+    )
+]  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

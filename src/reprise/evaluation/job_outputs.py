@@ -1,0 +1,115 @@
+"""Readers of what the training jobs wrote, with checks: predictions, label maps and histories."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reprise.csv_io import check_rows, read_csv
+from reprise.datasets.prepared import Bytes, Classes, PreparedDataset
+from reprise.errors import RepriseError
+from reprise.images import open_image
+
+PREDICTIONS = ["id", "split", "label", "prediction", "confidence"]
+BEST_EPOCH_COLUMN = "best_epoch_prediction"  # of an ensemble: what its best epoch predicts
+METRICS = {"finetune": "accuracy", "classify": "accuracy", "segment": "miou"}  # by stage
+# the score on held-out images that each stage records
+SCORE_COLUMNS = {"pretrain": "knn_accuracy"} | {s: f"val_{name}" for s, name in METRICS.items()}
+
+
+def read_predictions(
+    path: Path, dataset: PreparedDataset, extra: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Read predictions.csv: one row for each image of the splits val and test.
+
+    `extra` are further columns of class ids that must be there.
+
+    Returns:
+        id, split (str), label, prediction (int64), confidence (float64, 0..1), `extra` (int64).
+
+    Raises:
+        RepriseError: names the file and the row of a class that is not one of the dataset's, of a
+            confidence outside 0..1, or of an image that is unknown, repeated, missing, or has
+            another split or label than in index.csv.
+    """
+    table = read_csv(path, [*PREDICTIONS, *extra])
+    classes = len(dataset.classes.names)
+    for column in ("label", "prediction", *extra):
+        values = pd.to_numeric(table[column], errors="coerce")
+        wrong = ~values.isin(range(classes))
+        check_rows(path, table, column, wrong, f"the classes are 0 to {classes - 1}")
+        table[column] = values.astype(np.int64)
+    confidence = pd.to_numeric(table["confidence"], errors="coerce")
+    check_rows(path, table, "confidence", ~confidence.between(0, 1), "must be between 0 and 1")
+    check_rows(path, table, "id", table["id"].duplicated(), "the image has two rows")
+    _check_index(path, table, dataset)
+    return table[[*PREDICTIONS, *extra]]
+
+
+def _check_index(path: Path, table: pd.DataFrame, dataset: PreparedDataset) -> None:
+    """Raise RepriseError unless images, splits and labels are those of index.csv."""
+    index = dataset.index.set_index("id")
+    again = "run the stage again on this dataset"
+    unknown = ~table["id"].isin(index.index)
+    check_rows(path, table, "id", unknown, f"not in the dataset; {again}")
+    for column in ("split", "label"):
+        if column in index.columns:
+            differs = table[column].to_numpy() != index[column].reindex(table["id"]).to_numpy()
+            check_rows(path, table, column, differs, f"differs from index.csv; {again}")
+    held_out = index.index[index["split"] != "train"]
+    missing = held_out.difference(pd.Index(table["id"]))
+    if len(missing):
+        raise RepriseError(
+            f"{path}: no prediction for image '{missing[0]}' ({len(missing)} missing); {again}"
+        )
+
+
+def read_mask(path: Path, shape: tuple[int, ...], classes: Classes) -> Bytes:
+    """Read one predicted label map, a PNG of mode L whose values are class ids: (H, W) uint8.
+
+    Raises:
+        RepriseError: the file is missing, cannot be decoded, has another size than the truth, or
+            holds an id that is not a class.
+    """
+    image = open_image(path, "run the stage that predicts it again")
+    if image.mode != "L":
+        raise RepriseError(
+            f"{path}: mode {image.mode}; a label map is a grayscale PNG (mode L) of class ids"
+        )
+    mask = np.asarray(image, np.uint8)
+    if mask.shape != shape:
+        raise RepriseError(
+            f"{path}: {mask.shape[1]} x {mask.shape[0]} pixels, the truth has "
+            f"{shape[1]} x {shape[0]}; predict it again"
+        )
+    if mask.max(initial=0) >= len(classes.names):
+        raise RepriseError(
+            f"{path}: class id {mask.max()}; the classes are 0 to {len(classes.names) - 1}"
+        )
+    return mask
+
+
+def read_history(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a history.csv with `epoch` and at least `columns`, all numeric. Raises RepriseError."""
+    history = read_csv(path, ["epoch", *columns])
+    if history.empty:
+        raise RepriseError(f"{path}: has no epoch; run the stage again")
+    for column in ("epoch", *columns):
+        if not pd.api.types.is_numeric_dtype(history[column]):
+            raise RepriseError(f"{path}: column '{column}' is not numeric; run the stage again")
+    return history
+
+
+def selected_row(history: pd.DataFrame, path: Path) -> int:
+    """Position of the epoch whose weights were saved: the selected one, else the last.
+
+    Raises:
+        RepriseError: the column `selected` does not mark exactly one row.
+    """
+    if "selected" not in history.columns:
+        return len(history) - 1
+    rows = np.flatnonzero(history["selected"] == 1)
+    if len(rows) != 1:
+        raise RepriseError(f"{path}: {len(rows)} epochs are marked selected; exactly one must be")
+    return int(rows[0])

@@ -1,0 +1,255 @@
+"""The numbers that the five homeworks publish, with other public solutions and our own results.
+
+workflow/published/numbers.csv has a row for each number: the homework, where in it the number is,
+stage, task and run of presets/course.yaml that reproduce it, the class if it is the IoU of one, the
+task and run of presets/earth.yaml that ask the same question with other images (proxy_task,
+proxy_run; empty for none), the layout of the course's data, metric, value and n.
+workflow/published/other_solutions.csv has a row for each number of another solution; numbers.csv
+refers to them by the column other_solutions.
+"""
+
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reprise.csv_io import check_rows, read_csv
+from reprise.datasets.prepared import PreparedDataset
+from reprise.errors import RepriseError
+from reprise.evaluation import job_outputs
+from reprise.evaluation import markdown as md
+from reprise.evaluation.statistics import wilson
+from reprise.evaluation.tables import IMAGES_AND_SEEDS, WEIGHTS
+from reprise.jobs import init_weights
+from reprise.params.datasets import CourseDataset
+from reprise.params.load import Params
+
+PUBLISHED = Path("workflow/published")
+TEXTS = ["homework", "source", "stage", "task", "run", "class", "proxy_task", "proxy_run", "layout"]
+TEXTS += ["metric", "other_solutions", "note"]
+COLUMNS = ["homework", "source", "stage", "task", "run", "class", "metric", "value", "n", "low"]
+COLUMNS += ["high", "other_solutions", "other_min", "other_median", "other_max", "our_task"]
+COLUMNS += ["our_run", "weights", "data", "same_data", "split", "ours", "ours_low", "ours_high"]
+COLUMNS += ["ours_ci_low", "ours_ci_high", "seeds", "images", "note"]
+CLASS_METRIC = "iou_cs6550"  # of one class
+EPOCH_METRICS = ("epochs_to_95pct", "best_epoch")  # epochs; every other metric is a share of 0..1
+SHOWN_EPOCHS = {"early_miou": "early", "middle_miou": "middle"}
+METRICS = {
+    "accuracy": "accuracy",
+    "miou_dlcv": "mIoU",
+    "miou_cs6550": "mIoU, per image",
+    "iou_cs6550": "IoU, per image",
+    "pixel_accuracy_cs6550": "pixel accuracy",
+    "early_miou": "mIoU, early epoch",
+    "middle_miou": "mIoU, middle epoch",
+    "epochs_to_95pct": "epochs to convergence",
+    "best_epoch": "best epoch",
+}
+
+
+def read_numbers(folder: Path = PUBLISHED) -> pd.DataFrame:
+    """numbers.csv: TEXTS as text, value (float64), n (int64).
+
+    Raises:
+        RepriseError: names the file and the row of an unknown stage or metric, of a value outside
+            its range, or of an accuracy that is not k of n.
+    """
+    path, table = _read(folder, "numbers.csv", [*TEXTS, "value", "n"], TEXTS)
+    for column, choices in (("stage", tuple(job_outputs.METRICS)), ("metric", tuple(METRICS))):
+        unknown = ~table[column].isin(choices)
+        check_rows(path, table, column, unknown, f"use one of {', '.join(choices)}")
+    value, n = (pd.to_numeric(table[name], errors="coerce") for name in ("value", "n"))
+    too_large = ~table["metric"].isin(EPOCH_METRICS) & (value > 1)
+    check_rows(path, table, "value", ~(value >= 0) | too_large, "must be between 0 and 1")
+    valid = (n >= 1) & (n % 1 == 0)
+    check_rows(path, table, "n", ~valid, "must be a whole number, at least 1")
+    correct = value * n
+    # published with four digits, or in percent with two: half of the last digit, times n
+    odd = (table["metric"] == "accuracy") & ((correct - correct.round()).abs() > 0.00006 * n)
+    check_rows(path, table, "value", odd, "is not k/n for any whole k")
+    return table.assign(value=value.astype(np.float64), n=n.astype(np.int64))
+
+
+def read_other_solutions(folder: Path = PUBLISHED) -> pd.DataFrame:
+    """other_solutions.csv: other_solutions (str), value (float64, 0..1).
+
+    Raises RepriseError as `read_numbers`.
+    """
+    columns = ["other_solutions", "year", "value", "note"]
+    path, table = _read(folder, "other_solutions.csv", columns, ["other_solutions", "note"])
+    value = pd.to_numeric(table["value"], errors="coerce")
+    check_rows(path, table, "value", ~value.between(0, 1), "must be between 0 and 1")
+    return table.assign(value=value.astype(np.float64))[["other_solutions", "value"]]
+
+
+def _read(
+    folder: Path, name: str, columns: list[str], texts: list[str]
+) -> tuple[Path, pd.DataFrame]:
+    path = folder / name
+    if not path.is_file():
+        raise RepriseError(f"{path}: not found; `git checkout {path}` restores it")
+    return path, read_csv(path, columns, texts)
+
+
+def published_numbers_table(
+    folder: Path,
+    params: Params,
+    datasets: dict[str, PreparedDataset],
+    jobs: pd.DataFrame,
+    tables: dict[str, md.Table],
+) -> md.Table:
+    """One row per published number.
+
+    `jobs` are from `evaluate.read_jobs`; `tables` are those of the tasks, `convergence` and
+    `class_iou`.
+
+    Returns:
+        COLUMNS. `low` and `high`: Wilson's interval of an accuracy at n. `our_task` and `our_run`:
+        "" for none. `same_data`: whether ours is measured on the homework's own dataset.
+
+    Raises:
+        RepriseError: a csv file is missing or wrong.
+    """
+    solutions = read_other_solutions(folder)
+    rows = []
+    for row in read_numbers(folder).to_dict("records"):
+        stage, n = row["stage"], row["n"]
+        others = solutions.loc[solutions["other_solutions"] == row["other_solutions"], "value"]
+        row |= {"other_solutions": len(others), "other_median": others.median()}
+        row |= {"other_min": others.min(), "other_max": others.max()}
+        if row["metric"] == "accuracy":
+            row["low"], row["high"] = wilson(round(row["value"] * n), n)
+        row["our_task"], row["our_run"] = task, run = matching_run(params, row)
+        row |= {"data": "", "weights": "", "same_data": False, "split": ""}
+        if run:
+            data = getattr(params, stage)[task].data
+            row |= {"data": data, "weights": init_weights(params, stage, task, run)}
+            row["same_data"] = on_own_data(params, data, row["layout"])
+            row.update(our_result(params, jobs, tables, row))
+            row["images"] = len(datasets[data].rows(row["split"]))
+        rows.append(row)
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype({"seeds": "Int64", "images": "Int64"})
+    return md.Table(frame, _document(frame))
+
+
+def matching_run(params: Params, number: dict[Any, Any]) -> tuple[str, str]:
+    """Task and run of params.yaml that reproduce a number, else the proxy's, else "" twice."""
+    tasks = getattr(params, number["stage"])
+    for task, run in ((number[f"{kind}task"], number[f"{kind}run"]) for kind in ("", "proxy_")):
+        if task in tasks and run in tasks[task].runs:
+            return task, run
+    return "", ""
+
+
+def on_own_data(params: Params, data: str, layout: str) -> bool:
+    """Whether a dataset is a course's registered one of this layout, and not synthetic."""
+    recipe = params.datasets[data]
+    if not isinstance(recipe, CourseDataset):
+        return False
+    return recipe.layout == layout and recipe.synthetic_per_class is None
+
+
+def our_result(
+    params: Params, jobs: pd.DataFrame, tables: dict[str, md.Table], number: dict[Any, Any]
+) -> dict[str, Any]:
+    """Split, ours (the mean over seeds, of epochs the median) with intervals, and seeds.
+
+    `number` is a row of numbers.csv with `our_task` and `our_run`; what is unknown is left out.
+    """
+    stage, task, run = number["stage"], number["our_task"], number["our_run"]
+    metric, of_run = number["metric"], {"stage": stage, "task": task, "run": run}
+    if metric in EPOCH_METRICS:
+        epochs = _where(tables["convergence"].frame, of_run)[metric].dropna()
+        return {"split": "val", "ours": epochs.median(), "seeds": len(epochs)}
+    if metric in SHOWN_EPOCHS:
+        epoch = params.segment[task].recipes[run].shown_epochs[SHOWN_EPOCHS[metric]]
+        histories = _where(jobs, of_run)["history"].dropna()
+        scores = [h.loc[h["epoch"] == epoch, "score"].mean() for h in histories]
+        return {"split": "val", "ours": np.mean(scores or [nan]), "seeds": len(scores)}
+    row = _where(tables[f"{stage}_{task}"].frame, {"run": run})
+    if row.empty:  # no seeds, or a missing result
+        return {"split": "test", "seeds": 0}
+    result = {"split": "test", "seeds": int(row["seeds"].iloc[0])}
+    if metric == CLASS_METRIC:
+        of_class = {"task": task, "run": run, "class": number["class"]}
+        return result | {"ours": _where(tables["class_iou"].frame, of_class)[metric].mean()}
+    of_images = "wilson" if metric == "accuracy" else "images"
+    ends = {"": "", f"_{of_images}_low": "_low", f"_{of_images}_high": "_high"}
+    ends |= {"_ci_low": "_ci_low", "_ci_high": "_ci_high"}
+    values = {f"ours{end}": row[f"test_{metric}{name}"].iloc[0] for name, end in ends.items()}
+    return result | values
+
+
+def _where(frame: pd.DataFrame, values: dict[str, str]) -> pd.DataFrame:
+    for column, value in values.items():
+        frame = frame[frame[column] == value]
+    return frame
+
+
+def _document(frame: pd.DataFrame) -> str:
+    shown = frame.rename(columns={"low": "published_low", "high": "published_high"})
+    columns = [
+        md.Column("Run", _name),
+        md.Column("Source", md.text("source"), "---"),
+        md.Column("Metric", lambda row: METRICS[row["metric"]], "---"),
+        md.Column("Published", _value("value")),
+        md.Column("k/n", _correct),
+        md.Column("95 % CI", md.interval("published")),
+        md.Column("Other solutions", _others),
+        md.Column("Our run", _our_run, "---"),
+        md.Column("Weights", lambda row: WEIGHTS.cell(row) if row["our_run"] else "-", "---"),
+        md.Column("Our data", _data, "---"),
+        md.Column("Ours", _value("ours")),
+        md.Column("95 % CI (images)", md.interval("ours")),
+        md.Column(IMAGES_AND_SEEDS, md.interval("ours_ci")),
+        md.Column("Images", md.number("images", "d")),
+        md.Column("Seeds", md.number("seeds", "d")),
+        md.Column("Note", lambda row: row["note"] or "-", "---"),
+    ]
+    same = int(frame["same_data"].sum())
+    return md.document(
+        *md.sections(shown, ["homework"], lambda rows: [md.table(rows, columns)]),
+        f"{same} of these {len(frame)} numbers are measured here on the homework's own data. On "
+        "other data the number and size of images, the labels and the budget differ: only the "
+        "order of our runs can be compared with the order of the published ones.",
+        "Published: each number is of one training, whose epoch was selected on the test images "
+        "where the homework says how; ours is selected on the val split. The 95 % CI is Wilson's "
+        "at the published n; for an mIoU or a pixel accuracy it cannot be computed from the number "
+        "alone. Other solutions: how many public solutions of the same assignment, their median, "
+        "minimum and maximum; their networks and budgets differ.",
+        "mIoU and pixel accuracy are computed as in the course's own script, ours too. Epochs to "
+        "convergence: ours is the median over seeds of the epochs to 95 % (see the table "
+        "convergence); the homework does not say how it found its own.",
+    )
+
+
+def _name(row: pd.Series) -> str:
+    name = str(row["run"]).removeprefix(row["homework"]).removeprefix("_")
+    return f"{name}, {row['class']}" if row["class"] else name
+
+
+def _correct(row: pd.Series) -> str:
+    return f"{round(row['value'] * row['n'])}/{row['n']}" if row["metric"] == "accuracy" else "-"
+
+
+def _value(name: str) -> md.Cell:
+    epochs, share = md.number(name, "g"), md.number(name)
+    return lambda row: epochs(row) if row["metric"] in EPOCH_METRICS else share(row)
+
+
+def _others(row: pd.Series) -> str:
+    span = f"{row['other_median']:.3f}, {row['other_min']:.3f} to {row['other_max']:.3f}"
+    return f"{row['other_solutions']}: {span}" if row["other_solutions"] else "-"
+
+
+def _our_run(row: pd.Series) -> str:
+    name = f"{row['our_task']} {row['our_run']}".strip()
+    proxy = name and (row["our_task"], row["our_run"]) != (row["task"], row["run"])
+    return f"{name} (proxy)" if proxy else name or "-"
+
+
+def _data(row: pd.Series) -> str:
+    same = "the same" if row["same_data"] else "other images"
+    return f"{row['data']}, {same}" if row["our_run"] else "-"

@@ -1,0 +1,93 @@
+"""Image files: one place for finding, opening and scaling them, with its errors and limits."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reprise.errors import RepriseError
+
+Image.MAX_IMAGE_PIXELS = 200_000_000  # Pillow warns above this, and refuses twice as many
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+MODES_OF_8_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files of a folder (not of folders below it), sorted by name."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries)
+    return [folder / n for n in names if n.lower().endswith(IMAGE_SUFFIXES) and n[0] != "."]
+
+
+def open_image(path: Path, advice: str = "replace it", pixels: bool = True) -> Image.Image:
+    """A decoded image; with `pixels=False` only its header is read (size and mode).
+
+    Raises RepriseError, ending in `advice`, when the file is missing or cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            if pixels:
+                image.load()
+            return image
+    except FileNotFoundError:
+        raise RepriseError(f"{path}: not found; {advice}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise RepriseError(f"{path}: cannot be decoded as an image ({error}); {advice}") from None
+
+
+def read_image(
+    path: Path,
+    mode: str | None = None,
+    size: tuple[int, int] | None = None,
+    resample: Image.Resampling = Image.Resampling.BILINEAR,
+    advice: str = "replace it",
+) -> NDArray[np.uint8]:
+    """Pixels of an image file, uint8: (H, W) or (H, W, channels), as its mode has them.
+
+    mode: Pillow's name of the mode to convert to, such as RGB or L; None keeps the file's. size:
+    (width, height) to resize to, before the mode is converted, where the image differs.
+
+    Raises RepriseError, ending in `advice` where the file is missing or cannot be decoded; also for
+    an image with more than 8 bits per channel.
+    """
+    image = open_image(path, advice)
+    if image.mode not in MODES_OF_8_BITS:
+        raise RepriseError(
+            f"{path}: mode {image.mode} has more than 8 bits per channel; save it with 8"
+        )
+    if size and image.size != size:
+        image = image.resize(size, resample)
+    return np.asarray(image.convert(mode) if mode else image, np.uint8)
+
+
+def read_rgb(path: Path, size: int | tuple[int, int] | None) -> NDArray[np.uint8]:
+    """An image as (H, W, 3) uint8; gray is repeated, transparency dropped.
+
+    size: a side or (height, width) to scale and crop to (see `resize_and_crop`); None keeps it.
+    Raises RepriseError as `read_image` does.
+    """
+    image = Image.fromarray(read_image(path, "RGB"))
+    return np.asarray(resize_and_crop(image, size, Image.Resampling.BILINEAR))
+
+
+def resize_and_crop(
+    image: Image.Image, size: int | tuple[int, int] | None, resample: Image.Resampling
+) -> Image.Image:
+    """torchvision's Resize(size) and CenterCrop(size), or the same for a height and width."""
+    if size is None:
+        return image
+    height, width = (size, size) if isinstance(size, int) else size
+    scaled = cover_size(image.size, height, width)
+    left, top = round((scaled[0] - width) / 2), round((scaled[1] - height) / 2)
+    if scaled != image.size:
+        image = image.resize(scaled, resample)
+    return image.crop((left, top, left + width, top + height))
+
+
+def cover_size(size: tuple[int, int], height: int, width: int) -> tuple[int, int]:
+    """Width and height of an image of `size` (width, height), scaled to just cover another."""
+    if size[0] * height <= size[1] * width:
+        return width, int(width * size[1] / size[0])
+    return int(height * size[0] / size[1]), height

@@ -1,0 +1,116 @@
+"""Which source files of Reprise a script uses: what it imports, and what it loads by name.
+
+As a command it prints a script and the files that it imports:
+
+    python -m reprise.import_closure workflow/scripts/classify.py | xargs sha256sum | sha256sum
+"""
+
+import ast
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+SRC = Path("src")
+DATASETS = SRC / "reprise/datasets"
+MODELS = SRC / "reprise/models"
+METHODS = (SRC / "reprise/params", SRC / "reprise/training/ssl")
+
+
+def closure(script: Path, by_name: Iterable[Path] = (), src: Path = SRC) -> list[str]:
+    """Files below `src` that `script` imports, transitively, package `__init__.py` files included.
+
+    Imports are read from the syntax tree, wherever they are in a file; nothing is executed.
+
+    Args:
+        script: a Python file.
+        by_name: modules below `src` that the script loads by name; their imports count too.
+        src: the folder of the packages; imports of other packages are left out.
+
+    Returns:
+        Paths that begin with `src`, in POSIX form, sorted.
+    """
+    files: set[Path] = set()
+    for module in by_name:
+        files |= _files(".".join(module.relative_to(src).with_suffix("").parts), src)
+    waiting = [script, *files]
+    while waiting:
+        new = _imports(waiting.pop(), src) - files
+        files |= new
+        waiting.extend(new)
+    return sorted(path.as_posix() for path in files)
+
+
+def loaded_by_name(task: Any, run: str) -> list[Path]:
+    """The modules that a stage's script loads by name for one run of a task.
+
+    Its network is built by a file of reprise.models (see `model_module`); a method of pretraining
+    has a module for its options and one for its training.
+
+    Args:
+        task: a task of reprise.params.
+        run: one of its runs.
+    """
+    recipe = task.recipes[run]
+    network = next(
+        (
+            getattr(block, key)
+            for block in (recipe, getattr(task, "common", None))
+            for key in ("model", "backbone")
+            if hasattr(block, key)
+        ),
+        None,
+    )
+    modules = [model_module(network)] if network else []
+    if hasattr(recipe, "method"):
+        modules += [folder / f"{recipe.method}.py" for folder in METHODS]
+    return [module for module in modules if module and module.is_file()]
+
+
+def dataset_module(source: str) -> Path:
+    """The file that prepares datasets of a source, such as datasets/earth.py for earth_tiles."""
+    return DATASETS / f"{source.partition('_')[0]}.py"
+
+
+def model_module(network: str, folder: Path = MODELS) -> Path | None:
+    """The file that builds a network: the longest file name that the network's name begins with."""
+    files = [file for file in folder.glob("*.py") if network.startswith(file.stem)]
+    return max(files, key=lambda file: len(file.stem), default=None)
+
+
+@cache
+def _imports(path: Path, src: Path) -> frozenset[Path]:
+    """The files below `src` that one file imports."""
+    files: set[Path] = set()
+    waiting: list[ast.AST] = [ast.parse(path.read_bytes(), filename=str(path))]
+    while waiting:
+        node = waiting.pop()
+        # only statements contain statements; walking all expressions too takes ten times as long
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting.extend(getattr(node, block, ()))
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            # `from a.b import c`: c is a module of the package a.b, or a name inside it
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            files |= _files(name, src)
+    return frozenset(files)
+
+
+@cache
+def _files(name: str, src: Path) -> frozenset[Path]:
+    """The files that importing the dotted `name` runs."""
+    parts = name.split(".")
+    files: set[Path] = set()
+    for end in range(1, len(parts) + 1):
+        path = src.joinpath(*parts[:end])
+        files |= {path / "__init__.py", path.with_suffix(".py")}
+    return frozenset(file for file in files if file.is_file())
+
+
+if __name__ == "__main__":
+    SCRIPT = Path(sys.argv[1])
+    print("\n".join([SCRIPT.as_posix(), *closure(SCRIPT)]))

@@ -1,0 +1,146 @@
+"""One confusion matrix over a whole split, and the metrics that follow from it.
+
+All counts are integers, so a sum over any batches in any order gives the same matrix. The metrics
+are those of the whole split, never means over batches or images.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+BLOCK = 2**20  # ids that are counted at once, chosen to fit in the CPU's cache
+WIDTH = 2**10  # of the image whose histogram Pillow takes
+Matrix = NDArray[np.int64]
+Ids = NDArray[np.integer]
+
+
+class MeanIoU(NamedTuple):
+    """A mean IoU (0..1), and how many of the scored classes it is the mean of."""
+
+    value: float
+    present: int
+    classes: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f}, mIoU over {self.present} of {self.classes} classes"
+
+
+def confusion(
+    truth: Ids,
+    prediction: Ids,
+    classes: int,
+    ignore: int | None = None,
+) -> Matrix:
+    """Count pairs of true and predicted class.
+
+    Args:
+        truth: class ids, any shape, 0..classes-1 or `ignore`.
+        prediction: class ids 0..classes-1, the same shape.
+        classes: number of ids.
+        ignore: pixels whose truth is this id are not counted.
+
+    Returns:
+        (classes, classes) int64; row = truth, column = prediction.
+
+    Raises:
+        ValueError: shapes differ, or an id is outside 0..classes-1.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth is {truth.shape}, prediction is {prediction.shape}")
+    counts = np.zeros((classes, classes), np.int64)
+    for start in range(0, truth.size, BLOCK):
+        t, p = (ids.reshape(-1)[start : start + BLOCK] for ids in (truth, prediction))
+        if _outside(t, classes) or _outside(p, classes):
+            if ignore is not None:
+                t, p = t[t != ignore], p[t != ignore]
+            for name, ids in (("truth", t), ("prediction", p)):
+                if _outside(ids, classes):
+                    worst = ids.min() if ids.min() < 0 else ids.max()
+                    raise ValueError(f"{name} holds id {worst}; the classes are 0 to {classes - 1}")
+        counts += _count_pairs(t, p, classes)
+    if ignore is not None and 0 <= ignore < classes:
+        counts[ignore] = 0
+    return counts
+
+
+def ignored_pixel_predictions(
+    truth: Ids, prediction: Ids, classes: int, ignore: int | None
+) -> Matrix:
+    """Pixels of each predicted class where the truth is `ignore`, (classes,) int64.
+
+    `confusion` leaves them out; the course scripts count them (see metrics/courses.py).
+    """
+    predicted = prediction[truth == ignore] if ignore is not None else prediction[:0]
+    counts: Matrix = np.bincount(predicted.ravel(), minlength=classes).astype(np.int64)
+    return counts
+
+
+def _outside(ids: Ids, classes: int) -> bool:
+    return bool(ids.size and (ids.max() >= classes or (ids.dtype.kind == "i" and ids.min() < 0)))
+
+
+def _count_pairs(t: Ids, p: Ids, classes: int) -> Matrix:
+    """How often each pair of ids occurs at the same position, (classes, classes)."""
+    if classes**2 > 256 or t.dtype != np.uint8 or p.dtype != np.uint8:
+        wide = np.bincount(t.astype(np.int64) * classes + p, minlength=classes**2)
+        return wide.reshape(classes, classes)
+    keys = t * np.uint8(classes) + p
+    # Pillow counts the four channels of a pixel in four tables at once, faster than np.bincount
+    rows = len(keys) // (4 * WIDTH)
+    in_image = rows * 4 * WIDTH
+    counts = np.bincount(keys[in_image:], minlength=256)
+    if rows:
+        image = Image.frombuffer("RGBA", (WIDTH, rows), keys[:in_image], "raw", "RGBA", 0, 1)
+        counts = counts + np.reshape(image.histogram(), (4, 256)).sum(axis=0)
+    table: Matrix = counts[: classes**2].reshape(classes, classes)
+    return table
+
+
+def iou(matrix: Matrix) -> NDArray[np.float64]:
+    """Intersection over union of each class, (classes,) in 0..1; NaN for a class absent from both.
+
+    n_ii / (t_i + sum_j n_ji - n_ii), as in Long et al. 2015 (arXiv 1411.4038), section 5.
+    """
+    both = np.diag(matrix).astype(np.float64)
+    union = matrix.sum(axis=0) + matrix.sum(axis=1) - both
+    values: NDArray[np.float64] = np.full(len(both), np.nan)
+    np.divide(both, union, out=values, where=union > 0)
+    return values
+
+
+def mean_iou(
+    matrix: Matrix,
+    class_ids: Sequence[int] | None = None,
+    absent: Literal["skip", "nan"] = "skip",
+) -> MeanIoU:
+    """Mean of the IoU over classes.
+
+    Args:
+        matrix: from `confusion`.
+        class_ids: ids to average; all when None. An ignored id is left out here.
+        absent: a class that is neither in the truth nor predicted is excluded from the mean
+            ("skip"), or makes the mean NaN ("nan", as in the DLCV script).
+    """
+    values = iou(matrix) if class_ids is None else iou(matrix)[list(class_ids)]
+    present = int((~np.isnan(values)).sum())
+    if present == 0 or (absent == "nan" and present < len(values)):
+        return MeanIoU(float("nan"), present, len(values))
+    return MeanIoU(float(np.nanmean(values)), present, len(values))
+
+
+def mean_ious(matrices: NDArray[np.floating], class_ids: list[int]) -> NDArray[np.float64]:
+    """`mean_iou` (absent classes skipped) of many matrices: (..., classes, classes) -> (...)."""
+    both = np.diagonal(matrices, axis1=-2, axis2=-1)
+    union = matrices.sum(axis=-1) + matrices.sum(axis=-2) - both
+    both, union = both[..., class_ids], union[..., class_ids]
+    values = np.divide(both, union, out=np.zeros(union.shape), where=union > 0)
+    return np.asarray(values.sum(axis=-1) / np.maximum((union > 0).sum(axis=-1), 1), np.float64)
+
+
+def pixel_accuracy(matrix: Matrix) -> float:
+    """Share of the counted pixels (or images) on the diagonal, 0..1; NaN for an empty matrix."""
+    total = int(matrix.sum())
+    return int(np.trace(matrix)) / total if total else float("nan")

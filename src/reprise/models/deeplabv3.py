@@ -1,0 +1,82 @@
+"""DeepLabV3 (Chen et al. 2017): torchvision's at full size, and a small one for 64 pixels."""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models.segmentation import deeplabv3_resnet50, deeplabv3_resnet101
+from torchvision.models.segmentation.deeplabv3 import ASPP
+
+from reprise.errors import RepriseError
+from reprise.models.backbone import Options
+from reprise.models.resnet import build_backbone
+from reprise.models.weights import State, load_state
+
+SEGMENTERS = ("deeplabv3", "deeplabv3_resnet50", "deeplabv3_resnet101")
+_TORCHVISION = {
+    "deeplabv3_resnet50": deeplabv3_resnet50,
+    "deeplabv3_resnet101": deeplabv3_resnet101,
+}
+
+
+class TorchvisionDeepLabV3(nn.Module):
+    """torchvision's DeepLabV3 without its auxiliary head; `net` has torchvision's keys.
+
+    A training batch needs at least two images: ASPP normalizes one value a channel.
+    """
+
+    def __init__(self, name: str, n_classes: int) -> None:
+        super().__init__()
+        self.net: Any = _TORCHVISION[name](
+            weights=None, weights_backbone=None, num_classes=n_classes, aux_loss=False
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.net(images)["out"]
+        return logits
+
+
+class SmallDeepLabV3(nn.Module):
+    """DeepLabV3 on the first three stages of a small ResNet.
+
+    Output stride 4, and atrous rates 2, 4 and 6 in ASPP, for images of 64 pixels; the paper has
+    stride 8 or 16 and rates 12, 24 and 36 for images of 513. Dropout is torchvision's: .5 in ASPP.
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        net: Any = build_backbone("resnet10", "small").net
+        self.body = nn.Sequential(net.conv1, net.bn1, net.relu, net.layer1, net.layer2, net.layer3)
+        third = net.layer3[0]
+        third.conv1.stride = third.downsample[0].stride = (1, 1)
+        third.conv2.dilation = third.conv2.padding = (2, 2)
+        self.head = nn.Sequential(
+            ASPP(256, (2, 4, 6), 128),
+            nn.Conv2d(128, 128, 3, padding=1, bias=False), nn.BatchNorm2d(128), nn.ReLU(),
+            nn.Conv2d(128, n_classes, 1),
+        )  # fmt: skip
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self.head(self.body(images))
+        return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def build_segmenter(recipe: Options, n_classes: int) -> nn.Module:
+    """The randomly initialised network that a recipe names."""
+    if recipe.model in _TORCHVISION:
+        return TorchvisionDeepLabV3(recipe.model, n_classes)
+    return SmallDeepLabV3(n_classes)
+
+
+def load_weights(model: nn.Module, state: State, path: str) -> None:
+    """Load a whole DeepLabV3 but for its last layer, or the backbone from a ResNet.
+
+    See `build.load_weights_into`. Raises RepriseError for the small network, which has no
+    published weights.
+    """
+    if not isinstance(model, TorchvisionDeepLabV3):
+        raise RepriseError(f"{path}: this model does not accept weights; set weights: none")
+    if "backbone.conv1.weight" in state:
+        load_state(model.net, state, path, without=["classifier.4.", "aux_classifier."])
+    else:
+        load_state(model.net.backbone, state, path, without=["fc."])

@@ -1,0 +1,20 @@
+"""The recipe of BYOL (Grill et al. 2020)."""
+
+from reprise.params.base import Positive, Share
+from reprise.params.pretrain import Pretraining
+
+
+class Recipe(Pretraining):
+    """BYOL.
+
+    base_tau: of the target network. use_momentum: false: no target network, as SimSiam.
+    ema_buffers: the target's batch norm statistics follow the online network's too.
+    allow_collapse: go on when all projections are the same.
+    """
+
+    base_tau: Share = 0.99
+    proj_hidden_dim: Positive = 4096
+    proj_output_dim: Positive = 256
+    use_momentum: bool = True
+    ema_buffers: bool = False
+    allow_collapse: bool = False

@@ -1,0 +1,29 @@
+"""Classification tasks."""
+
+from reprise.params.base import Name, Positive, Share, TrainingTask
+from reprise.params.training import Training
+
+
+class ClassifyRecipe(Training):
+    """One classifier.
+
+    weights: none, a name of the block `weights`, or imagenet (of lite0, from its package).
+    frozen: train only the last layer. dropout: before the last layer; not of cnn. width_mult: of
+    the channels of alexnet; published weights fit 1.0 alone. ensemble_epochs: the epochs of the
+    lowest validation loss that vote. feature_epochs: epochs whose features are saved.
+    """
+
+    model: Name
+    weights: str = "none"
+    frozen: bool = False
+    dropout: Share = 0.0
+    width_mult: Share = 1.0
+    ensemble_epochs: Positive = 1
+    image_size: Positive
+    feature_epochs: list[Positive]
+
+
+class ClassifyTask(TrainingTask):
+    """Classifiers on one dataset."""
+
+    recipes: dict[str, ClassifyRecipe]

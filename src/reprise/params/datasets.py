@@ -1,0 +1,77 @@
+"""The datasets: what each is cut from, and the shares of its splits."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reprise.params.base import Block, Name, Positive, Share
+
+
+class OrlDataset(Block):
+    """ORL faces, split by person; `val` and `test` are shares of the persons."""
+
+    source: Literal["orl"]
+    val: Share
+    test: Share
+    seed: int = 0
+
+
+class Grid(Block):
+    """How the globe is cut into tiles.
+
+    tile, stride: pixels. min_land_fraction: of a tile's pixels. block_degrees: side of the blocks
+    that belong to one split as a whole. val, test: shares of the blocks. max_train_images: at most
+    this many training tiles are used; null: all.
+    """
+
+    tile: Positive
+    stride: Positive
+    min_land_fraction: Share
+    block_degrees: Positive
+    val: Share
+    test: Share
+    seed: int = 0
+    max_train_images: Positive | None = None
+
+
+class TileDataset(Grid):
+    """Tiles with one class each: the most frequent label of the tile."""
+
+    source: Literal["earth_tiles"]
+    labels: Literal["koeppen", "igbp"]
+    region: Literal["world", "oldworld", "newworld"]
+    min_majority_fraction: Share
+    min_images_per_class: Positive
+
+
+class MapDataset(Grid):
+    """Tiles with a label map each."""
+
+    source: Literal["earth_maps"]
+    labels: Literal["deepglobe", "igbp"]
+
+
+class CourseDataset(Block):
+    """Images as a course hands them out; the course's val split is our test split.
+
+    registered_as: the name given to `make data`; sha256: as `make data` printed it. size: pixels of
+    the shorter side, then a centre crop to a square; null: unchanged. val: share of the course's
+    train split. synthetic_per_class: this many embedded images a class in the course's layout
+    replace the course's own.
+    """
+
+    source: Literal["course"]
+    layout: Literal[
+        "dlcv_50", "office_home", "mini_imagenet", "deepglobe", "celeba_makeup", "camvid"
+    ]
+    registered_as: Name
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    size: Positive | None = None
+    val: Share
+    seed: int = 0
+    synthetic_per_class: Positive | None = None
+
+
+DatasetRecipe = Annotated[
+    TileDataset | MapDataset | OrlDataset | CourseDataset, Field(discriminator="source")
+]

@@ -1,0 +1,49 @@
+"""Fine-tuning tasks: a pretrained backbone with a new head; settings such as A to E are runs."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from reprise.params.base import Block, Count, Name, Positive, Rate, TrainingTask
+from reprise.params.pretrain import Stem
+from reprise.params.training import Training
+
+
+class FinetuneCommon(Training):
+    """What all runs of a task share: one head, one budget.
+
+    head_hidden_dim: width of the head's hidden layer. keep_imagenet_fc: the head reads the
+    backbone's 1000 logits, as in the homeworks. feature_epochs: epochs whose features are saved.
+    """
+
+    backbone: Name
+    stem: Stem
+    head_hidden_dim: Positive
+    keep_imagenet_fc: bool = False
+    feature_epochs: list[Positive]
+
+
+class FinetuneRecipe(Block):
+    """What sets a run apart; a value given here replaces the common one.
+
+    start: a run of the pretraining task, or none: from scratch. frozen: train only the head.
+    """
+
+    start: Name
+    frozen: bool
+    learning_rate: Rate | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+
+
+class FinetuneTask(TrainingTask):
+    """Fine-tuning on one dataset, from the backbones of one pretraining task and seed."""
+
+    pretraining: str | None = None
+    pretraining_seed: Count = 0
+    common: FinetuneCommon
+    recipes: dict[str, FinetuneRecipe]
+
+    def training(self, run: str) -> FinetuneCommon:
+        """The common values with those of the run in their place."""
+        values = self.recipes[run].model_dump(exclude={"start", "frozen"}, exclude_none=True)
+        return self.common.model_copy(update=values)

@@ -1,1 +1,0 @@
-"""The two engines: what a job depends on, dvc.yaml from the Snakefile, presets, verification."""

@@ -1,0 +1,227 @@
+"""`python -m reprise predict RUN`: the command, the images that it reads, the files that it writes.
+
+The images are those of a folder, or those that a csv file of a course lists.
+"""
+
+import argparse
+import csv
+import io
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from reprise.atomic_io import move_into_folder, write_text
+from reprise.datasets.layouts import read_rows, safe_join
+from reprise.errors import RepriseError
+from reprise.images import list_images, read_rgb
+from reprise.predict.trained_run import TrainedRun, open_run
+from reprise.predict.windows import merge, split
+
+FILENAME_COLUMNS = ("filename", "image_id")  # the courses' name for it differs by year
+COLUMNS = ("id", *FILENAME_COLUMNS, "label")
+ABOUT = "Predict images with a trained run: a CSV file of classes, or a color mask for each image."
+RUN = "folder of the trained run below results/, e.g. classify/baseline/cnn/0 or finetune/earth/A/0"
+IMAGES = "folder of .jpg and .png files"
+TABLE = "CSV listing the images to predict (columns: filename, optional id)"
+OUT = "CSV file to write; for label maps a folder, whose other files are kept"
+HEADER = "first line of the CSV file; columns: id, filename, image_id, label (default: %(default)s)"
+MASK = "file name pattern of the masks; {} is the image name without _sat (default: %(default)s)"
+PROJECT = "folder that holds params.yaml and results/ (default: the current folder)"
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """One image to predict: its id and file name as the output repeats them, and its path."""
+
+    id: str
+    filename: str
+    path: Path
+
+
+def add_command(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add `predict` to the commands of a program."""
+    parser = add_parser("predict", help=ABOUT, description=ABOUT)
+    parser.add_argument("run", help=RUN)
+    parser.add_argument("--images", type=Path, required=True, metavar="FOLDER", help=IMAGES)
+    parser.add_argument("--csv", type=Path, metavar="FILE", help=TABLE)
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help=OUT)
+    parser.add_argument("--header", default="id,filename,label", metavar="LINE", help=HEADER)
+    parser.add_argument("--mask", default="{}_mask.png", metavar="PATTERN", help=MASK)
+    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help=PROJECT)
+    parser.set_defaults(command=predict)
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Predict the images and write the output. Raises RepriseError; then nothing is written."""
+    images = from_csv(args.csv, args.images) if args.csv else from_folder(args.images)
+    columns, names = output_columns(args.header), mask_names(images, args.mask)
+    run = open_run(args.run, args.project)
+    check_output(args.out, run, [image.path for image in images], args)
+    epochs = getattr(run.recipe, "ensemble_epochs", 1)
+    if epochs > 1:
+        logging.warning(
+            "%s: the tables show the vote of %d epochs; only its best epoch predicts here",
+            run.job.path, epochs,
+        )  # fmt: skip
+    try:
+        if run.segments:
+            write_masks(args.out, run, images, names)
+        else:
+            write_classes(args.out, run, images, args.header, columns)
+    except OSError as error:
+        raise RepriseError(f"{args.out}: cannot be written ({error}); pass another path") from None
+    logging.info("%s: predictions of %s for %d images", args.out, run.job.path, len(images))
+
+
+def from_folder(folder: Path) -> list[InputImage]:
+    """The images of a folder, sorted by name and numbered from 0.
+
+    A file `xxxx_mask.png`, as the courses keep next to an image, is skipped.
+    Raises RepriseError if the folder does not exist or has no image.
+    """
+    if not folder.is_dir():
+        raise RepriseError(f"{folder}: not a directory; pass the directory that holds the images")
+    paths = [path for path in list_images(folder) if not path.stem.endswith("_mask")]
+    if not paths:
+        raise RepriseError(f"{folder}: contains no .jpg or .png file; pass another directory")
+    return [InputImage(str(number), path.name, path) for number, path in enumerate(paths)]
+
+
+def from_csv(table: Path, folder: Path) -> list[InputImage]:
+    """The images that a CSV file lists, in its order; file names are relative to `folder`.
+
+    The header has a column `filename` (or `image_id`). A column `id` is kept, labels are ignored.
+    Raises RepriseError, with the line, for a file name that leaves the folder or does not exist,
+    and for a CSV file without file names.
+    """
+    rows = read_rows(table)
+    header = rows[0][1] if rows else []
+    column = next((header.index(name) for name in FILENAME_COLUMNS if name in header), None)
+    if column is None:
+        raise RepriseError(f"{table}: line 1: no column 'filename'; write id,filename,label")
+    if len(rows) == 1:
+        raise RepriseError(f"{table}: lists no image; add a row for each image")
+    images = []
+    for number, (line, cells) in enumerate(rows[1:]):
+        where = f"{table}: line {line}"
+        if len(cells) != len(header):
+            raise RepriseError(f"{where}: {len(cells)} cells, but the header has {len(header)}")
+        path = safe_join(folder, cells[column])
+        if path is None:
+            raise RepriseError(f"{where}: '{cells[column]}' is not a file name inside {folder}")
+        if not path.is_file():
+            raise RepriseError(f"{where}: {path} not found; correct the name or add the file")
+        image_id = cells[header.index("id")] if "id" in header else str(number)
+        images.append(InputImage(image_id, cells[column], path))
+    return images
+
+
+def mask_names(images: Sequence[InputImage], pattern: str) -> list[str]:
+    """The file name of each image's mask: `pattern` with {} replaced by the image's name.
+
+    The image's name is its file name without extension and without `_sat`. Raises RepriseError if
+    the pattern is not a file name with {}, or if two images would get the same mask.
+    """
+    valid = "{}" in pattern and "/" not in pattern and pattern.endswith(".png")
+    if not valid or safe_join(Path(), pattern) is None:
+        raise RepriseError(
+            f"--mask '{pattern}': must be a PNG file name containing {{}}, e.g. {{}}_mask.png"
+        )
+    paths: dict[str, Path] = {}
+    for image in images:
+        name = PurePosixPath(image.filename).stem.removesuffix("_sat")
+        mask = pattern.replace("{}", name)
+        if mask in paths:
+            raise RepriseError(
+                f"{image.path}: its mask would be {mask}, as would that of {paths[mask]}; "
+                "rename one of the images"
+            )
+        paths[mask] = image.path
+    return list(paths)
+
+
+def output_columns(header: str) -> list[str]:
+    """The columns of an output file by its first line.
+
+    Raises RepriseError for an unknown column, or for more than one line of text.
+    """
+    if not header.isprintable():
+        raise RepriseError("--header: not one line of text; list columns, e.g. id,filename,label")
+    columns = [column.strip() for column in header.split(",")]
+    for column in columns:
+        if column not in COLUMNS:
+            choices = ", ".join(COLUMNS)
+            raise RepriseError(f"--header: unknown column '{column}'; choose from {choices}")
+    return columns
+
+
+def check_output(
+    out: Path, run: TrainedRun, images: Sequence[Path], args: argparse.Namespace
+) -> None:
+    """Raise RepriseError if the output is of the wrong kind or would replace an input."""
+    name = run.job.path
+    if run.segments and out.exists() and not out.is_dir():
+        raise RepriseError(f"{out}: is a file, but {name} predicts masks; pass a folder for them")
+    if not run.segments and out.is_dir():
+        raise RepriseError(f"{out}: is a folder, but {name} predicts classes; pass a CSV file")
+    inputs = [*images, args.images, *([args.csv] if args.csv else [])]
+    if out.resolve() in {path.resolve() for path in inputs}:
+        raise RepriseError(f"{out}: is an input; pass another path for the predictions")
+
+
+def write_classes(
+    out: Path, run: TrainedRun, images: Sequence[InputImage], header: str, columns: Sequence[str]
+) -> None:
+    """Write a CSV file with the predicted class name of each image, completely or not at all.
+
+    Images of another size than the training images are scaled, and cropped to the center.
+    """
+    text = io.StringIO(newline="")
+    text.write(f"{header}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    for chunk in chunks(run, images):
+        logits = run.logits(np.stack([read_rgb(image.path, run.shape) for image in chunk]))
+        for image, number in zip(chunk, logits.argmax(1).tolist(), strict=True):
+            name, label = image.filename, run.classes.names[number]
+            cells = {"id": image.id, "filename": name, "image_id": name, "label": label}
+            writer.writerow([cells[column] for column in columns])
+    write_text(out, text.getvalue())
+
+
+def write_masks(
+    out: Path, run: TrainedRun, images: Sequence[InputImage], names: Sequence[str]
+) -> None:
+    """Write a mask of each image in the colors of the dataset: all masks or none."""
+    colors = np.array(run.classes.colors, np.uint8)
+    with move_into_folder(out) as folder:
+        for name, mask in zip(names, predicted_masks(run, images), strict=True):
+            Image.fromarray(colors[mask]).save(folder / name)
+
+
+def predicted_masks(run: TrainedRun, images: Sequence[InputImage]) -> Iterator[NDArray[np.uint8]]:
+    """The predicted label map of each image in turn, (H, W) uint8, in the size of the image.
+
+    Raises RepriseError for an image that cannot be read or is too long (see `split`).
+    """
+    for chunk in chunks(run, images):
+        splits = [split(read_rgb(i.path, None), run.shape, str(i.path)) for i in chunk]
+        logits = run.logits(np.concatenate([windows.pixels for windows in splits]))
+        counts = [len(windows.offsets) for windows in splits]
+        for windows, own_logits in zip(splits, torch.split(logits, counts), strict=True):
+            yield merge(own_logits, windows).cpu().numpy().astype(np.uint8)
+
+
+def chunks(run: TrainedRun, images: Sequence[InputImage]) -> Iterator[Sequence[InputImage]]:
+    """The images in chunks of one batch, with a progress bar."""
+    with tqdm(total=len(images), unit="image", disable=None, leave=False) as bar:
+        for start in range(0, len(images), run.batch_size):
+            chunk = images[start : start + run.batch_size]
+            yield chunk
+            bar.update(len(chunk))

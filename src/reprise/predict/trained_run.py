@@ -1,0 +1,155 @@
+"""Trained runs by name, and one of them loaded to predict images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+from torch import Tensor, nn
+
+from reprise.atomic_io import read_json, sha256
+from reprise.datasets.batches import Batches, eval_batch_size, normalization
+from reprise.datasets.prepared import Bytes, Classes, PreparedDataset, read_prepared
+from reprise.dotted import value_at
+from reprise.errors import RepriseError, did_you_mean
+from reprise.jobs import CLASSIFYING, Job
+from reprise.models.build import build_classifier, build_finetuned, build_segmenter, is_depthwise
+from reprise.models.weights import load_state, read_tensors
+from reprise.params.base import PARAMS, read_yaml
+from reprise.params.load import load_params
+from reprise.params.training import Augment
+from reprise.training.inference import predict_batches
+from reprise.training.runtime import Device, configure_torch
+from reprise.training.segmentation import resize_logits
+
+MODEL = "model.safetensors"
+BUILDERS: dict[str, Callable[[Any, int], nn.Module]] = {
+    "finetune": build_finetuned,
+    "classify": build_classifier,
+    "segment": build_segmenter,
+}
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A trained run, ready to predict.
+
+    recipe: of the run, with `normalize` and, but for fine-tuning, `image_size`. classes: what it
+    predicts. dataset: what it was trained on.
+    """
+
+    job: Job
+    recipe: Any
+    model: nn.Module
+    classes: Classes
+    dataset: PreparedDataset
+    device: Device
+
+    @property
+    def segments(self) -> bool:
+        """Whether it predicts label maps."""
+        return self.job.stage not in CLASSIFYING
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the images that it was trained on."""
+        return self.dataset.height, self.dataset.width
+
+    @property
+    def batch_size(self) -> int:
+        """Images to predict at a time."""
+        size = getattr(self.recipe, "image_size", None)
+        return eval_batch_size((size, size) if size else self.shape, self.device.device)
+
+    def logits(self, images: Bytes) -> Tensor:
+        """Logits of images (n, *shape, 3) uint8, preprocessed as in training.
+
+        (n, classes), or for label maps (n, classes, *shape).
+        """
+        recipe, dataset = self.recipe, self.dataset.with_images(images)
+        mean_and_std = normalization(recipe.normalize, getattr(recipe, "weights", "none"))
+        size = getattr(recipe, "image_size", None)
+        batches = Batches(dataset, Augment(), 0, self.device.device, size, mean_and_std)
+        network: Callable[[Tensor], Tensor] = self.model
+        if self.segments:
+            network = partial(resize_logits, self.model, size=self.shape)
+        rows = np.arange(len(images))
+        return predict_batches(network, batches.eval_batch, rows, self.device, self.batch_size)
+
+
+def open_run(name: str, project: Path) -> TrainedRun:
+    """A trained run of a project, the folder that holds params.yaml and results/.
+
+    Raises RepriseError if there is no such run, if its recipe has changed since it was trained, or
+    if one of its files is missing or damaged.
+    """
+    params = load_params(project / PARAMS)
+    results = project / "results"
+    job = find_run(name, results)
+    task = getattr(params, job.stage).get(job.task)
+    if task is None or job.run not in task.recipes:
+        raise RepriseError(
+            f"params.yaml: {job.stage}.{job.task}.recipes.{job.run} is missing; restore the recipe"
+        )
+    check_unchanged(job, task.data, project)
+    dataset = read_prepared(results / "prepare" / task.data)
+    recipe = task.training(job.run) if job.stage == "finetune" else task.recipes[job.run]
+    classes, _ = dataset.merged(getattr(recipe, "merge_classes", None))
+    model = BUILDERS[job.stage](recipe, len(classes.names))
+    network = recipe.backbone if job.stage == "finetune" else recipe.model
+    device = configure_torch(params.runtime, depthwise=is_depthwise(network))
+    path = job.folder(results) / MODEL
+    load_state(model, read_tensors(path, "retrain the run"), str(path))
+    device.to_device(model.eval())
+    return TrainedRun(job, recipe, model, classes, dataset, device)
+
+
+def trained_runs(results: Path) -> dict[str, Job]:
+    """The trained runs by their folders below `results`, such as classify/baseline/cnn/0."""
+    runs = {}
+    for stage in BUILDERS:
+        for path in sorted((results / stage).glob(f"*/*/*/{MODEL}")):
+            task, run, seed = path.parts[-4:-1]
+            if seed.isdecimal():
+                runs[f"{stage}/{task}/{run}/{seed}"] = Job(stage, task, run, int(seed))
+    return runs
+
+
+def find_run(name: str, results: Path) -> Job:
+    """The run of a name or folder. Raises RepriseError, which lists the trained runs."""
+    runs = trained_runs(results)
+    path = name.strip("/").removeprefix(f"{results.as_posix()}/").removeprefix("results/")
+    if path in runs:
+        return runs[path]
+    if not runs:
+        raise RepriseError(f"{results}: no trained runs; `make run` trains those of params.yaml")
+    hint = did_you_mean(path, runs)
+    if not hint.startswith("choose"):
+        hint += f" The trained runs are {', '.join(runs)}"
+    raise RepriseError(f"{results}: no trained run '{name}'; {hint}")
+
+
+def check_unchanged(job: Job, data: str, project: Path) -> None:
+    """Raise RepriseError if params.yaml has other values for a run than it was trained with.
+
+    The training values are in the job's record next to its log. Without a record of this model,
+    only the shapes of the weights can reveal a change.
+    """
+    path = project / "logs" / f"{job.path}.json"
+    model = f"results/{job.path}/{MODEL}"
+    record = read_json(path) if path.is_file() else {}
+    if record.get("outputs", {}).get(model) != sha256(project / model):
+        return
+    trained_with = YAML(typ="safe", pure=True).load(record["params"])
+    current = read_yaml(project / PARAMS)
+    task = f"{job.stage}.{job.task}"
+    keys = [f"{task}.data", f"datasets.{data}", f"{task}.common", f"{task}.recipes.{job.run}"]
+    for key in keys:
+        if value_at(trained_with, key) != value_at(current, key):
+            raise RepriseError(
+                f"params.yaml: {key} has changed since {job.path} was trained; restore the value, "
+                "or retrain the run"
+            )

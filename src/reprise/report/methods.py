@@ -1,0 +1,163 @@
+"""How the numbers were made, what they do not show, and the datasets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from reprise.datasets.prepared import SPLITS, PreparedDataset
+from reprise.jobs import CLASSIFYING, tasks
+from reprise.params.base import TrainingTask
+from reprise.params.load import Params
+from reprise.report import html
+from reprise.report.results_reader import ResultsReader
+
+DIGITS = 12  # of a SHA-256 that are shown
+CHECKSUMS = ["stage", "task", "run", "seed", "file", "sha256"]
+RARE = 0.02  # share of the pixels below which a class is listed
+INTRODUCTION = (
+    "Every number is computed from predictions in the results folder. For each task: the command "
+    "that rebuilds whatever is out of date, and nothing else; the SHA-256 of its code, data, "
+    "weights and predictions (the first digits; results/checksums.csv has all of them); its "
+    "parameters with defaults filled in. sha256sum computes the checksum of a file; that of the "
+    "code covers a script and all source files that it uses. requirements/ has the versions of all "
+    "packages. To compute all checksums again:"
+)
+COMMAND = (
+    "PYTHONPATH=src python workflow/scripts/checksums.py --results results --out checksums.csv"
+)
+
+
+def provenance(reader: ResultsReader, params: Params) -> str:
+    """The section with commands, checksums and parameters, a heading for each task."""
+    files = reader.csv("checksums.csv", CHECKSUMS, ["task", "run", "sha256"])
+    files["sha256"] = files["sha256"].str[:DIGITS]
+    content = html.paragraph(INTRODUCTION) + html.code(COMMAND)
+    for stage, task, block in tasks(params):
+        name = f"{stage} {task}"
+        values = yaml.safe_dump(block.model_dump(exclude_none=True, mode="json"), sort_keys=False)
+        content += f"<h3>{name}</h3>\n"
+        content += html.code(f"snakemake --cores 4 {target(stage, task, block)}")
+        rows = files[(files["stage"] == stage) & files["task"].isin([task, ""])]
+        data = files[(files["stage"] == "prepare") & (files["task"] == block.data)]
+        if (rows["run"] != "code").any():
+            content += _checksums(name, rows, data, block.data)
+        content += html.details(f"Parameters of {name}", html.code(values))
+    return content + "<h3>Everything</h3>\n" + html.code("snakemake --cores 4")
+
+
+def _checksums(name: str, files: pd.DataFrame, data: pd.DataFrame, dataset: str) -> str:
+    """A row for each job; above it, the checksums of the code and of the dataset's files."""
+    is_code = files["run"] == "code"
+    code = files.loc[is_code, ["sha256", "file"]].to_numpy().tolist()
+    notes = [f"Code {sha256}: {file} and the source files that it uses." for sha256, file in code]
+    listed = [f"{Path(file).name} {sha256}" for file, sha256 in data[["file", "sha256"]].to_numpy()]
+    notes.append(f"Dataset {dataset}: {', '.join(listed)}.")
+    rows = []
+    for (run, seed), job in files[~is_code].groupby(["run", "seed"], sort=False):
+        cells = []
+        for kind in ("safetensors", "predictions", "history"):
+            matches = job.loc[job["file"].str.contains(kind), "sha256"].tolist()
+            cells.append(matches[0] if matches else "-")
+        rows.append([f"{run} seed {seed:.0f}", *cells])
+    table = html.table(["Job", "Weights", "Predictions", "History"], rows, f"Checksums of {name}")
+    text = "".join(html.paragraph(note, "note") for note in notes)
+    return html.details(f"Checksums of {name}", text + table)
+
+
+def target(stage: str, task: str, block: TrainingTask) -> str:
+    """The last files of all jobs of a task, with braces as a shell expands them."""
+    levels = [block.runs, [str(seed) for seed in block.seeds]]
+    folders = [
+        level[0] if len(level) == 1 else f"{{{','.join(level)}}}" for level in levels if level
+    ]
+    return "/".join(["results", stage, task, *folders, "history.csv"])
+
+
+def limitations(reader: ResultsReader, params: Params, datasets: dict[str, PreparedDataset]) -> str:
+    """The section of limitations; the numbers in its sentences come from the results."""
+    return html.bullets(list(_limitations(reader, params, datasets)))
+
+
+def _limitations(
+    reader: ResultsReader, params: Params, datasets: dict[str, PreparedDataset]
+) -> Iterator[str]:
+    single = [
+        f"{stage} {task}"
+        for stage, task, block in tasks(params, *CLASSIFYING, "segment")
+        if block.runs and len(block.seeds) == 1
+    ]
+    if single:
+        yield (
+            f"One seed only: {', '.join(single)}. A difference between two of their runs includes "
+            "the randomness of one training, and has no standard deviation."
+        )
+    for task, finetune in params.finetune.items():
+        if any(recipe.start != "none" for recipe in finetune.recipes.values()):
+            yield (
+                f"All seeds of finetune {task} start from the backbones of one pretraining seed "
+                f"({finetune.pretraining_seed}), so their sd does not include the variation "
+                "between pretrainings."
+            )
+    yield from _precision(reader, params)
+    if params.segment:
+        yield from _rare_classes(reader)
+    yield (
+        "The confidence intervals treat images as independent. Images of one place or one person "
+        "are similar, so the true uncertainty is larger."
+    )
+    recipes = [params.datasets[name] for name in datasets]
+    if any(recipe.source != "course" or recipe.synthetic_per_class for recipe in recipes):
+        yield (
+            "Datasets that are not those of the homeworks have other image sizes and labels, and "
+            "the training budget differs: our numbers on them cannot be compared with published "
+            "ones, only the order of the runs."
+        )
+    notes: dict[str, list[str]] = {}  # datasets with the same note share a line
+    for name, dataset in datasets.items():
+        notes.setdefault(str(dataset.info["note"]), []).append(name)
+    for note, names in notes.items():
+        if note:
+            yield f"{'Dataset' if len(names) == 1 else 'Datasets'} {', '.join(names)}: {note}"
+
+
+def _precision(reader: ResultsReader, params: Params) -> Iterator[str]:
+    """How precisely the classification tasks measure an accuracy."""
+    low, high = "test_accuracy_wilson_low", "test_accuracy_wilson_high"
+    reach = []
+    for stage, task, _ in tasks(params, *CLASSIFYING):
+        table = reader.csv(f"tables/{stage}_{task}.csv", ["run", "images", low, high])
+        if len(table):
+            points = 100 * float((table[high] - table[low]).max()) / 2
+            reach.append(f"\u00b1{points:.1f} ({stage} {task}, {table['images'].iloc[0]} images)")
+    if reach:
+        yield (
+            f"Precision of a run's test accuracy, in percentage points: {', '.join(reach)}. A "
+            "difference between two runs is measured on the same images and has its own interval."
+        )
+
+
+def _rare_classes(reader: ResultsReader) -> Iterator[str]:
+    table = reader.csv("tables/class_iou.csv", ["task", "class", "share"], ["task", "class"])
+    rare = table[table["share"] < RARE].drop_duplicates(["task", "class", "share"])
+    listed = [
+        f"{row['class']} {100 * row['share']:.2f} % (segment {row['task']})"
+        for row in rare.to_dict("records")
+    ]
+    if listed:
+        yield (
+            f"Rare classes, by share of the labeled test pixels: {', '.join(listed)}. Their IoU "
+            "depends on few pixels, but has as much weight in the mIoU as that of a frequent class."
+        )
+
+
+def dataset_table(datasets: dict[str, PreparedDataset]) -> str:
+    """A row for each dataset: kind, classes, images of each split, source and license."""
+    rows = []
+    for name, dataset in datasets.items():
+        counts = [len(dataset.classes.ids), *(len(dataset.rows(split)) for split in SPLITS)]
+        info = dataset.info
+        rows.append([name, dataset.kind, *map(str, counts), info["source"], info["licence"]])
+    headings = ["Dataset", "Kind", "Classes", "Train", "Val", "Test", "Source", "License"]
+    return html.table(headings, rows, "Datasets", "words")

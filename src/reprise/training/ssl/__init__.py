@@ -1,0 +1,54 @@
+"""Pretraining methods, one module each, found by the `method` of a recipe.
+
+A module defines two functions for the class `Recipe` of the module of its name in reprise.params:
+
+- `pretrain(context: JobContext[Recipe], checkpoint: Checkpoint, files: Mapping[str, WeightsFile])`
+  returns the state of the backbone and the history, from epoch 0 (the untrained network) on.
+  `files` is the block `weights` of params.yaml.
+- `trained_layers(recipe: Recipe, n_classes: int)` returns the parts of the randomly initialised
+  network by name, in the order of the forward pass.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from reprise.models.backbone import Backbone
+from reprise.training.job import JobContext
+from reprise.training.runtime import eval_mode
+
+
+@dataclass(frozen=True)
+class KnnEvaluator:
+    """kNN accuracy of a backbone: train images classify val images; NaN without labels."""
+
+    context: JobContext[Any]  # its recipe is a Pretraining
+
+    def __call__(self, backbone: Backbone) -> float:
+        data = self.context.data
+        if data.unlabelled:
+            return float("nan")
+        labels = torch.from_numpy(np.array(data.labels)).long()
+        train, val = data.require_rows("train"), data.require_rows("val")
+        with eval_mode(backbone):
+            features = [self.context.predict(backbone, rows).cpu() for rows in (train, val)]
+        k = self.context.recipe.knn_k
+        return knn_accuracy(features[0], labels[train], features[1], labels[val], k)
+
+
+def knn_accuracy(
+    train_features: Tensor, train_labels: Tensor, test_features: Tensor, test_labels: Tensor, k: int
+) -> float:
+    """Share of test images whose class is the most frequent of their k nearest train images, 0..1.
+
+    Features (n, d) are compared by cosine; labels (n,) are int64. Each neighbour has one vote; the
+    lowest class wins ties.
+    """
+    similarity = F.normalize(test_features, dim=1) @ F.normalize(train_features, dim=1).T
+    nearest = similarity.topk(k, dim=1).indices
+    votes = F.one_hot(train_labels[nearest], int(train_labels.max()) + 1).sum(dim=1)
+    return float((votes.argmax(dim=1) == test_labels).float().mean())

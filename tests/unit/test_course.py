@@ -1,0 +1,206 @@
+"""The courses' data: decoded and split, and only as it was registered."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.course_folders import Folders, load_folder, recipe, spoil_office_home
+
+from reprise.datasets.course import prepare, read_mask, register
+from reprise.datasets.layouts import LAYOUTS, list_folder
+from reprise.datasets.prepared import read_prepared
+from reprise.datasets.synthetic import LayoutVariant
+from reprise.datasets.writer import write_dataset
+from reprise.errors import RepriseError
+from reprise.training.classification import require_all_classes
+from reprise.training.job import JobContext
+from reprise.training.ssl import KnnEvaluator
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    return Folders(tmp_path_factory.mktemp("folders"))
+
+
+def copy(folder: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_layout_becomes_a_prepared_dataset(
+    layout: str, tmp_path: Path, folders: Folders
+) -> None:
+    size = 48 if layout == "office_home" else None
+    write_dataset(tmp_path, layout, load_folder(folders(layout), layout, size=size))
+    data = read_prepared(tmp_path, LAYOUTS[layout].kind)
+    images = data.info["images"]
+    assert images["train"] > images["val"] > 0
+    assert (images["test"] > 0) == (layout != "mini_imagenet")
+    assert data.index["id"].is_unique and data.unlabelled == (layout == "mini_imagenet")
+
+
+def test_the_courses_val_split_is_test_and_val_is_cut_from_train(folders: Folders) -> None:
+    dataset = load_folder(folders("dlcv_50"), "dlcv_50")
+    ids = dataset.ids or []
+    for file, name, split in zip(dataset.columns["file"], ids, dataset.splits, strict=True):
+        in_test = split == "test"
+        assert in_test == file.startswith("val_50/") == (not name.startswith("train_"))
+    val = dataset.labels[dataset.splits == "val"]
+    assert np.bincount(val).tolist() == [1] * 8  # a quarter of each class's 4
+    other_seed = load_folder(folders("dlcv_50"), "dlcv_50", seed=1)
+    assert not np.array_equal(dataset.splits, other_seed.splits)
+
+
+def test_labels_are_those_of_names_and_csv_files(folders: Folders) -> None:
+    dlcv = load_folder(folders("dlcv_50"), "dlcv_50")
+    assert [str(label) for label in dlcv.labels] == [
+        Path(file).name.split("_")[0] for file in dlcv.columns["file"]
+    ]
+    numbers = load_folder(folders("office_home"), "office_home", size=32)
+    variant = LayoutVariant(word_labels=True)
+    words = load_folder(folders("office_home", variant), "office_home", size=32)
+    assert np.array_equal(numbers.labels, words.labels)
+    assert np.array_equal(numbers.images, words.images)
+    assert [entry["name"] for entry in words.classes] == [f"Thing{i}" for i in range(8)]
+    variant = LayoutVariant(labels=True)
+    labelled = load_folder(folders("mini_imagenet", variant), "mini_imagenet")
+    assert not labelled.unlabelled and len(labelled.classes) == 8
+    faces = load_folder(folders("celeba_makeup"), "celeba_makeup")
+    assert [entry["name"] for entry in faces.classes] == ["heavy_makeup", "no_heavy_makeup"]
+
+
+def test_masks_come_with_their_own_image_whatever_the_order_of_files(folders: Folders) -> None:
+    dataset = load_folder(folders("deepglobe"), "deepglobe")
+    root = list_folder(folders("deepglobe"), "deepglobe").root
+    for row, file in enumerate(dataset.columns["file"]):
+        image = np.asarray(Image.open(root / file))
+        mask = np.asarray(Image.open(root / file.replace("_sat.jpg", "_mask.png")))
+        assert np.array_equal(dataset.images[row], image)
+        assert np.array_equal(dataset.labels[row] == 4, (mask == (0, 0, 255)).all(axis=-1))
+
+
+def test_red_pixels_are_unknown(folders: Folders, tmp_path: Path) -> None:
+    folder = copy(folders("deepglobe"), tmp_path)
+    path = next(folder.rglob("validation/0000_mask.png"))
+    mask = np.array(Image.open(path))
+    mask[:5] = (255, 0, 0)
+    Image.fromarray(mask).save(path)
+    dataset = load_folder(folder, "deepglobe")
+    assert (dataset.labels[(dataset.ids or []).index("0000")][:5] == dataset.ignore).all()
+
+
+def test_camvid_is_the_same_with_and_without_a_header(folders: Folders) -> None:
+    with_header, without = (
+        load_folder(folders("camvid", LayoutVariant(header=header)), "camvid")
+        for header in (True, False)
+    )
+    assert np.array_equal(with_header.images, without.images)
+    assert np.array_equal(with_header.labels, without.labels)
+    assert (with_header.splits == "test").sum() == 3
+    assert with_header.merged["3"]["map"] == [0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 1]
+
+
+def test_line_ends_do_not_matter(folders: Folders) -> None:
+    dos, unix = (
+        load_folder(folders("office_home", LayoutVariant(line_end=end)), "office_home", size=32)
+        for end in ("\r\n", "\n")
+    )
+    assert np.array_equal(dos.labels, unix.labels)
+
+
+def test_sizes_and_modes_of_masks_are_checked(folders: Folders, tmp_path: Path) -> None:
+    folder = copy(folders("deepglobe"), tmp_path)
+    path = next(folder.rglob("train/0001_mask.png"))
+    Image.new("RGB", (64, 128)).save(path)
+    with pytest.raises(RepriseError, match=r"0001_mask.png: \(64, 128\).*its image \(128, 128\)"):
+        load_folder(folder, "deepglobe")
+    Image.new("L", (128, 128), 12).save(path)
+    with pytest.raises(RepriseError, match="0001_mask.png: mode L; a mask has colors"):
+        load_folder(folder, "deepglobe")
+    with pytest.raises(RepriseError, match="has id 12; the ids are 0 to 11"):
+        read_mask(path, "camvid", None)
+    Image.new("RGB", (128, 128)).save(path)
+    with pytest.raises(RepriseError, match="mode RGB; a label map has ids"):
+        read_mask(path, "camvid", None)
+
+
+def test_images_of_different_sizes_need_a_size(folders: Folders) -> None:
+    with pytest.raises(RepriseError, match=r"office.*set `size` in params.yaml, datasets"):
+        load_folder(folders("office_home"), "office_home")
+
+
+def test_a_class_without_a_training_image_is_named(folders: Folders, tmp_path: Path) -> None:
+    folder = copy(folders("dlcv_50"), tmp_path)
+    for path in folder.rglob("train_50/3_*.png"):
+        path.unlink()
+    with pytest.raises(RepriseError, match="class '3' has no image in the train split"):
+        load_folder(folder, "dlcv_50")
+
+
+def test_registering_names_all_faults_at_once(
+    folders: Folders, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = copy(folders("office_home"), tmp_path)
+    spoil_office_home(folder, "no file")
+    spoil_office_home(folder, "mixed labels")
+    broken = next(folder.rglob("val/0_1.jpg"))
+    broken.write_bytes(broken.read_bytes()[:300])
+    with pytest.raises(RepriseError, match=r"3 problems \(listed above\)"):
+        register("here", folder, tmp_path / "raw")
+    assert "3_1.jpg does not exist" in caplog.text and "'Couch'" in caplog.text
+    assert "0_1.jpg: cannot be decoded" in caplog.text
+    assert not (tmp_path / "raw").exists()
+
+
+def test_masks_are_checked_when_registering(
+    folders: Folders, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = copy(folders("camvid"), tmp_path)
+    mask = next(folder.rglob("trainannot/0000.png"))
+    Image.new("L", (7, 5), 200).save(mask)
+    with pytest.raises(RepriseError, match=r"2 problems \(listed above\)"):
+        register("here", folder, tmp_path / "raw")
+    assert "has id 200" in caplog.text and "(7, 5) (width, height)" in caplog.text
+
+
+def test_what_was_registered_is_what_is_read(
+    folders: Folders, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw, folder = tmp_path / "raw", copy(folders("office_home"), tmp_path)
+    with pytest.raises(RepriseError, match=r"not registered; run `make data NAME=here PATH="):
+        prepare(recipe("office_home"), raw)
+    with caplog.at_level(logging.INFO):
+        digest = register("here", folder, raw)
+    assert digest == register("here", folder, raw)  # may be repeated
+    assert "office_home: train: 32 of 3951 images: not the number that the course" in caplog.text
+    assert "not in this folder: dlcv_50 (train_50, val_50)" in caplog.text
+    dataset = prepare(recipe("office_home", size=32, sha256=digest), raw)
+    unregistered = load_folder(folder, "office_home", size=32)
+    assert np.array_equal(dataset.images, unregistered.images)
+    with pytest.raises(RepriseError, match="params.yaml has 000"):
+        prepare(recipe("office_home", size=32, sha256="0" * 64), raw)
+    Image.new("RGB", (70, 70)).save(next(folder.rglob("train/0_0.jpg")))
+    with pytest.raises(RepriseError, match="0_0.jpg: changed since it was registered"):
+        prepare(recipe("office_home", size=32, sha256=digest), raw)
+    with pytest.raises(RepriseError, match="contains none of the courses' layouts"):
+        register("here", next(folder.rglob("office/val")), raw)
+    (raw / "there").mkdir()
+    with pytest.raises(RepriseError, match="there: already exists; move it away"):
+        register("there", folder, raw)
+
+
+def test_classes_cannot_be_learned_from_a_dataset_without_labels(
+    tmp_path: Path, folders: Folders
+) -> None:
+    write_dataset(tmp_path, "mini", load_folder(folders("mini_imagenet"), "mini_imagenet"))
+    data = read_prepared(tmp_path, "classification")
+    with pytest.raises(RepriseError, match="has no labels to learn"):
+        require_all_classes(data)
+    unused: Any = None
+    context = JobContext(unused, "", 0, data, unused, unused)
+    assert np.isnan(KnnEvaluator(context)(unused))

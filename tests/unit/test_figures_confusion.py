@@ -1,0 +1,40 @@
+"""Figures of confusion matrices."""
+
+from pathlib import Path
+
+import pandas as pd
+from support.figure_texts import texts
+
+from reprise.evaluation.markdown import Missing
+from reprise.figures.confusion import confusion
+from reprise.params.load import Params
+
+STRICT = Missing(strict=True)
+
+
+def test_a_panel_for_each_run_with_shares_of_the_row(results: Path, params: Params) -> None:
+    path = results / "tables" / "confusion.csv"
+    table = pd.read_csv(path)
+    rows = (table["stage"] == "classify") & (table["task"] == "baseline") & (table["run"] == "cnn")
+    table.loc[rows, "count"] = [3, 1, 0, 0, 12_000, 0, 0, 0, 0]
+    table.to_csv(path, index=False)
+    figure = confusion(results, params, STRICT, "classify", "baseline")
+    cnn = next(axes for axes in figure.axes if axes.get_title() == "cnn")
+    assert {axes.get_title() for axes in figure.axes} == {"cnn", "big"}
+    assert [text.get_text() for text in cnn.texts] == ["75", "25", "100"]
+    labels = [label.get_text() for label in cnn.get_yticklabels()]
+    assert labels == ["wet (4)", "dry <b>| (12k)", "cold (0)"]
+
+
+def test_a_task_of_another_stage_with_the_same_name_stays_apart(
+    whole_results: Path, params: Params
+) -> None:
+    assert "fcn" not in texts(confusion(whole_results, params, STRICT, "classify", "baseline"))
+    assert "fcn" in texts(confusion(whole_results, params, STRICT, "segment", "baseline"))
+
+
+def test_a_task_without_results_has_a_figure_that_says_so(
+    whole_results: Path, params: Params
+) -> None:
+    figure = confusion(whole_results, params, STRICT, "classify", "nothing")
+    assert texts(figure) == ["No results of classify nothing."]

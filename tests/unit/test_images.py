@@ -1,0 +1,81 @@
+"""Image files: decoded, resized and converted in one place, or refused in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision.transforms import v2
+
+from reprise.errors import RepriseError
+from reprise.images import list_images, open_image, read_image, read_rgb
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture.png"
+    Image.fromarray(PIXELS).save(path)
+    return path
+
+
+def test_pixels_are_those_of_the_file_and_converted_or_resized_on_request(picture: Path) -> None:
+    assert np.array_equal(read_image(picture), PIXELS)
+    grey = np.asarray(Image.fromarray(PIXELS).convert("L"))
+    assert np.array_equal(read_image(picture, "L"), grey)
+    nearest = read_image(picture, size=(4, 6), resample=Image.Resampling.NEAREST)
+    assert np.array_equal(nearest, PIXELS[1::2, 1::2])
+    assert read_image(picture, size=(4, 6)).dtype == np.uint8
+
+
+def test_a_header_is_read_without_pixels(picture: Path) -> None:
+    picture.write_bytes(picture.read_bytes()[:60])
+    assert open_image(picture, pixels=False).size == (8, 12)
+
+
+def test_an_image_that_cannot_be_decoded_is_named(picture: Path) -> None:
+    picture.write_bytes(picture.read_bytes()[:60])
+    with pytest.raises(RepriseError, match=r"picture.png: cannot be decoded as an image .*rebuild"):
+        read_image(picture, advice="rebuild it")
+    picture.write_bytes(b"text")
+    with pytest.raises(RepriseError, match=r"picture.png: cannot be decoded .*; replace it"):
+        open_image(picture)
+    with pytest.raises(RepriseError, match=r"other.png: not found; replace it"):
+        read_image(picture.with_name("other.png"))
+
+
+def test_sixteen_bits_are_refused(picture: Path) -> None:
+    Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 200).save(picture)
+    with pytest.raises(RepriseError, match="picture.png: mode I;16 has more than 8 bits"):
+        read_image(picture)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (70, 128), (131, 97), (20, 31)])
+def test_scaling_and_cropping_is_torchvisions(shape: tuple[int, int], tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    transform = v2.Compose([v2.Resize(64), v2.CenterCrop(64)])
+    torchvisions = np.asarray(transform(Image.open(tmp_path / "a.png")))
+    assert np.array_equal(read_rgb(tmp_path / "a.png", 64), torchvisions)
+
+
+def test_gray_and_transparent_images_become_rgb_and_sixteen_bits_are_refused(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.png"
+    gray = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    Image.fromarray(gray).save(path)
+    assert np.array_equal(read_rgb(path, None), np.repeat(gray[..., None], 3, axis=2))
+    rgba = np.dstack([gray, gray + 1, gray + 2, np.full_like(gray, 7)])
+    Image.fromarray(rgba).save(path)
+    assert np.array_equal(read_rgb(path, None), rgba[..., :3])
+    Image.fromarray(gray.astype(np.uint16) * 1000).save(path)
+    with pytest.raises(RepriseError, match="a.png: mode I;16 has more than 8 bits"):
+        read_rgb(path, None)
+
+
+def test_images_of_a_folder_are_listed_by_name(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.jpg", "c.jpeg", "._a.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.PNG", "c.jpeg"]

@@ -1,0 +1,125 @@
+"""params.yaml: every error is one line that names the key and what to do."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reprise.errors import RepriseError
+from reprise.params.base import load_block
+from reprise.params.classify import ClassifyTask
+from reprise.params.load import load_params, parse
+from reprise.params.runtime import Runtime, load_runtime, load_weights
+
+ROOT = Path(__file__).parents[2]
+EARTH = yaml.safe_load((ROOT / "presets" / "earth.yaml").read_text())
+
+
+def changed(key: str, value: Any, drop: bool = False) -> dict[str, Any]:
+    values = copy.deepcopy(EARTH)
+    *blocks, last = key.split(".")
+    block = values
+    for name in blocks:
+        block = block[name]
+    if drop:
+        del block[last]
+    else:
+        block[last] = value
+    return values
+
+
+def test_the_preset_is_valid() -> None:
+    parse(EARTH)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("classify.baseline.recipes.cnn.epocs", 3, ".*unknown key 'epocs'; .*'epochs'"),
+        ("clasify", {}, "unknown key 'clasify'; did you mean 'classify'?"),
+        ("datasets.climate.strid", 3, "datasets.climate: unknown key 'strid'; did you mean"),
+        ("classify.baseline.recipes.cnn.epochs", "ten",
+         "classify.baseline.recipes.cnn.epochs: .*integer.*'ten'"),
+        ("classify.baseline.recipes.cnn.epochs", 0, ".*epochs: .*greater than 0"),
+        ("classify.baseline.data", "climat", ".*data: 'climat' is not in.*'climate'"),
+        ("classify.baseline.runs", ["cnn", "vit"], ".*baseline: runs: 'vit' is not in recipes"),
+        ("classify.baseline.comparisons", [["cnn", "lite"]], ".*: 'lite' is not in recipes"),
+        ("classify.baseline.recipes.cnn.model", "cmn", ".*cnn.model: 'cmn' is not in .*'cnn'"),
+        ("classify.baseline.recipes.cnn.weights", "x", ".*cnn.weights: 'x' is not in weights"),
+        ("pretrain.earth.recipes.byol.method", "bjol", ".*method: 'bjol' is not in .*'byol'"),
+        ("pretrain.earth.recipes.byol.base_taw", 1, ".*unknown key 'base_taw'.*'base_tau'"),
+        ("pretrain.earth.recipes.byol.backbone", "resnet11", ".*backbone: 'resnet11' is not in"),
+        ("finetune.earth.recipes.C.start", "moco", ".*start: 'moco' is not in pretrain.earth.runs"),
+        ("finetune.earth.pretraining", "mars", ".*pretraining: 'mars' is not in pretrain"),
+        ("finetune.earth.pretraining_seed", 3, ".*seed: 3 is not in pretrain.earth.seeds"),
+        ("datasets.climate.source", "tile", "datasets.climate: .*'tile'"),
+        ("embed.cnn.run", "vit", "embed.cnn.run: 'vit' is not in classify.baseline.runs"),
+        ("embed.cnn.split", "train", "embed.cnn.split: classify jobs save the features of test"),
+        ("embed.cnn.seed", 4, "embed.cnn.seed: 4 is not in classify.baseline.seeds"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named(key: str, value: Any, message: str) -> None:
+    with pytest.raises(RepriseError, match=f"^params.yaml: {message}"):
+        parse(changed(key, value))
+
+
+def test_a_missing_key_is_named() -> None:
+    key = "classify.baseline.recipes.cnn.epochs"
+    with pytest.raises(RepriseError, match=f"{key}: Field required"):
+        parse(changed(key, None, drop=True))
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune", "classify", "segment", "embed"])
+def test_a_stage_may_be_absent(stage: str) -> None:
+    values = copy.deepcopy(EARTH)
+    needs = {"pretrain": ["finetune", "embed"], "finetune": ["embed"], "classify": ["embed"]}
+    for name in (stage, *needs.get(stage, [])):
+        del values[name]
+    assert getattr(parse(values), stage) == {}
+
+
+def test_the_old_form_is_refused_with_the_command_that_rewrites_it() -> None:
+    with pytest.raises(RepriseError, match="'faces'.*python -m reprise.params.migrate params.yaml"):
+        parse({"faces": {}})
+
+
+def test_a_run_of_finetune_has_its_own_values_over_the_common_ones() -> None:
+    key = "finetune.earth.recipes.B.learning_rate"
+    task = parse(changed(key, 0.5)).finetune["earth"]
+    assert task.training("B").learning_rate == 0.5
+    assert task.training("A").learning_rate == task.common.learning_rate
+
+
+def test_all_pairs_are_named_unless_a_task_lists_its_comparisons() -> None:
+    values = changed("classify.transfer.comparisons", [["scratch", "finetune"]])
+    assert parse(values).classify["transfer"].named_pairs == [("scratch", "finetune")]
+    pairs = parse(EARTH).classify["transfer"].named_pairs
+    assert pairs == [("finetune", "features"), ("scratch", "features"), ("scratch", "finetune")]
+
+
+def test_a_file_that_is_missing_or_not_yaml(tmp_path: Path) -> None:
+    with pytest.raises(RepriseError, match="not found; `make preset"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("a: [1")
+    with pytest.raises(RepriseError, match="not valid YAML"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_small_numbers_as_dvc_writes_them_are_numbers(tmp_path: Path) -> None:
+    text = (ROOT / "presets" / "earth.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("learning_rate: 0.01\n", "learning_rate: 2e-05\n"))
+    assert load_params(path).classify["baseline"].recipes["cnn"].learning_rate == 2e-05
+
+
+def test_a_block_is_loaded_alone(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    task = EARTH["classify"]["baseline"]
+    path.write_text(yaml.safe_dump({"classify": {"baseline": task, "other": "wrong"}}))
+    assert load_block(path, "classify.baseline", ClassifyTask).data == "climate"
+    with pytest.raises(RepriseError, match="classify.baselin: not found; did you mean 'baseline'"):
+        load_block(path, "classify.baselin", ClassifyTask)
+    assert load_runtime(path) == Runtime()
+    assert load_weights(path) == {}

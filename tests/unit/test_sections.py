@@ -1,0 +1,239 @@
+"""The page: its sections, what is on them, and what happens when something is missing."""
+
+import re
+import runpy
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from support.evaluated import write_evaluation, write_figures
+from support.fake_results import fake_params
+from support.html_checker import read_html
+
+from reprise.atomic_io import read_json, write_json
+from reprise.figures import figures
+from reprise.params.load import Params
+from reprise.report import html as parts
+from reprise.report.sections import recipe_summary, report
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def html(whole_results: Path, params: Params) -> str:
+    page, missing = report(whole_results, params)
+    assert missing == []
+    return page
+
+
+def test_the_page_is_the_same_bytes_when_written_again(
+    whole_results: Path, params: Params, html: str
+) -> None:
+    assert report(whole_results, params) == (html, [])
+
+
+def test_the_page_needs_no_other_file(html: str) -> None:
+    checker = read_html(html)
+    assert not {"link", "iframe", "object", "embed"} & {tag for tag, _ in checker.tags}
+    assert not [script for script in checker.attributes("script") if "src" in script]
+    images = checker.attributes("img")
+    assert all(str(image["src"]).startswith("data:image/") for image in images)
+    without = re.sub(r"(?s)base64,[A-Za-z0-9+/=]+|<script.*?</script>", "", html)
+    assert "http" not in without.replace("http-equiv", "")
+    (policy,) = [meta["content"] for meta in checker.attributes("meta") if "http-equiv" in meta]
+    assert str(policy).startswith("default-src 'none'; img-src data:;")
+
+
+def test_every_figure_is_on_the_page_with_a_text_alternative_and_a_caption(
+    html: str, params: Params
+) -> None:
+    checker = read_html(html)
+    images = checker.attributes("img")
+    assert len(images) == len(figures(params)) == len(checker.attributes("figcaption"))
+    assert all(len(str(image["alt"])) > 20 for image in images)
+    assert all(int(str(image["width"])) > 0 for image in images)
+
+
+def test_every_task_has_a_section_titled_by_stage_and_task(html: str) -> None:
+    headings = re.findall('<section id="([^"]+)">\n<h2>([^<]+)</h2>', html)
+    assert [pair for pair in headings if "-" in pair[0]] == [
+        ("pretrain-tiny", "Pretraining: tiny"),
+        ("finetune-tiny", "Fine-tuning: tiny"),
+        ("classify-baseline", "Classification: baseline"),
+        ("classify-transfer", "Classification: transfer"),
+        ("segment-baseline", "Segmentation: baseline"),
+        ("segment-skips", "Segmentation: skips"),
+        ("segment_anything-baseline", "Segment Anything: baseline"),
+    ]
+
+
+def test_masks_of_a_random_network_are_called_that_on_the_page(
+    html: str, whole_results: Path, params: Params
+) -> None:
+    assert "RANDOM weights: nothing was learned, its masks mean nothing" in read_html(html).text
+    task = params.segment_anything["baseline"]
+    recipe = task.recipes["tiny_one"].model_copy(update={"weights": "sam_vit_b"})
+    trained = task.model_copy(update={"recipes": {"tiny_one": recipe}})
+    changed = params.model_copy(update={"segment_anything": {"baseline": trained}})
+    page, _ = report(whole_results, changed)
+    assert "with the published weights sam_vit_b" in page and "RANDOM weights" not in page
+    none, missing = report(whole_results, params.model_copy(update={"segment_anything": {}}))
+    assert '<section id="segment_anything' not in none and missing == []
+
+
+def test_every_heading_of_a_table_has_its_scope(html: str) -> None:
+    headings = read_html(html).attributes("th")
+    assert {heading.get("scope") for heading in headings} == {"col", "row"}
+
+
+def test_every_link_leads_to_a_section(html: str) -> None:
+    checker = read_html(html)
+    anchors = {str(link["href"]).removeprefix("#") for link in checker.attributes("a")}
+    sections = {section["id"] for section in checker.attributes("section")}
+    assert anchors == sections | {"content"}
+    assert [main["id"] for main in checker.attributes("main")] == ["content"]
+
+
+def test_names_are_escaped(html: str, results: Path, params: Params) -> None:
+    assert "drawn <for> the tests" in read_html(html).text
+    assert "<for>" not in html
+    for path in (results / "tables").glob("*"):
+        path.write_text(path.read_text().replace("urban", "<script>alert(1)</script>"))
+    path = results / "prepare" / "cover" / "dataset.json"
+    path.write_text(path.read_text().replace("urban", "</script><b>"))
+    page, _ = report(results, params)
+    assert "<script>alert(1)" not in page and "</script><b>" not in page
+    assert "<script>alert(1)</script>" in read_html(page).text
+
+
+def test_the_numbers_on_the_page_are_those_of_the_tables(html: str, whole_results: Path) -> None:
+    text = read_html(html).text
+    for path in (whole_results / "tables").glob("*.md"):
+        for line in path.read_text().splitlines():
+            if line.startswith("| "):
+                assert all(cell in text for cell in parts.cells(line))
+
+
+def test_a_question_names_the_runs_and_what_sets_them_apart(html: str, params: Params) -> None:
+    text = read_html(html).text
+    assert "Classification, transfer: which run has the highest accuracy on people?" in text
+    assert "B (weights: supervised), C (weights: byol), D (weights: supervised, frozen" in text
+    merged = params.segment["skips"].recipes["merged"]
+    assert recipe_summary("merged", merged) == "fcn8s, from scratch, 3 merged classes"
+    assert recipe_summary("byol", params.pretrain["tiny"].recipes["byol"]) == "from scratch"
+
+
+def test_findings_are_the_summaries_of_the_named_comparisons_significant_ones_first(
+    html: str, whole_results: Path
+) -> None:
+    table = pd.read_csv(whole_results / "tables" / "comparisons.csv")
+    section = html.split('<section id="findings">')[1].split("</section>")[0]
+    findings = re.findall("<li>(.*?)</li>", section)
+    assert len(findings) == 6  # four of fine-tuning, one of classify, and its ensemble's gain
+    named = table[table["named"].astype(bool)]
+    summaries = dict(zip(named["summary"], named["significant"], strict=True))
+    order = []
+    for finding in findings:
+        (summary,) = [s for s in summaries if unescape(finding).endswith(s)]
+        order.append(not summaries[summary])
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    ["tables/classify_transfer.md", "vector/iou.svg", "figures/masks_skips.png", "checksums.csv",
+     "tables/finetune_tiny.csv", "tables/comparisons.csv", "embed/cnn/tsne.csv",
+     "segment/baseline/fcn/0/masks/0012_middle.png"],
+)  # fmt: skip
+def test_what_is_missing_is_noted_in_its_place(
+    html: str, results: Path, params: Params, lost: str
+) -> None:
+    (results / lost).unlink()
+    page, missing = report(results, params)
+    assert len(missing) == 1 and f"{lost}: not found" in missing[0]
+    partial, whole = read_html(page), read_html(html)
+    assert partial.attributes("section") == whole.attributes("section")
+    assert len(partial.attributes("table")) >= len(whole.attributes("table")) - 9
+    assert "Missing here: " in partial.text and "Missing here: " not in whole.text
+
+
+def test_the_page_with_a_note_is_written_and_the_command_fails(
+    results: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (results / "tables" / "classify_transfer.md").unlink()
+    out = results / "report.html"
+    monkeypatch.setattr("sys.argv", ["report.py", "--results", str(results), "--out", str(out)])
+    monkeypatch.setattr("reprise.params.load.load_params", lambda _: fake_params())
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "workflow" / "scripts" / "report.py"), run_name="__main__")
+    assert ended.value.code == 1
+    assert "classify_transfer.md: not found" in caplog.text
+    assert "where missing results are noted" in caplog.text
+    assert "Missing here: " in read_html(out.read_text()).text
+
+
+def rebuilt(results: Path, params: Params) -> str:
+    """The page after everything that follows the trainings was made again."""
+    for folder in ("tables", "figures", "vector"):
+        for path in (results / folder).iterdir():
+            path.unlink()
+    write_evaluation(results, params)
+    write_figures(results, params)
+    page, missing = report(results, params)
+    assert missing == []
+    return unescape(page)
+
+
+def changed(params: Params, stage: str, task: str, **values: Any) -> Params:
+    """The configuration with other values of one task."""
+    block = getattr(params, stage)
+    return params.model_copy(update={stage: block | {task: block[task].model_copy(update=values)}})
+
+
+def test_with_one_seed_there_is_no_interval_over_seeds_and_the_page_says_so(
+    results: Path, params: Params
+) -> None:
+    page = rebuilt(results, changed(params, "finetune", "tiny", seeds=[1]))
+    assert "One seed only: finetune tiny, classify baseline, segment baseline, segment" in page
+    table = pd.read_csv(results / "tables" / "comparisons.csv")
+    assert table["ci_low"].isna().all() and (table["test"] == "McNemar").all()
+
+
+def test_one_task_of_classify_alone_is_drawn_and_reported(results: Path, params: Params) -> None:
+    names = ["pretrain", "finetune", "segment", "segment_anything", "embed"]
+    classify = {"baseline": params.classify["baseline"]}
+    alone = params.model_copy(update={"classify": classify, **dict.fromkeys(names, {})})
+    page = rebuilt(results, alone)
+    assert re.findall('<section id="([^"]+)"', page) == [
+        "questions", "findings", "classify-baseline", "comparisons", "published", "networks",
+        "training", "provenance", "limitations", "datasets",
+    ]  # fmt: skip
+    assert len(list((results / "figures").iterdir())) == len(figures(alone)) == 7
+
+
+def test_tasks_without_runs_and_a_run_alone_leave_a_page(results: Path, params: Params) -> None:
+    values = changed(params, "finetune", "tiny", runs=["C"])
+    values = changed(values, "classify", "transfer", runs=[])
+    values = changed(values, "segment", "skips", runs=[])
+    page = rebuilt(results, values)
+    assert "No run, seed or image of segment skips in params.yaml." not in page  # it is drawn
+    assert "Runs: none." in page
+    table = pd.read_csv(results / "tables" / "comparisons.csv")
+    assert set(table["stage"] + " " + table["task"]) == {"classify baseline"}
+
+
+def test_a_history_of_one_epoch_and_a_class_without_an_image_leave_a_page(
+    results: Path, params: Params
+) -> None:
+    for path in results.rglob("history.csv"):
+        if "pretrain" not in path.parts:
+            history = pd.read_csv(path)
+            history[history["selected"] == 1].to_csv(path, index=False)
+    path = results / "prepare" / "zones" / "dataset.json"
+    info = read_json(path)
+    info["classes"].append({"id": 3, "name": "never seen", "color": [1, 2, 3]})
+    write_json(path, info)
+    rebuilt(results, params)
+    assert "never seen" in (results / "tables" / "confusion.csv").read_text()

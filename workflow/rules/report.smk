@@ -1,0 +1,36 @@
+rule report:
+    input:
+        code="workflow/code/report.sha256",
+        metrics="results/metrics.json",
+        intervals="results/intervals.json",
+        checksums="results/checksums.csv",
+        tables=expand(
+            "results/tables/{table}.{form}",
+            table=[*TABLES, "networks", "layers"],
+            form=["csv", "md"],
+        ),
+        figures=expand("results/figures/{figure}.png", figure=figures(PARAMS)),
+        vectors=expand("results/vector/{figure}.svg", figure=figures(PARAMS)),
+        layouts=[
+            f"results/embed/{name}/{method}.csv"
+            for name, block in PARAMS.embed.items()
+            for method in block.methods
+        ],
+        datasets=datasets_of(),
+        masks=job_outputs("masks", "segment"),
+    output:
+        page="results/report.html",
+    log:
+        "logs/report.log",
+    benchmark:
+        "logs/benchmark/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        results=subpath(input.metrics, parent=True),
+        params_keys=config_values("datasets", *STAGES, "segment_anything", "embed"),
+    shell:
+        "PYTHONPATH=src python workflow/scripts/report.py --results {params.results}"
+        " --out {output.page} --log {log}"
