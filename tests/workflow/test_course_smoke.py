@@ -21,7 +21,8 @@ def test_every_recipe_of_the_homeworks_runs_to_the_report(tmp_path):
     for stage in ("finetune", "classify", "segment"):
         for name, task in getattr(params, stage).items():
             table = pd.read_csv(results / "tables" / f"{stage}_{name}.csv")
-            assert list(table["run"]) == task.runs
+            runs = [run for run in table["run"] if not run.endswith("(best epoch)")]
+            assert runs == task.runs
             if stage != "finetune":
                 assert set(table["weights"]) == {"none"}  # nothing published is in the samples
     # a recipe whose epochs vote is compared with its single best epoch
