@@ -15,16 +15,16 @@ JSON, PAGE = "gpu-check.json", "benchmarks-gpu.md"
 # name -> title, time limit in seconds, module and function of (Part)
 PARTS: dict[str, tuple[str, int, str, str]] = {
     "environment": ("Environment", 40, "machine", "environment"),
-    "tests": ("The tests that need a GPU", 150, "suite", "tests"),
+    "tests": ("The tests that need a GPU", 120, "suite", "tests"),
     "rates": ("Matrix and memory rates", 40, "machine", "rates"),
-    "byol": ("BYOL, ResNet-50", 60, "steps", "byol"),
+    "byol": ("BYOL, ResNet-50", 50, "steps", "byol"),
     "frozen": ("Frozen backbone", 45, "steps", "frozen"),
     "deeplab": ("DeepLabV3-ResNet101", 60, "steps", "deeplab"),
     "fcn32s": ("FCN-32s", 45, "steps", "fcn32s"),
     "resnext101": ("ResNeXt-101", 45, "steps", "resnext101"),
     "augmentation": ("Share of augmentation in a step", 60, "augmentation", "shares"),
-    "bytes": ("Equal bytes", 110, "jobs", "equal_bytes"),
-    "cpu_and_gpu": ("CPU and GPU", 60, "jobs", "cpu_and_gpu"),
+    "bytes": ("Equal bytes", 170, "jobs", "equal_bytes"),
+    "cpu_and_gpu": ("CPU and GPU", 110, "jobs", "cpu_and_gpu"),
 }
 MAX_SECONDS = 525  # of all parts together
 

@@ -17,6 +17,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+import torch._dynamo  # the first optimizer imports it: a second in each process that lacks it
 from ruamel.yaml import YAML
 
 from reprise.models.build import build_backbone

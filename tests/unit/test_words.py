@@ -110,7 +110,7 @@ WORDS = (
     (r"\b(own|set's|their) moments\b", "mean and std", "text"),
     (r"judged?|judges", "evaluated", "name"),
     (r"\bjudge(d|s)?\b", "evaluate", "text"),
-    (r"\b[Pp]rocessors?\b", "CPU", "text"),
+    (r"(?<!\(R\) )\b[Pp]rocessors?\b", "CPU", "text"),  # but for a name, such as Xeon(R) Processor
     (r"\bcommonest\b", "most frequent", "text"),
     (r"\bhand-outs?\b", "course data", "text"),
     # English

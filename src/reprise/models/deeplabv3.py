@@ -3,12 +3,13 @@
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision.models.segmentation import deeplabv3_resnet50, deeplabv3_resnet101
-from torchvision.models.segmentation.deeplabv3 import ASPP
+from torchvision.models.segmentation.deeplabv3 import ASPP, ASPPPooling
 
 from reprise.errors import RepriseError
 from reprise.models.backbone import Options
+from reprise.models.convolution import swap_layers
+from reprise.models.interpolate import resize_bilinear
 from reprise.models.resnet import build_backbone
 from reprise.models.weights import State, load_state
 
@@ -17,6 +18,16 @@ _TORCHVISION = {
     "deeplabv3_resnet50": deeplabv3_resnet50,
     "deeplabv3_resnet101": deeplabv3_resnet101,
 }
+
+
+class GlobalPooling(ASPPPooling):  # type: ignore[misc]
+    """ASPP's branch for the whole image: one value a channel, repeated at each pixel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        for layer in self:
+            x = layer(x)
+        return resize_bilinear(x, height, width)
 
 
 class TorchvisionDeepLabV3(nn.Module):
@@ -30,10 +41,11 @@ class TorchvisionDeepLabV3(nn.Module):
         self.net: Any = _TORCHVISION[name](
             weights=None, weights_backbone=None, num_classes=n_classes, aux_loss=False
         )
+        swap_layers(self.net, {ASPPPooling: GlobalPooling})
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.net(images)["out"]
-        return logits
+        logits = self.net.classifier(self.net.backbone(images)["out"])
+        return resize_bilinear(logits, *images.shape[-2:])
 
 
 class SmallDeepLabV3(nn.Module):
@@ -55,10 +67,11 @@ class SmallDeepLabV3(nn.Module):
             nn.Conv2d(128, 128, 3, padding=1, bias=False), nn.BatchNorm2d(128), nn.ReLU(),
             nn.Conv2d(128, n_classes, 1),
         )  # fmt: skip
+        swap_layers(self.head, {ASPPPooling: GlobalPooling})
 
     def forward(self, images: Tensor) -> Tensor:
         logits = self.head(self.body(images))
-        return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)
+        return resize_bilinear(logits, *images.shape[-2:])
 
 
 def build_segmenter(recipe: Options, n_classes: int) -> nn.Module:

@@ -8,6 +8,7 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from reprise.models.backbone import Options
 from reprise.models.convolution import CroppedConv2d
+from reprise.models.interpolate import resize_bilinear
 from reprise.models.weights import State, load_state
 
 SEGMENTERS = (
@@ -107,7 +108,7 @@ class FCN32s2024(VGG16Segmenter):
         logits: Tensor = self.head(self.pools(images)[-1])
         if logits.shape[-2:] == images.shape[-2:]:
             return logits
-        return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)
+        return resize_bilinear(logits, *images.shape[-2:])
 
 
 class FrozenBatchNorm(nn.BatchNorm2d):

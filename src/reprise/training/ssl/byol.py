@@ -28,8 +28,8 @@ from reprise.training.ssl import KnnEvaluator
 
 MIN_NORMALIZED_STD = 0.25  # both: see `collapsed`
 MIN_RANK = 2.0
-# pixels of a view: two ResNet-18 steps of 32 x 32 took .7 to .9 of the time in one batch, two
-# ResNet-50 steps of 128 x 128 took 1.1
+# pixels of a view on CPU: two ResNet-18 steps of 32 x 32 took .7 to .9 of the time in one batch,
+# two ResNet-50 steps of 128 x 128 took 1.1. A GPU waits for launches, and half of them go.
 CONCAT_MAX_PIXELS = 64 * 64
 
 
@@ -241,7 +241,8 @@ def pretrain(
     """
     recipe, device, batches = context.recipe, context.device, context.batches
     backbone = build_backbone(recipe.backbone, recipe.stem)
-    model = _build(recipe, backbone, batches.size[0] * batches.size[1] <= CONCAT_MAX_PIXELS)
+    small = batches.size[0] * batches.size[1] <= CONCAT_MAX_PIXELS
+    model = _build(recipe, backbone, small or device.device.type != "cpu")
     device.to_device(model)
     knn, val = KnnEvaluator(context), context.data.require_rows("val")
 
