@@ -38,7 +38,7 @@ $(READY): requirements/lock.txt requirements/data.txt pyproject.toml
 
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
 	snakemake --cores $(CORES) --quiet rules
-	@python -m reprise.engines.print_tables
+	@python -m reprise.engines.show tables
 
 sync: $(READY) ## let Snakemake and DVC agree on results/; restores what DVC's cache has
 	python -m reprise.engines.sync
@@ -48,10 +48,10 @@ clean: ## delete results and logs (not the environment, nor what Git or DVC's ca
 
 ##@ Look
 show: $(READY) ## print the tables of the last run
-	python -m reprise.engines.print_tables
+	python -m reprise.engines.show tables
 
 page: $(READY) ## tables, figures and report from the files that exist, e.g. after a failed run
-	@python -m reprise.engines.rebuild_report
+	@python -m reprise.engines.show page
 
 plots: $(READY) ## curves and confusion matrices of a run, or of two: ARGS="diff HEAD"; needs no network
 	@$(REPOSITORY) vega

@@ -55,8 +55,7 @@ from reprise.models.backbone import Backbone
 from reprise.models.build import build_backbone
 from reprise.models.convolution import CroppedConv2d, swap_layers
 from reprise.params.byol import Recipe
-from reprise.params.runtime import Runtime
-from reprise.params.training import Augment
+from reprise.params.training import Augment, Runtime
 from reprise.training.loop import make_optimizer
 from reprise.training.runtime import configure_torch
 from reprise.training.schedules import learning_rate
@@ -114,8 +113,7 @@ class Ours:
         )  # fmt: skip
         backbone = build_backbone(case.backbone, case.stem)
         concat_views = case.size**2 <= CONCAT_MAX_PIXELS
-        dims = HIDDEN, PROJECTION
-        self.model = Byol(backbone, *dims, self.recipe.base_tau, concat_views=concat_views)
+        self.model = Byol(backbone, self.recipe, concat_views)
         self.device.to_device(self.model)
         self.model.train()
         self.batches = Batches(data, AUGMENT, 0, self.device.device)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.measure import THREADS, Comparison, Measured, Side, Table, interleave
 from reprise.models.convolution import CroppedConv2d
-from reprise.params.runtime import Runtime
+from reprise.params.training import Runtime
 from reprise.training.runtime import Device, configure_torch
 
 IMAGES = 128

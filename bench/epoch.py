@@ -33,8 +33,7 @@ from reprise.datasets.prepared import read_prepared
 from reprise.datasets.rng import permutation
 from reprise.models.build import build_classifier
 from reprise.params.classify import ClassifyRecipe
-from reprise.params.runtime import Runtime
-from reprise.params.training import Augment
+from reprise.params.training import Augment, Runtime
 from reprise.training.loop import make_optimizer
 from reprise.training.runtime import configure_torch
 

@@ -34,7 +34,7 @@ from reprise.models.build import build_backbone, build_finetuned
 from reprise.models.weights import load_pretrained, write_tensors
 from reprise.params.base import load_block
 from reprise.params.finetune import FinetuneCommon, FinetuneTask
-from reprise.params.runtime import load_runtime
+from reprise.params.training import load_runtime
 from reprise.training.loop import make_optimizer
 from reprise.training.runtime import configure_torch
 from reprise.training.schedules import learning_rate

@@ -10,7 +10,7 @@ from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity
 from torch.utils.flop_counter import FlopCounterMode
 
-from reprise.params.runtime import Runtime
+from reprise.params.training import Runtime
 from reprise.training.runtime import Device, configure_torch
 
 Step = Callable[[], object]

@@ -4,71 +4,80 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from reprise.errors import RepriseError
-from reprise.job_record import WRITTEN
+
+if TYPE_CHECKING:  # Snakemake reads this module whenever it reads the Snakefile
+    import pandas as pd
+
+IGNORED = {"__pycache__", ".snakemake_timestamp"}  # as in .dvcignore, with *.part
+WRITTEN: set[Path] = set()  # files and folders that this process renamed into place
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`; rename it to `path` when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with _temporary(path) as temporary:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp creates private files
         os.replace(temporary, path)
         WRITTEN.add(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Like `atomic_file` for a folder: replace `path` as a whole when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
-    try:
+    with _temporary(path) as temporary:
+        temporary.mkdir()
         yield temporary
-        temporary.chmod(0o755)
         shutil.rmtree(path, ignore_errors=True)
         os.replace(temporary, path)
         WRITTEN.add(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
 def move_into_folder(path: Path) -> Iterator[Path]:
     """Like `atomic_folder`, but keep the other files of `path`; move the new ones in at the end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent, f"{path.name}.")
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
-    try:
+    with _temporary(path) as temporary:
+        temporary.mkdir()
         yield temporary
         path.mkdir(exist_ok=True)
         for file in sorted(temporary.iterdir()):
             os.replace(file, path / file.name)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A path next to `path` for this process alone; what is there in the end is deleted."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    delete(temporary)
+    try:
+        yield temporary
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        delete(temporary)
 
 
 def remove_leftovers(folder: Path, name: str = "") -> None:
     """Delete temporary files that a killed process left in `folder`: those of `name`, or all."""
     for temporary in folder.glob(f".{name}*.part"):
-        shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
+        delete(temporary)
+
+
+def delete(path: Path) -> None:
+    """Delete a file or a folder, if it exists."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def files_in(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files among these paths, and those in folders and below that DVC does not ignore."""
+    for file in (file for path in paths for file in [path, *path.rglob("*")] if file.is_file()):
+        if file.suffix != ".part" and not IGNORED & set(file.parts):
+            yield file
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -87,16 +96,10 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def write_csv(path: Path, table: pd.DataFrame, float_format: str = "%.6f") -> None:
+def write_csv(path: Path, table: "pd.DataFrame", float_format: str = "%.6f") -> None:
     """Write a table without its index, with one float format and LF line ends."""
     text = table.to_csv(index=False, float_format=float_format, lineterminator="\n")
     write_text(path, text)
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an array in NumPy's npy format."""
-    with atomic_file(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, array, allow_pickle=False)
 
 
 def read_json(path: Path) -> Any:
@@ -113,3 +116,8 @@ def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_lines(files: Iterable[Path], folder: Path = Path()) -> str:
+    """What `sha256sum` prints for files when it runs in `folder`."""
+    return "".join(f"{sha256(file)}  {file.relative_to(folder).as_posix()}\n" for file in files)

@@ -1,14 +1,24 @@
-"""What every command shares: logging, and one line instead of a traceback for a user's mistake."""
+"""What every command shares: a log, one line instead of a traceback, and the record of a job.
+
+The record proves what a finished job read and wrote. A job of Snakemake is entered in DVC's lock
+file only if its record shows that the files on disk were made from the present parameters and
+sources; see reprise.engines.sync.
+"""
 
 import argparse
+import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from reprise.atomic_io import WRITTEN, files_in, sha256, write_text
 from reprise.errors import RepriseError
-from reprise.job_record import JobRecord
+
+STARTED = time.time_ns()  # this module is imported before a job reads anything
 
 
 def run(main: Callable[[], None]) -> None:
@@ -22,11 +32,9 @@ def run(main: Callable[[], None]) -> None:
     scripts = str(Path(sys.argv[0]).resolve().parent)
     sys.path[:] = [folder for folder in sys.path if folder != scripts]
     log = _start_logging()
-    record = JobRecord(log) if log else None
     try:
-        main()
-        if record:
-            record.write()
+        with _recorded(log):
+            main()
     except RepriseError as error:
         logging.error("reprise: %s", " ".join(str(error).split()))
         sys.exit(1)
@@ -52,3 +60,24 @@ def _start_logging() -> Path | None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers)
     log: Path | None = args.log
     return log
+
+
+@contextmanager
+def _recorded(log: Path | None) -> Iterator[None]:
+    """If there is a log, write a record next to it when the block succeeds.
+
+    It has the command, its start time, params.yaml as it was, and the digests of the outputs.
+    """
+    if log is None:
+        yield
+        return
+    record = log.with_suffix(".json")
+    record.unlink(missing_ok=True)
+    params = Path("params.yaml")
+    text = params.read_text(errors="replace") if params.exists() else ""
+    yield
+    # not the checkpoints, which are hidden files
+    outputs = [path for path in WRITTEN if not path.name.startswith(".")]
+    digests = {file.as_posix(): sha256(file) for file in sorted(files_in(outputs))}
+    content = {"command": sys.orig_argv[1:], "started": STARTED, "params": text, "outputs": digests}
+    write_text(record, json.dumps(content, indent=1) + "\n")

@@ -11,12 +11,9 @@ from reprise.errors import RepriseError
 
 
 def read_csv(path: Path, columns: Sequence[str], text_columns: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a csv file that has at least `columns`.
+    """Read a csv file, `id` and `text_columns` as text; an empty cell of a text column is "".
 
-    `id` and `text_columns` are read as text; an empty cell of a text column is "".
-
-    Raises:
-        RepriseError: the file is missing or not a csv file, or a column is missing.
+    Raises RepriseError when the file is missing or not a csv file, or lacks one of `columns`.
     """
     try:
         # a class or a run may be named "none" or "NA"; only an empty cell is a missing value
@@ -37,14 +34,10 @@ def read_csv(path: Path, columns: Sequence[str], text_columns: Sequence[str] = (
 def check_rows(
     path: Path, table: pd.DataFrame, column: str, wrong: pd.Series | NDArray[np.bool_], reason: str
 ) -> None:
-    """Raise RepriseError for the first row of `table` where `wrong` is true.
+    """Raise RepriseError for the first row of `table` where `wrong`, (rows,) bool, is true.
 
-    Args:
-        path: the csv file, for the message.
-        table: its content, in the order of the file.
-        column: the column whose value is quoted.
-        wrong: (rows,) bool.
-        reason: what is wrong with the value, or what to do.
+    table: the content of the file at `path`, in its order. column: whose value is quoted. reason:
+    what is wrong with the value, or what to do.
     """
     rows = np.flatnonzero(np.asarray(wrong))
     if len(rows):

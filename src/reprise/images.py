@@ -16,8 +16,7 @@ MODES_OF_8_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 def list_images(folder: Path) -> list[Path]:
     """The image files of a folder (not of folders below it), sorted by name."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries)
+    names = sorted(os.listdir(folder))
     return [folder / n for n in names if n.lower().endswith(IMAGE_SUFFIXES) and n[0] != "."]
 
 
@@ -47,10 +46,8 @@ def read_image(
     """Pixels of an image file, uint8: (H, W) or (H, W, channels), as its mode has them.
 
     mode: Pillow's name of the mode to convert to, such as RGB or L; None keeps the file's. size:
-    (width, height) to resize to, before the mode is converted, where the image differs.
-
-    Raises RepriseError, ending in `advice` where the file is missing or cannot be decoded; also for
-    an image with more than 8 bits per channel.
+    (width, height) to resize to, before the mode is converted, where the image differs. Raises
+    RepriseError as `open_image` does, and for an image with more than 8 bits per channel.
     """
     image = open_image(path, advice)
     if image.mode not in MODES_OF_8_BITS:

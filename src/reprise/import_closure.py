@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from reprise.params.models import module_file
+
 SRC = Path("src")
 DATASETS = SRC / "reprise/datasets"
 MODELS = SRC / "reprise/models"
@@ -21,19 +23,12 @@ METHODS = (SRC / "reprise/params", SRC / "reprise/training/ssl")
 def closure(script: Path, by_name: Iterable[Path] = (), src: Path = SRC) -> list[str]:
     """Files below `src` that `script` imports, transitively, package `__init__.py` files included.
 
-    Imports are read from the syntax tree, wherever they are in a file; nothing is executed.
-
-    Args:
-        script: a Python file.
-        by_name: modules below `src` that the script loads by name; their imports count too.
-        src: the folder of the packages; imports of other packages are left out.
-
-    Returns:
-        Paths that begin with `src`, in POSIX form, sorted.
+    Imports are read from the syntax tree, wherever they are in a file; nothing is executed. Modules
+    below `src` that the script loads by name, and their imports, count too. The paths begin with
+    `src`, in POSIX form, sorted.
     """
-    files: set[Path] = set()
-    for module in by_name:
-        files |= _files(".".join(module.relative_to(src).with_suffix("").parts), src)
+    names = [".".join(module.relative_to(src).with_suffix("").parts) for module in by_name]
+    files = {file for name in names for file in _files(name, src)}
     waiting = [script, *files]
     while waiting:
         new = _imports(waiting.pop(), src) - files
@@ -45,24 +40,13 @@ def closure(script: Path, by_name: Iterable[Path] = (), src: Path = SRC) -> list
 def loaded_by_name(task: Any, run: str) -> list[Path]:
     """The modules that a stage's script loads by name for one run of a task.
 
-    Its network is built by a file of reprise.models (see `model_module`); a method of pretraining
-    has a module for its options and one for its training.
-
-    Args:
-        task: a task of reprise.params.
-        run: one of its runs.
+    Its network is built by the file of reprise.models that declares its name; a method of
+    pretraining has a module for its options and one for its training.
     """
     recipe = task.recipes[run]
-    network = next(
-        (
-            getattr(block, key)
-            for block in (recipe, getattr(task, "common", None))
-            for key in ("model", "backbone")
-            if hasattr(block, key)
-        ),
-        None,
-    )
-    modules = [model_module(network)] if network else []
+    blocks, keys = (recipe, getattr(task, "common", None)), ("model", "backbone")
+    networks = [getattr(block, key) for block in blocks for key in keys if hasattr(block, key)]
+    modules = [module_file(network, MODELS) for network in networks]
     if hasattr(recipe, "method"):
         modules += [folder / f"{recipe.method}.py" for folder in METHODS]
     return [module for module in modules if module and module.is_file()]
@@ -71,12 +55,6 @@ def loaded_by_name(task: Any, run: str) -> list[Path]:
 def dataset_module(source: str) -> Path:
     """The file that prepares datasets of a source, such as datasets/earth.py for earth_tiles."""
     return DATASETS / f"{source.partition('_')[0]}.py"
-
-
-def model_module(network: str, folder: Path = MODELS) -> Path | None:
-    """The file that builds a network: the longest file name that the network's name begins with."""
-    files = [file for file in folder.glob("*.py") if network.startswith(file.stem)]
-    return max(files, key=lambda file: len(file.stem), default=None)
 
 
 @cache

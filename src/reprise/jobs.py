@@ -25,11 +25,6 @@ class Job:
         """The job's name, such as classify/baseline/cnn/0."""
         return f"{self.stage}/{self.task}/{self.run}/{self.seed}"
 
-    @property
-    def label(self) -> str:
-        """Task and run, for legends."""
-        return f"{self.task} {self.run}"
-
     def folder(self, results: Path) -> Path:
         """The folder of the job's outputs."""
         return results / self.path

@@ -19,9 +19,8 @@ from reprise.models.build import build_backbone, build_finetuned, build_segmente
 from reprise.params import byol as byol_params
 from reprise.params import supervised as supervised_params
 from reprise.params.finetune import FinetuneCommon
-from reprise.params.runtime import Runtime
 from reprise.params.segment import SegmentRecipe
-from reprise.params.training import Augment
+from reprise.params.training import Augment, Runtime
 from reprise.training import loop
 from reprise.training.classification import CachedFeatures, train_classifier
 from reprise.training.loop import Progress, make_optimizer
@@ -137,7 +136,8 @@ def test_a_step_of_byol_has_the_loss_of_the_cpu(
     for device in (cpu, gpu):
         batches = Batches(data, BYOL.augment, 0, device.device)
         torch.manual_seed(0)
-        model = Byol(build_backbone("resnet10", "small"), 64, 16, 0.9)
+        sizes = {"proj_hidden_dim": 64, "proj_output_dim": 16, "base_tau": 0.9}
+        model = Byol(build_backbone("resnet10", "small"), BYOL.model_copy(update=sizes))
         device.to_device(model)
         optimizer = make_optimizer(BYOL, model)
         for step in range(3):

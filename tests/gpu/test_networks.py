@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from reprise.models.build import build_classifier, build_segmenter
 from reprise.params.load import load_params
-from reprise.params.runtime import Runtime
-from reprise.params.training import Training
+from reprise.params.training import Runtime, Training
 from reprise.training.loop import make_optimizer
-from reprise.training.losses import bce, cross_entropy, weighted_cross_entropy
 from reprise.training.runtime import configure_torch
+from reprise.training.segmentation import bce, cross_entropy, weighted_cross_entropy
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [

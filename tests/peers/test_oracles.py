@@ -38,6 +38,7 @@ import torch
 from torch import Tensor, nn
 
 from reprise.models.backbone import Backbone
+from reprise.params.byol import Recipe
 from reprise.training.schedules import tau
 from reprise.training.ssl.byol import Byol, collapse_statistics, mlp, simsiam_mlp
 
@@ -71,11 +72,18 @@ def network() -> nn.Module:
     )  # fmt: skip
 
 
+def recipe(use_momentum: bool = True) -> Recipe:
+    """The options of the network alone."""
+    return Recipe.model_construct(
+        proj_hidden_dim=HIDDEN, proj_output_dim=PROJECTION, base_tau=TAU, use_momentum=use_momentum
+    )
+
+
 def our_model(use_momentum: bool = True) -> Byol:
     """Ours in float64, its target away from the online network."""
     torch.manual_seed(0)
     backbone = Backbone(network(), WIDTH)
-    model = Byol(backbone, HIDDEN, PROJECTION, TAU, use_momentum=use_momentum).double()
+    model = Byol(backbone, recipe(use_momentum)).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) / 10)
@@ -248,7 +256,7 @@ def test_difference_byol_pytorchs_constructor_trains_the_statistics_on_noise() -
     torch.manual_seed(0)
     byol_pytorch.BYOL(net, 6, hidden_layer=-1, use_simplicial_embeddings=False)
     assert net[1].num_batches_tracked == 1
-    fresh = Byol(Backbone(network(), WIDTH), HIDDEN, PROJECTION, TAU)
+    fresh = Byol(Backbone(network(), WIDTH), recipe())
     assert fresh.online[0].net[1].num_batches_tracked == 0
 
 

@@ -7,7 +7,7 @@ from reprise.evaluation.checksums import checksums
 from reprise.evaluation.embedding import embed
 from reprise.evaluation.evaluate import evaluate
 from reprise.evaluation.markdown import Table
-from reprise.evaluation.model_summary import layers_table, networks_table
+from reprise.evaluation.training_tables import layers_table, networks_table
 from reprise.figures import figures
 from reprise.figures.style import draw
 from reprise.jobs import tasks

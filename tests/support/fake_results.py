@@ -8,7 +8,7 @@ import pandas as pd
 from PIL import Image
 from safetensors.numpy import save_file
 
-from reprise.atomic_io import read_json, write_array, write_bytes, write_csv, write_json
+from reprise.atomic_io import read_json, write_bytes, write_csv, write_json
 from reprise.jobs import CLASSIFYING, jobs
 from reprise.params.load import Params, parse
 
@@ -166,8 +166,9 @@ def fake_dataset(
     index = pd.DataFrame({"id": [f"{i:04d}" for i in range(n)], "split": SPLITS})
     if not maps:
         index["label"] = labels
-    write_array(folder / "images.npy", rng.integers(0, 256, (n, 8, 8, 3)).astype(np.uint8))
-    write_array(folder / "labels.npy", labels)
+    folder.mkdir(parents=True)
+    np.save(folder / "images.npy", rng.integers(0, 256, (n, 8, 8, 3)).astype(np.uint8))
+    np.save(folder / "labels.npy", labels)
     write_csv(folder / "index.csv", index)
     info = {
         "name": folder.name,

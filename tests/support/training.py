@@ -15,8 +15,7 @@ from reprise.datasets.batches import Batches
 from reprise.datasets.prepared import PreparedDataset
 from reprise.jobs import tasks
 from reprise.params.load import Params
-from reprise.params.runtime import Runtime
-from reprise.params.training import Training
+from reprise.params.training import Runtime, Training
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.job import JobContext
 from reprise.training.loop import Progress, Row, TrainingJob, train

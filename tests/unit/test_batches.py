@@ -22,7 +22,7 @@ from reprise.datasets.batches import (
     normalization,
 )
 from reprise.datasets.prepared import PreparedDataset
-from reprise.datasets.transforms import sample_symmetries
+from reprise.datasets.transforms import sample_augmentations
 from reprise.errors import RepriseError
 from reprise.params.training import Augment
 
@@ -133,7 +133,7 @@ def test_seeds_epochs_and_views_differ(data: PreparedDataset) -> None:
 def test_symmetries_drawn_for_features_are_those_of_the_images(data: PreparedDataset) -> None:
     batches = Batches(data, Augment(dihedral=True), 5, CPU)
     for epoch in (1, 2):
-        symmetries = sample_symmetries(ROWS, batches.recipe, 5, epoch)
+        symmetries = sample_augmentations(ROWS, batches.recipe, 5, epoch).symmetries
         images = batches.train_batch(ROWS, epoch)
         for row, symmetry in enumerate(symmetries):
             turned = batches.fixed_symmetry(ROWS[[row]], int(symmetry))

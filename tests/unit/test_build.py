@@ -67,16 +67,19 @@ def test_every_declared_name_is_built_by_the_module_that_declares_it(kind: str) 
         assert hasattr(module, f"build_{kind[:-1].lower()}")
 
 
-def test_a_new_file_takes_no_existing_name_from_its_module(
-    monkeypatch: Any, tmp_path: Path
-) -> None:
-    for file in ("resnet", "resnet101", "cnn"):
-        (tmp_path / f"{file}.py").write_text("")
-    monkeypatch.setattr(models, "MODELS", tmp_path)
-    assert models.module_file("resnet101").stem == "resnet101"
-    assert models.module_file("resnet10").stem == models.module_file("resnet1").stem == "resnet"
+def test_a_new_file_takes_no_existing_name_from_its_module(tmp_path: Path) -> None:
+    (tmp_path / "resnet.py").write_text('BACKBONES = ("resnet10",)\nCLASSIFIERS = ("resnet101",)\n')
+    (tmp_path / "resnet101.py").write_text("import resnet\n")
+    for name in ("resnet10", "resnet101"):
+        assert models.module_file(name, tmp_path) == tmp_path / "resnet.py"
+    assert models.module_file("vgg", tmp_path) is None
     with pytest.raises(KeyError, match="vgg"):
-        models.module_file("vgg")
+        module_of("vgg")
+
+
+def test_weights_of_a_package_are_those_of_one_network() -> None:
+    assert models.packaged_weights("lite0") == ("imagenet",)
+    assert models.packaged_weights("efficientnet_b2") == models.packaged_weights("vgg") == ()
 
 
 def test_classifiers_give_one_logit_a_class() -> None:

@@ -23,7 +23,7 @@ from reprise.training.classification import (
     train_classifier,
     write_classifier,
 )
-from reprise.training.inference import predict_batches
+from reprise.training.runtime import predict_batches
 
 RECIPE = FinetuneCommon(
     backbone="resnet10", stem="small", head_hidden_dim=8, feature_epochs=[1, 2], epochs=2,

@@ -84,7 +84,7 @@ def predictions(*shares: float, seeds: int = 3, images: int = 400) -> dict[str, 
 def run(name: str, correct: np.ndarray, seeds: tuple[int, ...]) -> dict[str, Any]:
     """A row of `summarize`."""
     classes, empty = Classes(("a", "b"), (), None), np.zeros((2, 2), np.int64)
-    counts = [ClassCounts(classes, empty, empty, seed) for seed in correct]
+    counts = [ClassCounts(classes, 0.5, empty, seed) for seed in correct]
     scores = {"accuracy": over_seeds([accuracy(seed) for seed in correct])}
     whose = {"stage": "finetune", "task": "tiny", "run": name, "seed_list": seeds}
     return whose | {"counts": counts, "scores": scores}

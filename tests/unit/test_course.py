@@ -18,7 +18,7 @@ from reprise.datasets.writer import write_dataset
 from reprise.errors import RepriseError
 from reprise.training.classification import require_all_classes
 from reprise.training.job import JobContext
-from reprise.training.ssl import KnnEvaluator
+from reprise.training.ssl import evaluate_knn
 
 
 @pytest.fixture(scope="module")
@@ -203,4 +203,4 @@ def test_classes_cannot_be_learned_from_a_dataset_without_labels(
         require_all_classes(data)
     unused: Any = None
     context = JobContext(unused, "", 0, data, unused, unused)
-    assert np.isnan(KnnEvaluator(context)(unused))
+    assert np.isnan(evaluate_knn(context, unused))

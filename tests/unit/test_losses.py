@@ -6,7 +6,7 @@ import torch
 from support.fake_gpu import META, install, watching
 from torch.nn import functional as F
 
-from reprise.training.losses import inverse_shares, loss_of, weighted_cross_entropy
+from reprise.training.segmentation import Targets, inverse_shares, loss_of, weighted_cross_entropy
 
 
 def test_the_losses_are_torchs() -> None:
@@ -16,7 +16,7 @@ def test_the_losses_are_torchs() -> None:
     target, rows = maps.long(), np.arange(3)
 
     def loss(name: str) -> float:
-        return float(loss_of(name, maps.numpy(), rows, 4, 4)(logits, target))
+        return float(loss_of(name, Targets(maps.numpy(), 4, 4), rows)(logits, target))
 
     assert loss("cross_entropy") == pytest.approx(
         float(F.cross_entropy(logits, target, ignore_index=4)), rel=1e-6
@@ -39,7 +39,8 @@ def test_weights_of_classes_come_from_the_train_split_alone() -> None:
     maps[0, 0] = 1
     assert inverse_shares([maps[0]], 3).tolist() == pytest.approx([4 / 3, 4, 0])
     one, other = (
-        loss_of("weighted_cross_entropy", maps, np.array(rows), 3, 9) for rows in ([0], [0, 1])
+        loss_of("weighted_cross_entropy", Targets(maps, 3, 9), np.array(rows))
+        for rows in ([0], [0, 1])
     )
     torch.manual_seed(0)
     logits, target = torch.randn(1, 3, 4, 4), torch.from_numpy(maps[:1]).long()
@@ -49,7 +50,7 @@ def test_weights_of_classes_come_from_the_train_split_alone() -> None:
 @pytest.mark.parametrize("name", ["cross_entropy", "weighted_cross_entropy", "bce"])
 def test_no_loss_waits_for_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
-    loss = loss_of(name, np.zeros((1, 4, 4), np.uint8), np.array([0]), 3, 3, META)
+    loss = loss_of(name, Targets(np.zeros((1, 4, 4), np.uint8), 3, 3), np.array([0]), META)
     logits = torch.empty(2, 3, 4, 4, device=META, requires_grad=True)
     with watching():
         loss(logits, torch.empty(2, 4, 4, dtype=torch.int64, device=META)).backward()

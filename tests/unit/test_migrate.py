@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml.comments import CommentedMap
 
 from reprise.errors import RepriseError
 from reprise.params.load import load_params
-from reprise.params.migrate import _yaml, migrate
+from reprise.params.migrate import migrate
 
 OLD = Path(__file__).parents[1] / "support" / "params-0.1.yaml"
 
@@ -45,4 +46,4 @@ def test_the_command_rewrites_a_file_and_keeps_the_old_one(tmp_path: Path) -> No
 
 def test_a_file_in_the_new_form_is_refused() -> None:
     with pytest.raises(RepriseError, match="nothing to rewrite"):
-        migrate(_yaml().load("datasets: {}"))
+        migrate(CommentedMap(datasets={}))

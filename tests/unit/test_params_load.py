@@ -11,7 +11,7 @@ from reprise.errors import RepriseError
 from reprise.params.base import load_block
 from reprise.params.classify import ClassifyTask
 from reprise.params.load import load_params, parse
-from reprise.params.runtime import Runtime, load_runtime, load_weights
+from reprise.params.training import Runtime, load_runtime, load_weights
 
 ROOT = Path(__file__).parents[2]
 EARTH = yaml.safe_load((ROOT / "presets" / "earth.yaml").read_text())

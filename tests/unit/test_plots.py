@@ -97,10 +97,10 @@ def test_two_revisions_are_told_apart(project: Path) -> None:
 
 
 def test_the_page_needs_no_network(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reprise.engines.repository import VEGA, write_vega
+    from reprise.engines.repository import VEGA, vega
 
     monkeypatch.chdir(project)
-    write_vega()
+    VEGA.write_text(vega())
     dvc(project, "plots", "show")
     page = (project / "dvc_plots" / "index.html").read_text()
     (source,) = re.findall(r'<script src="([^"]+)"', page)

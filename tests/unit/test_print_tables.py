@@ -1,4 +1,4 @@
-"""engines/print_tables: the tables in the terminal."""
+"""engines/show: the tables in the terminal."""
 
 import io
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reprise.engines.print_tables import print_tables
+from reprise.engines.show import print_tables
 from reprise.errors import RepriseError
 from reprise.params.load import Params
 from reprise.report.html import cells

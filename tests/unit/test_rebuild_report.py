@@ -1,4 +1,4 @@
-"""engines/rebuild_report: what exists is shown, each gap is marked, and the command says so."""
+"""engines/show: what exists is shown, each gap is marked, and the command says so."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ def folder(results: Path, params: Params) -> Path:
 
 def rebuild(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "reprise.engines.rebuild_report"], cwd=folder,
+        [sys.executable, "-m", "reprise.engines.show", "page"], cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

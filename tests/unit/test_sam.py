@@ -22,8 +22,8 @@ from reprise.errors import RepriseError
 from reprise.models.sam import build_sam, draw_outlines, generate_masks, write_masks
 from reprise.models.weights import load_state, read_weights
 from reprise.params.load import load_params
-from reprise.params.runtime import WeightsFile
 from reprise.params.segment_anything import SegmentAnythingRecipe
+from reprise.params.training import WeightsFile
 
 # the scores of an untrained network are low
 ALL = SegmentAnythingRecipe(

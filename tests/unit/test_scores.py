@@ -104,7 +104,7 @@ def test_the_courses_metrics_have_the_intervals_of_resampled_images() -> None:
     images = np.array([confusion(t, p, 3, 3) for t, p in both])
     ignored = np.array([ignored_pixel_predictions(t, p, 3, 3) for t, p in both])
     classes = Classes(("a", "b", "c"), (), 3)
-    found = course_estimates(MaskCounts(classes, images.sum(axis=0), images, ignored))
+    found = course_estimates(MaskCounts(classes, 0.5, images, ignored))
     own: dict[str, list[float]] = {metric: [] for metric in COURSE_METRICS}
     for drawn in [np.arange(30), *rng.integers(0, 30, (3000, 30))]:
         whole = with_ignored_row(images[drawn].sum(axis=0), ignored[drawn].sum(axis=0))
@@ -118,7 +118,7 @@ def test_the_courses_metrics_have_the_intervals_of_resampled_images() -> None:
         ends = np.quantile(values[1:], [0.025, 0.975])
         assert (one.images_low, one.images_high) == pytest.approx(ends, abs=0.005)
     absent = Classes(("a", "b", "c", "d"), (), 4)
-    estimates = course_estimates(MaskCounts(absent, *with_absent_class(images, ignored)))
+    estimates = course_estimates(MaskCounts(absent, 0.5, *with_absent_class(images, ignored)))
     assert math.isnan(estimates["miou_dlcv"].value) and math.isnan(estimates["miou_dlcv"].images_se)
     assert estimates["miou_cs6550"].value == found["miou_cs6550"].value
 
@@ -127,12 +127,9 @@ def course_estimates(counts: MaskCounts) -> dict[str, Estimate]:
     return {name: over_seeds([score]).estimate() for name, score in course_scores(counts).items()}
 
 
-def with_absent_class(
-    images: np.ndarray, ignored: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same with one more class, which no image has: val, images and ignored."""
-    more = np.pad(images, ((0, 0), (0, 1), (0, 1)))
-    return more.sum(axis=0), more, np.pad(ignored, ((0, 0), (0, 1)))
+def with_absent_class(images: np.ndarray, ignored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same with one more class, which no image has."""
+    return np.pad(images, ((0, 0), (0, 1), (0, 1))), np.pad(ignored, ((0, 0), (0, 1)))
 
 
 def summary(correct: list[int]) -> pd.Series:
@@ -142,7 +139,7 @@ def summary(correct: list[int]) -> pd.Series:
     for seed, count in enumerate(correct):
         right = np.arange(10) < count
         matrix = np.array([[count, 10 - count], [0, 0]])
-        counts = ClassCounts(classes, np.array([[1, 1], [0, 0]]), matrix, right)
+        counts = ClassCounts(classes, 0.5, matrix, right)
         rows.append(["classify", "baseline", "x", seed, "none", None, counts])
     columns = ["stage", "task", "run", "seed", "weights", "history", "counts"]
     return summarize(pd.DataFrame(rows, columns=columns)).iloc[0]
@@ -172,7 +169,10 @@ def test_accuracy_is_a_whole_number_of_images_over_all(evaluated_results: Path) 
     path = evaluated_results / "classify/baseline/cnn/0/predictions.csv"
     (counts,) = count_classes(path, dataset(evaluated_results, "zones"))
     correct = int(np.trace(counts.test))
-    assert counts.test.sum() == 12 and counts.val.sum() == 6
+    table = pd.read_csv(path)
+    val = table[table["split"] == "val"]
+    assert counts.test.sum() == 12 and len(val) == 6
+    assert counts.val_score == (val["prediction"] == val["label"]).mean()
     assert pixel_accuracy(counts.test) == correct / 12 == counts.correct.mean()
 
 

@@ -36,6 +36,7 @@ def test_the_page_is_the_same_bytes_when_written_again(
 
 def test_the_page_needs_no_other_file(html: str) -> None:
     checker = read_html(html)
+    assert "data-drawn" in html
     assert not {"link", "iframe", "object", "embed"} & {tag for tag, _ in checker.tags}
     assert not [script for script in checker.attributes("script") if "src" in script]
     images = checker.attributes("img")
@@ -211,6 +212,7 @@ def test_one_task_of_classify_alone_is_drawn_and_reported(results: Path, params:
         "training", "provenance", "limitations", "datasets",
     ]  # fmt: skip
     assert len(list((results / "figures").iterdir())) == len(figures(alone)) == 7
+    assert "data-drawn" not in page  # no chart, no script for one
 
 
 def test_tasks_without_runs_and_a_run_alone_leave_a_page(results: Path, params: Params) -> None:

@@ -53,12 +53,23 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def byol(
+    net: nn.Module, width: int, sizes: tuple[int, int], base_tau: float = TAU, **options: bool
+) -> Byol:
+    """BYOL on a backbone, with the hidden and output sizes of its projector."""
+    concat_views = options.pop("concat_views", False)
+    recipe = Recipe.model_construct(
+        proj_hidden_dim=sizes[0], proj_output_dim=sizes[1], base_tau=base_tau, **options
+    )
+    return Byol(Backbone(net, width), recipe, concat_views)
+
+
 def toy(**options: bool) -> Byol:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.ReLU())
-    model = Byol(Backbone(net, 6), 10, 4, TAU, **options).double()
+    model = byol(net, 6, (10, 4), **options).double()
     with torch.no_grad():  # values that a forgotten scale, shift or bias would show
-        for parameter in model.trainable_parameters():
+        for parameter in [p for p in model.parameters() if p.requires_grad]:
             parameter.add_(torch.randn_like(parameter) / 5)
     if model.target is not None:
         with torch.no_grad():
@@ -212,7 +223,8 @@ def test_a_gradient_is_the_slope_of_the_loss(mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_three_steps_move_every_parameter_and_statistic_as_the_paper_says(mode: str) -> None:
     ours, reference = pair(mode)
-    optimizer = torch.optim.SGD(ours.trainable_parameters(), RATE, MOMENTUM, weight_decay=DECAY)
+    trained = [parameter for parameter in ours.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(trained, RATE, MOMENTUM, weight_decay=DECAY)
     for k in range(3):
         optimizer.zero_grad()
         ours(*views(k)).backward()
@@ -293,8 +305,8 @@ def test_the_target_has_no_gradient_is_not_trained_and_shares_no_memory() -> Non
     model(*views()).backward()
     assert all(p.grad is None for p in model.target.parameters())
     assert all(p.grad is not None and p.grad.any() for p in model.predictor.parameters())
-    trained = {id(p) for p in model.trainable_parameters()}
-    assert trained == {id(p) for p in model.parameters() if p.requires_grad}
+    trained = {id(p) for p in model.parameters() if p.requires_grad}
+    assert trained == {id(p) for part in (model.online, model.predictor) for p in part.parameters()}
     assert not trained & {id(p) for p in model.target.parameters()}
     memory = {t.data_ptr() for t in model.online.state_dict().values()}
     assert not memory & {t.data_ptr() for t in model.target.state_dict().values()}
@@ -302,13 +314,13 @@ def test_the_target_has_no_gradient_is_not_trained_and_shares_no_memory() -> Non
 
 def test_the_target_starts_as_the_online_network() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 6))
-    model = Byol(Backbone(net, 6), 10, 4, TAU)
+    model = byol(net, 6, (10, 4))
     assert model.target is not None
     assert_close(dict(model.online.state_dict()), dict(model.target.state_dict()))
 
 
 def test_projector_and_predictor_have_the_papers_sizes_and_biases() -> None:
-    model = Byol(Backbone(nn.Flatten(), 12), 4096, 256, base_tau=0.996)
+    model = byol(nn.Flatten(), 12, (4096, 256), 0.996)
     for head, width in ((model.online[1], 12), (model.predictor, 256)):
         assert [type(x) for x in head] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
         assert {k: tuple(p.shape) for k, p in head.named_parameters()} == {
@@ -320,7 +332,7 @@ def test_projector_and_predictor_have_the_papers_sizes_and_biases() -> None:
 
 
 def test_the_simsiam_mode_has_its_projector_and_byols_predictor() -> None:
-    model = Byol(Backbone(nn.Flatten(), 12), 4096, 256, 0.996, use_momentum=False)
+    model = byol(nn.Flatten(), 12, (4096, 256), 0.996, use_momentum=False)
     layer = [nn.Linear, nn.BatchNorm1d]
     assert [type(x) for x in model.online[1]] == [*layer, nn.ReLU, *layer, nn.ReLU, *layer]
     assert {k: tuple(p.shape) for k, p in model.online[1].named_parameters()} == {
@@ -422,7 +434,7 @@ def trained_statistics(predictor: bool = True, tau: float = 0.9, **options: bool
     """Std, effective rank and last loss after 100 steps on noisy blobs."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(48, 32), nn.BatchNorm1d(32), nn.ReLU())
-    model = Byol(Backbone(net, 32), 64, 16, tau, **options)
+    model = byol(net, 32, (64, 16), tau, **options)
     if not predictor:
         model.predictor = nn.Identity()  # type: ignore[assignment]
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.05, 0.9)

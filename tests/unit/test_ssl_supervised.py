@@ -15,8 +15,8 @@ from reprise.evaluation.evaluate import evaluate
 from reprise.figures.style import draw
 from reprise.models.build import build_backbone
 from reprise.params.load import Params
-from reprise.params.runtime import WeightsFile
 from reprise.params.supervised import Recipe
+from reprise.params.training import WeightsFile
 from reprise.training.loop import Row, write_history
 from reprise.training.ssl.supervised import pretrain
 

@@ -1,7 +1,8 @@
-"""The table of each task: its columns, its notes, the sentences of its comparisons."""
+"""The tables of test scores: their columns, their notes, the sentences of the comparisons."""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -103,3 +104,44 @@ def test_the_sentences_of_the_named_comparisons_are_below_the_finetune_table(
     named = " ".join(own[pair] for pair in [("B", "A"), ("C", "A"), ("C", "B"), ("E", "D")])
     text = (evaluated_results / "tables" / "finetune_tiny.md").read_text()
     assert text.endswith(f"\n\n{named}\n")
+
+
+def read(results: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(results / "tables" / f"{name}.csv")
+
+
+def test_the_class_table_has_the_share_of_each_class(evaluated_results: Path) -> None:
+    table = read(evaluated_results, "class_iou")
+    for _, rows in table.groupby(["task", "run"]):
+        assert rows["share"].sum() == pytest.approx(1, abs=1e-5)
+    truth = np.load(evaluated_results / "prepare/cover/labels.npy")[12:]
+    urban = table[(table["task"] == "baseline") & (table["class"] == "urban")].iloc[0]
+    assert urban["pixels"] == (truth == 0).sum()
+    assert urban["share"] == pytest.approx((truth == 0).sum() / (truth != 3).sum(), abs=1e-6)
+
+
+def test_runs_with_other_classes_have_their_own_block(evaluated_results: Path) -> None:
+    text = (evaluated_results / "tables" / "class_iou.md").read_text()
+    headings = [line for line in text.splitlines() if line.startswith("###")]
+    assert headings == ["### baseline, 3 classes", "### skips, 4 classes", "### skips, 3 classes"]
+
+
+def test_each_training_job_has_a_row_of_seeds(evaluated_results: Path) -> None:
+    table = read(evaluated_results, "seeds")
+    assert len(table) == 15 + 2 + 2 + 3  # finetune, classify, segment; no row of the best epoch
+    accuracy = table[table["metric"] == "accuracy"]
+    assert (accuracy["test"] - accuracy["correct"] / accuracy["n"]).abs().max() < 1e-6
+    assert set(table.loc[table["metric"] == "miou", "stage"]) == {"segment"}
+
+
+def test_confusions_are_those_of_all_seeds(evaluated_results: Path) -> None:
+    table = read(evaluated_results, "confusion")
+    own = table[(table["stage"] == "finetune") & (table["run"] == "C")]
+    assert own["count"].sum() == 3 * 12 and len(own) == 9
+    seeds = [
+        pd.read_csv(evaluated_results / f"finetune/tiny/C/{seed}/predictions.csv")
+        for seed in (0, 1, 2)
+    ]
+    test = pd.concat(seeds).query("split == 'test'")
+    both = own.loc[own["truth"] == own["prediction"], "count"].sum()
+    assert both == (test["label"] == test["prediction"]).sum()

@@ -60,5 +60,5 @@ def test_a_changed_recipe_and_a_damaged_model_are_errors(
     out.unlink()
     model = copy / "results" / RUN / "model.safetensors"
     model.write_bytes(model.read_bytes()[:1000])
-    assert "model.safetensors: not a safetensors file" in error_of(copy, caplog, *command)
+    assert "model.safetensors: cannot be read as weights" in error_of(copy, caplog, *command)
     assert not out.exists()

@@ -11,7 +11,7 @@ from support import killable_job
 from torch import nn
 
 from reprise.errors import RepriseError
-from reprise.params.runtime import Runtime
+from reprise.params.training import Runtime
 from reprise.training import runtime
 from reprise.training.runtime import Device, configure_torch, eval_mode
 

@@ -5,19 +5,22 @@ import math
 import numpy as np
 import pytest
 import torch
+from support.fake_gpu import META, install, watching
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TV
 
+from reprise.datasets import transforms
 from reprise.datasets.transforms import (
     AugmentParams,
+    NoWait,
     apply_policies,
     augment,
     color_jitter,
     dihedral,
     sample_augmentations,
-    sample_symmetries,
+    to_device,
     warp,
 )
 from reprise.params.training import Augment
@@ -27,6 +30,7 @@ EVERYTHING = Augment(
     saturation=0.4, hue=0.1, grayscale_p=0.3,
 )  # fmt: skip
 BYOL = Augment(min_scale=0.2, dihedral=True, brightness=0.05, contrast=0.05, saturation=0.05)
+POLICIES = ["trivial_wide", "autoaugment_cifar10", "cutout", "blur"]
 WARPS = [
     BYOL,
     Augment(translate=0.2),
@@ -70,9 +74,9 @@ def test_the_eight_symmetries_are_eight_and_move_pixels_only() -> None:
 def test_a_symmetry_before_a_crop_is_that_symmetry_of_the_image() -> None:
     images, rows = noise(40), np.arange(40)
     crop = BYOL.model_copy(update={"dihedral": False})
-    symmetries = sample_symmetries(rows, BYOL, 0, 1)
-    assert set(symmetries) == set(range(8))
-    turned = dihedral(images, torch.from_numpy(symmetries))
+    symmetries = sample_augmentations(rows, Augment(dihedral=True), 0, 1).symmetries
+    assert set(symmetries.tolist()) == set(range(8))
+    turned = dihedral(images, symmetries)
     in_two_steps = warp(turned, sample_augmentations(rows, crop, 0, 1))
     in_one_step = warp(images, sample_augmentations(rows, BYOL, 0, 1))
     assert torch.allclose(in_one_step, in_two_steps, atol=0.02)
@@ -146,7 +150,7 @@ def bytes_of_noise() -> Tensor:
     return torch.from_numpy(pixels)
 
 
-@pytest.mark.parametrize("name", ["trivial_wide", "autoaugment_cifar10", "cutout", "blur"])
+@pytest.mark.parametrize("name", POLICIES)
 def test_a_policys_draw_depends_on_the_address_of_its_image_alone(name: str) -> None:
     recipe = Augment(auto_augment=[name])  # type: ignore[list-item]
     rows, images = np.arange(12), bytes_of_noise()
@@ -173,3 +177,35 @@ def test_a_policy_is_torchvisions() -> None:
     assert torch.equal(ours, torchvisions)
     blank = (apply_policies(images, ["cutout"], np.arange(12)) == 0).all(dim=1).flatten(1).sum(1)
     assert (blank >= 16).all()  # a quarter of 16 pixels, squared
+
+
+def test_a_copy_to_a_gpu_is_not_waited_for_and_one_to_cpu_is_not_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install(monkeypatch)
+    values = torch.arange(3)
+    with watching():
+        assert to_device(values, META).device == META
+        assert to_device(values, torch.device("cpu")) is values
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_no_policy_waits_for_a_gpu(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+    images = torch.empty(100, 3, 24, 24, dtype=torch.uint8, device=META)
+    with watching() as watcher:  # 100 draws include every transform
+        changed = apply_policies(images, [policy], np.arange(100))
+    assert changed.shape == images.shape
+    assert watcher.names & {"grid_sampler_2d", "copy_", "convolution"}
+
+
+def test_policies_give_the_same_images_with_copies_that_do_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = torch.randint(0, 256, (60, 3, 24, 24), dtype=torch.uint8)
+    expected = apply_policies(images, POLICIES, np.arange(60))
+    devices = []
+    monkeypatch.setattr(transforms, "to_device", lambda values, d: devices.append(d) or values)
+    monkeypatch.setattr(transforms, "nullcontext", NoWait)
+    assert torch.equal(apply_policies(images, POLICIES, np.arange(60)), expected)
+    assert len(devices) > 60  # a fill value for each image, and matrices

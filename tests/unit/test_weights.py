@@ -22,8 +22,8 @@ from reprise.models.build import (
 )
 from reprise.models.weights import fetch, load_pretrained, read_weights, url, write_tensors
 from reprise.params.classify import ClassifyRecipe
-from reprise.params.runtime import WeightsFile
 from reprise.params.segment import SegmentRecipe
+from reprise.params.training import WeightsFile
 
 TRAINING = {"epochs": 1, "batch_size": 2, "learning_rate": 0.1, "image_size": 64}
 
@@ -176,7 +176,7 @@ def test_a_pretrained_backbone_of_another_architecture_is_refused(tmp_path: Path
     with pytest.raises(RepriseError, match=r"backbone.safetensors: does not fit.*conv1.weight"):
         load_pretrained(backbone, path)
     path.write_bytes(b"not a tensor")
-    with pytest.raises(RepriseError, match="not a safetensors file"):
+    with pytest.raises(RepriseError, match="cannot be read as weights"):
         load_pretrained(backbone, path)
     with pytest.raises(RepriseError, match="not found; run its pretraining first"):
         load_pretrained(backbone, tmp_path / "none.safetensors")

@@ -148,7 +148,7 @@ WORDS = (
     ("truth_of", "targets", "name"),
     ("logits_at", "resize_logits", "name"),
     ("take_over", "load_pretrained", "name"),
-    ("Neighbours", "KnnEvaluator", "name"),
+    ("Neighbours", "evaluate_knn", "name"),
     ("LEAST_SPREAD", "MIN_NORMALIZED_STD", "name"),
     ("with_head", "finetune_head", "name"),
     ("start_(segmenter|backbone|sam)", "load_weights_into", "name"),
@@ -158,7 +158,7 @@ WORDS = (
     ("Unfolded", "Im2colGrad", "name"),
     ("become", "swap_layers", "name"),
     ("whole_network", "check_totals", "name"),
-    (r"\.?recolours", "has_color_jitter", "name"),
+    (r"\.?recolours", "changes_colors", "name"),
     ("counterpart", "matching_run", "name"),
     ("verdict|outlook", "conclusion, power_note", "name"),
     ("house_style", "figure_style", "name"),
@@ -179,7 +179,7 @@ FILES = (
     *sorted((ROOT / "src").rglob("*.py")),
     *(
         path
-        for suffix in (".csv", ".py", ".rst", ".smk")
+        for suffix in (".csv", ".html", ".py", ".rst", ".smk")
         for path in sorted((ROOT / "workflow").rglob(f"*{suffix}"))
     ),
     *sorted((ROOT / "presets").glob("*.yaml")),
@@ -203,7 +203,7 @@ def items(path: Path, text: str) -> Iterator[Item]:
         yield from yaml_items(text)
     elif path.suffix == ".csv":
         yield from (("string", 1, cell) for cell in next(csv.reader(io.StringIO(text)), []))
-    elif path.suffix in (".md", ".rst") or path.name == "Makefile":
+    elif path.suffix in (".html", ".md", ".rst") or path.name == "Makefile":
         yield from page_items(text)
 
 

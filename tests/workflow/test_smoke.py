@@ -231,7 +231,7 @@ def test_an_incomplete_report_does_not_pass_for_a_finished_one(engine, request):
     folder = request.getfixturevalue(f"{engine}_clone")
     before = digests(folder / "results")
     (folder / "results/classify/baseline/cnn/0/predictions.csv").unlink()
-    ended = call(folder, sys.executable, "-m", "reprise.engines.rebuild_report")
+    ended = call(folder, sys.executable, "-m", "reprise.engines.show", "page")
     assert ended.returncode == 1
     assert "results/report.html: is incomplete" in ended.stderr.splitlines()[-1]
     incomplete = digests(folder / "results")

@@ -8,11 +8,10 @@ sys.path.insert(
     0, str(Path(workflow.basedir) / "src")
 )  # this clone's package, not an installed one
 
-from reprise.dotted import value_at
 from reprise.errors import RepriseError
 from reprise.figures import figures, specs
 from reprise.jobs import CLASSIFYING, STAGES, jobs, tasks
-from reprise.params.base import read_yaml
+from reprise.params.base import read_yaml, value_at
 from reprise.params.load import parse as parse_params
 
 

@@ -1,6 +1,13 @@
+# the template of the page with its macros, style and scripts, and the captions of its figures
+PAGE = ["page.html", "macros.html", "page.css", "sort.js", "charts.js"]
+PAGE += ["comparisons.rst", "confusion.rst", "convergence.rst", "curves.rst", "iou.rst"]
+PAGE += ["misclassified.rst", "networks.rst", "published_numbers.rst"]
+
+
 rule report:
     input:
         code="workflow/code/report.sha256",
+        page=expand("workflow/report/{file}", file=PAGE),
         metrics="results/metrics.json",
         intervals="results/intervals.json",
         checksums="results/checksums.csv",

@@ -1,11 +1,10 @@
 # Snakemake and DVC share results/: what one engine does, the other learns.
 
 from reprise.engines import code
-from reprise.engines.snakemake_hooks import Hooks, remove_stale_locks
+from reprise.engines.snakemake_hooks import Hooks
 
 # after a kill the same command continues, without a call of --unlock before it
-lock, only_run = remove_stale_locks()
-hooks = Hooks(only_run)
+hooks = Hooks()
 
 if PLACEHOLDERS:
 

@@ -3,7 +3,7 @@
 from reprise.cli import run
 from reprise.models.build import build_classifier, is_depthwise, load_weights_into
 from reprise.params.classify import ClassifyTask
-from reprise.params.runtime import load_weights
+from reprise.params.training import load_weights
 from reprise.training.classification import train_classifier, write_classifier
 from reprise.training.ensemble import predict_by_vote
 from reprise.training.job import job_parser, load_task, open_job

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reprise.atomic_io import read_json, write_csv, write_text
 from reprise.cli import run
-from reprise.evaluation.model_summary import layers_table, networks_table
+from reprise.evaluation.training_tables import layers_table, networks_table
 from reprise.jobs import tasks
 from reprise.params.base import PARAMS
 from reprise.params.load import load_params

@@ -5,7 +5,7 @@ from importlib import import_module
 from reprise.cli import run
 from reprise.models.weights import write_tensors
 from reprise.params.pretrain import PretrainTask
-from reprise.params.runtime import load_weights
+from reprise.params.training import load_weights
 from reprise.training.job import job_parser, load_task, open_job
 from reprise.training.loop import write_history
 

@@ -4,8 +4,8 @@ from reprise.cli import run
 from reprise.datasets.prepared import PreparedDataset
 from reprise.errors import RepriseError
 from reprise.models.build import build_segmenter, load_weights_into
-from reprise.params.runtime import load_weights
 from reprise.params.segment import SegmentTask
+from reprise.params.training import load_weights
 from reprise.training.job import job_parser, load_task, open_job
 from reprise.training.segmentation import load_targets, train_segmenter, write_segmenter
 

@@ -7,8 +7,8 @@ from reprise.cli import run
 from reprise.datasets.prepared import read_prepared
 from reprise.models.sam import build_sam, write_masks
 from reprise.models.weights import load_state, read_weights
-from reprise.params.runtime import load_runtime, load_weights
 from reprise.params.segment_anything import SegmentAnythingTask
+from reprise.params.training import load_runtime, load_weights
 from reprise.training.job import job_parser, load_task
 from reprise.training.runtime import configure_torch
 

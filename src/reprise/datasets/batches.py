@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from reprise.datasets.device_copy import to_device
 from reprise.datasets.prepared import Bytes, PreparedDataset
 from reprise.datasets.transforms import (
     AugmentParams,
     augment,
     dihedral,
     sample_augmentations,
+    to_device,
     warp,
 )
 from reprise.errors import RepriseError

@@ -100,17 +100,17 @@ CAMVID_MAPS = _described(CAMVID, CAMVID_VOID, CAMVID_THREE, CAMVID_TO_THREE)
 # against the package's own table, 31 is not in it, and 32 is ocean.
 KOEPPEN_CODES = range(1, 29)
 
-# DeepGlobe's masks have one bit per channel (128 and above is on); code = 4R + 2G + B. Red (code 4)
-# is not a class, and the course's reader leaves such a pixel uninitialized; here it is unknown, as
-# black is.
-_CODE_TO_ID = np.array([UNKNOWN, 4, 3, 0, UNKNOWN, 2, 1, 5], np.uint8)
-_BITS = np.array([4, 2, 1], np.uint8)
+# DeepGlobe's masks have one bit per channel (128 and above is on). Red is not a class, and the
+# course's reader leaves such a pixel uninitialized; here it is unknown, as black is.
+_COLORS = np.array([*(rgb for _, rgb in DEEPGLOBE), (0, 0, 0)], np.uint8)
+_IDS = np.full((2, 2, 2), UNKNOWN, np.uint8)  # by red, green and blue
+_IDS[tuple((_COLORS >= 128).T.astype(int))] = np.arange(len(_COLORS))
 
 
 def decode_mask(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """DeepGlobe class ids (...,) uint8, 0..6, of mask colors (..., 3) uint8; 6 is unknown."""
-    codes = ((colors >= 128) * _BITS).sum(axis=-1, dtype=np.uint8)
-    ids: NDArray[np.uint8] = _CODE_TO_ID[codes]
+    red, green, blue = np.moveaxis((colors >= 128).view(np.uint8), -1, 0)
+    ids: NDArray[np.uint8] = _IDS[red, green, blue]
     return ids
 
 
@@ -121,7 +121,4 @@ def encode_mask(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     if ids.size and ids.max() > UNKNOWN:
         raise ValueError(f"id {ids.max()} has no color; the ids are 0 to {UNKNOWN}")
-    codes = np.zeros(UNKNOWN + 1, np.uint8)
-    codes[_CODE_TO_ID[::-1]] = np.arange(8, dtype=np.uint8)[::-1]  # for unknown black wins over red
-    colors: NDArray[np.uint8] = ((codes[ids][..., None] & _BITS) > 0) * np.uint8(255)
-    return colors
+    return _COLORS[ids]

@@ -64,10 +64,8 @@ def prepare(recipe: CourseDataset, raw: Path = RAW) -> Dataset:
             f"{table}: its sha256 is {sha256(table)}, but params.yaml has {recipe.sha256}; "
             "register the folder with that sha256, or update params.yaml"
         )
-    listing = list_folder(folder, recipe.layout)
-    columns = ["file", "sha256"]
-    registered = read_csv(table, columns, text_columns=columns)
-    digests = dict(zip(registered["file"], registered["sha256"], strict=True))
+    listing, columns = list_folder(folder, recipe.layout), ["file", "sha256"]
+    digests = read_csv(table, columns, text_columns=columns).set_index("file")["sha256"]
     for path in listing.files:
         if sha256(path) != digests.get(path.relative_to(folder).as_posix()):
             raise RepriseError(
@@ -91,9 +89,10 @@ def load(listing: Listing, recipe: CourseDataset) -> Dataset:
     images = stack(items, lambda item: read_rgb(item.image, recipe.size))
     if layout.kind == "classification":
         labels, described = _class_ids(items, listing.root)
+        strata = labels
     else:
         labels, described = _label_maps(items, recipe)
-    strata = labels if layout.kind == "classification" else np.zeros(len(items), np.uint8)
+        strata = np.zeros(len(items), np.uint8)
     return Dataset(
         images=images,
         labels=labels,
@@ -200,12 +199,27 @@ def register(name: str, folder: Path, raw: Path = RAW) -> str:
     """Check every layout at or below `folder`, then link it and write the csv file.
 
     The csv file has the file, bytes and sha256 of all images, label maps and csv files; its own
-    sha256 is returned. Raises RepriseError when there is no known layout, or any fault; all faults
-    are logged.
+    sha256 is returned. Raises RepriseError when there is no known layout, one of them twice, or any
+    fault; what was found, what is missing and all faults are logged.
     """
     if not folder.is_dir():
         raise RepriseError(f"{folder}: not a directory; pass the unpacked archive as PATH")
-    listings = list_layouts(folder)
+    present = [layout for layout in LAYOUTS if matching_folders(folder, layout)]
+    listings = {layout: list_folder(folder, layout) for layout in present}
+    for layout, listing in listings.items():
+        for split, published in LAYOUTS[layout].published.items():
+            count = sum(item.split == split for item in listing.items)
+            note = "" if count == published else ": not the number that the course published"
+            logging.info("%s: %s: %d of %d images%s", layout, split, count, published, note)
+    missing = [
+        f"{name} ({', '.join(layout.holds)})"
+        for name, layout in LAYOUTS.items()
+        if name not in present
+    ]
+    if missing:
+        logging.info("not in this folder: %s", "; ".join(missing))
+    if not listings:
+        raise RepriseError(f"{folder}: contains none of the courses' layouts; is it unpacked?")
     faults = [fault for layout, listing in listings.items() for fault in check(layout, listing)]
     for fault in faults:
         logging.error("%s", fault)
@@ -221,28 +235,6 @@ def register(name: str, folder: Path, raw: Path = RAW) -> str:
         raise RepriseError(f"{link}: already exists; move it away")
     os.symlink(folder.resolve(), link, target_is_directory=True)
     return sha256(table)
-
-
-def list_layouts(folder: Path) -> dict[str, Listing]:
-    """The listing of each layout in the folder; what was found and what is missing is logged.
-
-    Raises RepriseError when there is no layout, or one of them twice.
-    """
-    listings, missing = {}, []
-    for name, layout in LAYOUTS.items():
-        if not matching_folders(folder, name):
-            missing.append(f"{name} ({', '.join(layout.holds)})")
-            continue
-        listings[name] = list_folder(folder, name)
-        for split, published in layout.published.items():
-            count = sum(item.split == split for item in listings[name].items)
-            note = "" if count == published else ": not the number that the course published"
-            logging.info("%s: %s: %d of %d images%s", name, split, count, published, note)
-    if missing:
-        logging.info("not in this folder: %s", "; ".join(missing))
-    if not listings:
-        raise RepriseError(f"{folder}: contains none of the courses' layouts; is it unpacked?")
-    return listings
 
 
 def check(layout: str, listing: Listing) -> list[str]:

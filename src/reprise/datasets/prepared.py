@@ -157,11 +157,9 @@ def _memory_map(path: Path, rows: int) -> Bytes:
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; prepare the dataset first") from None
     except (OSError, ValueError, EOFError) as error:
-        raise RepriseError(
-            f"{path}: not a readable array ({error}); prepare the dataset again"
-        ) from None
-    if len(array) != rows:
-        raise RepriseError(
-            f"{path}: {len(array)} rows, index.csv has {rows}; prepare the dataset again"
-        )
-    return array
+        fault = f"not a readable array ({error})"
+    else:
+        if len(array) == rows:
+            return array
+        fault = f"{len(array)} rows, index.csv has {rows}"
+    raise RepriseError(f"{path}: {fault}; prepare the dataset again")

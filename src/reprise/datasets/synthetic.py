@@ -6,7 +6,7 @@ images: tiles of the Earth, and the ORL faces.
 
 import csv
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,8 @@ from reprise.params.datasets import CourseDataset, MapDataset, OrlDataset, TileD
 
 MAX_CLASSES = 8
 HEADER = ("id", "filename", "label")  # of csv files
+Rows = list[tuple[object, ...]]
+Files = Iterator[tuple[str, Bytes | Rows]]  # images and csv files by path
 
 
 @dataclass(frozen=True)
@@ -59,69 +61,75 @@ def write_synthetic(
     folder: Path, layout: str, count: int, variant: LayoutVariant = LayoutVariant()
 ) -> None:
     """Write a layout with at most `count` training images per class (for label maps: in total)."""
-    _WRITERS[layout](folder, count, variant)
+    for name, content in _LAYOUTS[layout](count, variant):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, list):
+            with path.open("w", newline="") as stream:
+                csv.writer(stream, lineterminator=variant.line_end).writerows(content)
+        else:
+            Image.fromarray(content).save(path, quality=95)
 
 
-def _dlcv_50(folder: Path, count: int, variant: LayoutVariant) -> None:
-    rows = []
+def _dlcv_50(count: int, variant: LayoutVariant) -> Files:
+    rows: Rows = [("filename", "label")]
     for split, label, number, image in _tiles(32, count):
         name = f"{label}_{number}.png"
-        _save(folder / "p1_data" / f"{split}_50" / name, image)
+        yield f"p1_data/{split}_50/{name}", image
         if split == "val":
             rows.append((name, label))
-    _write_csv(folder / "p1_data" / "val_gt.csv", [("filename", "label"), *rows], variant)
+    yield "p1_data/val_gt.csv", rows
 
 
-def _office_home(folder: Path, count: int, variant: LayoutVariant) -> None:
-    rows: dict[str, list[Sequence[object]]] = {"train": [], "val": []}
+def _office_home(count: int, variant: LayoutVariant) -> Files:
+    rows: dict[str, Rows] = {"train": [HEADER], "val": [HEADER]}
     for split, label, number, image in _tiles(96, count):
         word = f"Thing{label}"
         name = f"{word}{number:05d}.jpg" if variant.word_labels else f"{label}_{number}.jpg"
-        _save(folder / "office" / split / name, image[: 64 + number % 32])  # sizes differ
-        rows[split].append((len(rows[split]), name, word if variant.word_labels else label))
+        yield f"office/{split}/{name}", image[: 64 + number % 32]  # sizes differ
+        rows[split].append((len(rows[split]) - 1, name, word if variant.word_labels else label))
     for split in rows:
-        _write_csv(folder / "office" / f"{split}.csv", [HEADER, *rows[split]], variant)
+        yield f"office/{split}.csv", rows[split]
 
 
-def _mini_imagenet(folder: Path, count: int, variant: LayoutVariant) -> None:
-    rows: list[Sequence[object]] = []
+def _mini_imagenet(count: int, variant: LayoutVariant) -> Files:
+    rows: Rows = [HEADER]
     for split, label, number, image in _tiles(84, count):
         if split == "train":
             name = f"n{label:08d}{number:08d}.jpg"
-            _save(folder / "mini" / "train" / name, image)
-            rows.append((len(rows), name, f"n{label:08d}"))
+            yield f"mini/train/{name}", image
+            rows.append((len(rows) - 1, name, f"n{label:08d}"))
     if variant.labels:
-        _write_csv(folder / "mini" / "train.csv", [HEADER, *rows], variant)
+        yield "mini/train.csv", rows
 
 
-def _deepglobe(folder: Path, count: int, variant: LayoutVariant) -> None:
+def _deepglobe(count: int, variant: LayoutVariant) -> Files:
     for split, number, image, ids in _maps("deepglobe", 128, count):
-        subfolder = folder / "p2_data" / ("train" if split == "train" else "validation")
-        _save(subfolder / f"{number:04d}_sat.jpg", image)
-        _save(subfolder / f"{number:04d}_mask.png", encode_mask(ids))
+        name = f"p2_data/{'train' if split == 'train' else 'validation'}/{number:04d}"
+        yield f"{name}_sat.jpg", image
+        yield f"{name}_mask.png", encode_mask(ids)
 
 
-def _celeba_makeup(folder: Path, count: int, variant: LayoutVariant) -> None:
+def _celeba_makeup(count: int, variant: LayoutVariant) -> Files:
     faces = orl.prepare(OrlDataset(source="orl", val=0.1, test=0.25))
-    root = folder / "heavy_makeup_CelebA"
     for split, label, number, image in _first_of_each_class(faces, count):
-        subfolder = root / split / ("no_heavy_makeup", "heavy_makeup")[label]
-        _save(subfolder / f"{number:06d}.jpg", image)
+        name = ("no_heavy_makeup", "heavy_makeup")[label]
+        yield f"heavy_makeup_CelebA/{split}/{name}/{number:06d}.jpg", image
 
 
-def _camvid(folder: Path, count: int, variant: LayoutVariant) -> None:
-    header = [("image", "label")] if variant.header else []
-    rows: dict[str, list[Sequence[object]]] = {"train": [*header], "val": [*header]}
+def _camvid(count: int, variant: LayoutVariant) -> Files:
+    header: Rows = [("image", "label")] if variant.header else []
+    rows = {"train": [*header], "val": [*header]}
     for split, number, image, ids in _maps("igbp", 96, count):
         names = f"{split}/{number:04d}.png", f"{split}annot/{number:04d}.png"
-        _save(folder / "CamVid" / names[0], image)
-        _save(folder / "CamVid" / names[1], ids)
+        yield f"CamVid/{names[0]}", image
+        yield f"CamVid/{names[1]}", ids
         rows[split].append(names)
     for split in rows:
-        _write_csv(folder / "CamVid" / f"{split}.csv", rows[split], variant)
+        yield f"CamVid/{split}.csv", rows[split]
 
 
-_WRITERS: dict[str, Callable[[Path, int, LayoutVariant], None]] = {
+_LAYOUTS: dict[str, Callable[[int, LayoutVariant], Files]] = {
     "dlcv_50": _dlcv_50,
     "office_home": _office_home,
     "mini_imagenet": _mini_imagenet,
@@ -174,13 +182,3 @@ def _split_sizes(dataset: Dataset, count: int) -> list[tuple[str, NDArray[np.boo
     """The course's splits: name, which images may be in it, (n,), and how many to take."""
     test = dataset.splits == "test"
     return [("train", ~test, count), ("val", test, count // 2 + 1)]
-
-
-def _save(path: Path, pixels: Bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, quality=95)
-
-
-def _write_csv(path: Path, rows: Sequence[Sequence[object]], variant: LayoutVariant) -> None:
-    with path.open("w", newline="") as stream:
-        csv.writer(stream, lineterminator=variant.line_end).writerows(rows)

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
-from reprise.datasets.device_copy import NoWait
 from reprise.datasets.rng import uniform
 from reprise.params.training import Augment
 
@@ -27,9 +27,12 @@ Floats = NDArray[np.float64]
 # luma and chroma axes of NTSC's YIQ: rotating the chroma plane shifts the hue
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 _LUMA = _YIQ[0]
-# in coordinates (right, down): the left-right flip, and the quarter turn of torch.rot90
-_FLIP = np.array([[-1, 0], [0, 1]])
-_QUARTER_TURN = np.array([[0, -1], [1, 0]])
+# the eight symmetries (see `dihedral`) from output to input coordinates (right, down), (8, 2, 2):
+# none, one, two or three quarter turns of torch.rot90, each without and with the left-right flip
+_TURNS = [np.linalg.matrix_power(np.array([[0, -1], [1, 0]]), turns) for turns in range(4)]
+_SYMMETRIES = np.array(
+    [flip @ turn for turn in _TURNS for flip in (np.diag([1, 1]), np.diag([-1, 1]))]
+)
 
 
 @dataclass(frozen=True)
@@ -75,32 +78,14 @@ def sample_augmentations(
     draws = uniform(seed, epoch, rows, view, DRAWS)
     values = np.zeros((len(rows), 18), np.float32)
     symmetries = _symmetries(draws[:, 0], recipe)
-    if has_affine(recipe):
-        values[:, 1:7] = (_symmetry_matrices()[symmetries] @ _affine(draws, recipe)).reshape(-1, 6)
+    if recipe.interpolates:
+        values[:, 1:7] = (_SYMMETRIES[symmetries] @ _affine(draws, recipe)).reshape(-1, 6)
     else:
         values[:, 0] = symmetries
-    if has_color_jitter(recipe):
+    if recipe.changes_colors:
         values[:, 7:16], values[:, 16] = _color(draws, recipe)
     values[:, 17] = draws[:, 13] < recipe.grayscale_p
     return AugmentParams(recipe, torch.from_numpy(values), (draws[:, 14] * 2**53).astype(np.int64))
-
-
-def sample_symmetries(
-    rows: NDArray[np.int64], recipe: Augment, seed: int, epoch: int, view: int = 0
-) -> NDArray[np.int64]:
-    """The symmetry ids (see `dihedral`) that `sample_augmentations` draws, (n,)."""
-    return _symmetries(uniform(seed, epoch, rows, view, 1)[:, 0], recipe)
-
-
-def has_affine(recipe: Augment) -> bool:
-    """Whether pixels are interpolated; otherwise they keep their values."""
-    return recipe.min_scale < 1 or recipe.translate > 0 or recipe.degrees > 0
-
-
-def has_color_jitter(recipe: Augment) -> bool:
-    """Whether brightness, contrast, saturation or hue change."""
-    strengths = recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue
-    return recipe.color_jitter_p > 0 and max(strengths) > 0
 
 
 def augment(images: Tensor, params: AugmentParams) -> Tensor:
@@ -112,7 +97,7 @@ def augment(images: Tensor, params: AugmentParams) -> Tensor:
     if params.recipe.auto_augment:
         images = apply_policies(images, params.recipe.auto_augment, params.seeds)
     images = warp(images, params)
-    if has_color_jitter(params.recipe):
+    if params.recipe.changes_colors:
         images = color_jitter(images, params)
     if params.recipe.grayscale_p:
         eye = torch.eye(3, device=images.device)
@@ -127,7 +112,7 @@ def warp(images: Tensor, params: AugmentParams, mode: str = "bilinear") -> Tenso
     Images and label maps with the same parameters move together.
     """
     recipe = params.recipe
-    if not has_affine(recipe):
+    if not recipe.interpolates:
         moves = recipe.dihedral or recipe.flip
         return dihedral(images, params.symmetries) if moves else images
     # a crop stays inside the image, where 'border' equals 'reflection' and is faster
@@ -186,38 +171,55 @@ def apply_policies(images: Tensor, names: Sequence[str], seeds: NDArray[np.int64
 
 @cache
 def policy(name: str) -> Any:
-    """A published augmentation policy of torchvision by its name in params.yaml.
-
-    - trivial_wide: TrivialAugmentWide (Mueller and Hutter 2021), torchvision's values
-    - autoaugment_cifar10: AutoAugment's policy for CIFAR-10 (Cubuk et al. 2019)
-    - cutout: a square of a quarter of the side set to 0 in every image (DeVries and Taylor 2017)
-    - blur: a 3 x 3 Gaussian of sigma 1 to 2 for one image in five (byol-pytorch's)
-    """
+    """A published augmentation policy of torchvision by its name in params.yaml."""
     from torchvision.transforms import v2  # takes a second to import, and few jobs need it
 
     match name:
-        case "trivial_wide":
+        case "trivial_wide":  # Mueller and Hutter 2021, torchvision's values
             return v2.TrivialAugmentWide()
-        case "autoaugment_cifar10":
+        case "autoaugment_cifar10":  # Cubuk et al. 2019
             return v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)
-        case "cutout":
+        case "cutout":  # DeVries and Taylor 2017: a square of a quarter of the side becomes 0
             return v2.RandomErasing(p=1, scale=(1 / 16, 1 / 16), ratio=(1, 1), value=0)
+    # blur, of byol-pytorch: sigma 1 to 2, one image in five
     return v2.RandomApply([v2.GaussianBlur(3, (1.0, 2.0))], p=0.2)
 
 
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """A CPU tensor on a device, without waiting for a GPU."""
+    if device.type == "cpu":
+        return values
+    return values.pin_memory().to(device, non_blocking=True)
+
+
+class NoWait(TorchFunctionMode):
+    """Small tensors that torchvision makes from numbers reach a GPU without waiting for it.
+
+    torchvision makes matrices and fill values with `torch.tensor(..., device=...)`, or on CPU and
+    assigns them; either copy would wait until the GPU has finished all its work.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        options = dict(kwargs or {})
+        if function is torch.tensor and options.get("device") is not None:
+            device = torch.device(options.pop("device"))
+            return to_device(torch.tensor(*args, **options), device)
+        if function is Tensor.__setitem__:
+            image, index, value = args
+            if isinstance(value, Tensor):
+                args = (image, index, to_device(value, image.device))
+            elif isinstance(index, Tensor) and index.dtype is torch.bool:
+                return image.masked_fill_(index, value)  # a mask as index may have to be counted
+        return function(*args, **options)
+
+
 def _symmetries(draws: Floats, recipe: Augment) -> NDArray[np.int64]:
+    ids = np.arange(8 if recipe.dihedral else 2 if recipe.flip else 1)
     if recipe.flip_vertical and not recipe.dihedral:
-        # none, left-right, half a turn, up-down: two flips of probability 1/2
-        flips: NDArray[np.int64] = np.array([0, 1, 4, 5])[(draws * 4).astype(np.int64)]
-        return flips
-    return (draws * (8 if recipe.dihedral else 2 if recipe.flip else 1)).astype(np.int64)
-
-
-@cache
-def _symmetry_matrices() -> Floats:
-    """The eight symmetries as matrices from output to input coordinates, (8, 2, 2)."""
-    power = np.linalg.matrix_power
-    return np.array([power(_FLIP, i % 2) @ power(_QUARTER_TURN, i // 2) for i in range(8)])
+        ids = np.array([0, 1, 4, 5])  # none, left-right, half a turn, up-down
+    return ids[(draws * len(ids)).astype(np.int64)]
 
 
 @cache
@@ -257,19 +259,14 @@ def _color(draws: Floats, recipe: Augment) -> tuple[Floats, Floats]:
     brightness, contrast, saturation = (1 + factors[:, :3]).T
     matrix = saturation[:, None, None] * np.eye(3) + (1 - saturation)[:, None, None] * _LUMA
     if recipe.hue:
-        matrix = _hue(2 * math.pi * factors[:, 3]) @ matrix
+        angle = 2 * math.pi * factors[:, 3]  # a rotation of the chroma plane
+        rotation = np.zeros((len(angle), 3, 3))
+        rotation[:, 0, 0] = 1
+        rotation[:, 1, 1] = rotation[:, 2, 2] = np.cos(angle)
+        rotation[:, 1, 2], rotation[:, 2, 1] = -np.sin(angle), np.sin(angle)
+        matrix = np.linalg.inv(_YIQ) @ rotation @ _YIQ @ matrix
     matrix *= (brightness * contrast)[:, None, None]
     return matrix.reshape(-1, 9), (1 - contrast) * brightness
-
-
-def _hue(angle: Floats) -> Floats:
-    """Rotations of the chroma plane as matrices on (red, green, blue), (n, 3, 3)."""
-    rotation = np.zeros((len(angle), 3, 3))
-    rotation[:, 0, 0] = 1
-    rotation[:, 1, 1] = rotation[:, 2, 2] = np.cos(angle)
-    rotation[:, 1, 2], rotation[:, 2, 1] = -np.sin(angle), np.sin(angle)
-    matrices: Floats = np.linalg.inv(_YIQ) @ rotation @ _YIQ
-    return matrices
 
 
 def _grid(affine: Tensor, height: int, width: int) -> Tensor:

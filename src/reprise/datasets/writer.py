@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reprise.atomic_io import write_array, write_csv, write_json
+from reprise.atomic_io import atomic_file, write_csv, write_json
 from reprise.datasets.prepared import SPLITS, Bytes, Kind
 from reprise.errors import RepriseError
 
@@ -56,17 +56,16 @@ def split_by_groups(
     if count < len(SPLITS):
         raise RepriseError(f"{count} groups cannot fill three splits; use smaller blocks")
     folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    splits = np.full(len(groups), "train", dtype="<U5")
     test_folds, val_folds = max(1, round(test * count)), max(1, round(val * count))
+    fold_of = np.empty(len(groups), np.int64)
     with warnings.catch_warnings():
         # a class with fewer images than folds is balanced as far as possible
         warnings.simplefilter("ignore")
         for fold, (_, rows) in enumerate(folds.split(groups, classes, groups)):
-            if fold < test_folds:
-                splits[rows] = "test"
-            elif fold < test_folds + val_folds:
-                splits[rows] = "val"
-    return splits
+            fold_of[rows] = fold
+    return np.select(
+        [fold_of < test_folds, fold_of < test_folds + val_folds], ["test", "val"], "train"
+    )
 
 
 def write_dataset(folder: Path, name: str, dataset: Dataset) -> None:
@@ -81,11 +80,16 @@ def write_dataset(folder: Path, name: str, dataset: Dataset) -> None:
     if dataset.kind == "classification":
         index["label"] = dataset.labels
     in_split = {split: dataset.splits == split for split in SPLITS}
+    # of images, or of the pixels of label maps
+    labels = {split: _histogram(dataset.labels[rows]) for split, rows in in_split.items()}
     mean, std = _channel_statistics(dataset.images[in_split["train"]])
     described = ("kind", "classes", "ignore", "merged", "source", "licence", "note")
     info = {key: getattr(dataset, key) for key in described} | {
         "name": name,
-        "counts": {split: _counts(dataset, rows) for split, rows in in_split.items()},
+        "counts": {
+            split: {entry["name"]: int(counts[entry["id"]]) for entry in dataset.classes}
+            for split, counts in labels.items()
+        },
         "images": {split: int(rows.sum()) for split, rows in in_split.items()},
         "height": dataset.images.shape[1],
         "width": dataset.images.shape[2],
@@ -94,8 +98,9 @@ def write_dataset(folder: Path, name: str, dataset: Dataset) -> None:
     }
     if dataset.unlabelled:
         info["unlabelled"] = True
-    write_array(folder / "images.npy", dataset.images)
-    write_array(folder / "labels.npy", dataset.labels)
+    for array in ("images", "labels"):
+        with atomic_file(folder / f"{array}.npy") as path, path.open("wb") as stream:
+            np.save(stream, getattr(dataset, array), allow_pickle=False)
     write_csv(folder / "index.csv", index.assign(**dataset.columns), float_format="%.3f")
     write_json(folder / "dataset.json", info)
 
@@ -116,16 +121,8 @@ def _check(folder: Path, dataset: Dataset, ids: list[str]) -> None:
             )
     for split in dataset.required_splits:
         if split not in dataset.splits:
-            raise RepriseError(
-                f"{folder}: the {split} split has no images; raise its share in params.yaml, "
-                "datasets"
-            )
-
-
-def _counts(dataset: Dataset, rows: NDArray[np.bool_]) -> dict[str, int]:
-    """Images (or pixels, for label maps) of each class among `rows`."""
-    histogram = _histogram(dataset.labels[rows])
-    return {entry["name"]: int(histogram[entry["id"]]) for entry in dataset.classes}
+            advice = "raise its share in params.yaml, datasets"
+            raise RepriseError(f"{folder}: the {split} split has no images; {advice}")
 
 
 def _channel_statistics(images: Bytes) -> tuple[list[float], list[float]]:
@@ -143,6 +140,6 @@ def _channel_statistics(images: Bytes) -> tuple[list[float], list[float]]:
 def _histogram(values: Bytes) -> NDArray[np.int64]:
     """Histogram of byte values, (256,), without a wider copy of the whole array."""
     chunks = np.array_split(values, max(1, values.size // 2**24))
-    counts = np.array([np.bincount(chunk.ravel(), minlength=256) for chunk in chunks])
-    histogram: NDArray[np.int64] = counts.sum(axis=0)
+    counts = [np.bincount(chunk.ravel(), minlength=256) for chunk in chunks]
+    histogram: NDArray[np.int64] = np.sum(counts, axis=0)
     return histogram

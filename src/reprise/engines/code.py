@@ -6,20 +6,19 @@ when it is read; for DVC the first stage does the same, `python -m reprise.engin
 """
 
 import argparse
-import hashlib
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from reprise.atomic_io import sha256_lines, write_text
 from reprise.cli import run
-from reprise.dotted import value_at
 from reprise.errors import RepriseError
 from reprise.figures import FAMILIES, modules
 from reprise.import_closure import SRC, closure, dataset_module, loaded_by_name
 from reprise.jobs import STAGES
+from reprise.params.base import value_at
 from reprise.params.load import Params, load_params
 
 CODE = Path("workflow/code")
@@ -36,22 +35,21 @@ def main() -> None:
     params = load_params()
     write(params)
     stages = yaml.load(Path("dvc.yaml").read_text(), yaml.CSafeLoader)["stages"]
-    if missing := stages_missing(params, stages):
-        raise RepriseError(f"dvc.yaml: no stage for {missing[0]}; run `make dvc.yaml`")
+    if missing := next(stages_missing(params, stages), None):
+        raise RepriseError(f"dvc.yaml: no stage for {missing}; run `make dvc.yaml`")
 
 
 def write(params: Params) -> None:
     """Bring workflow/code/ up to date with the sources; a file that is right is not touched."""
-    sources = job_sources(params)
-    texts = {CODE / f"{name}.sha256": _digests(files) for name, files in sources.items()}
+    texts = {
+        CODE / f"{name}.sha256": sha256_lines(map(Path, files))
+        for name, files in job_sources(params).items()
+    }
     for path in set(CODE.rglob("*.sha256")) - set(texts):
         path.unlink()
     for path, text in texts.items():
         if not path.is_file() or path.read_text() != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{os.getpid()}.part")
-            temporary.write_text(text)
-            temporary.replace(path)
+            write_text(path, text)
 
 
 def listed_sources(path: Path) -> list[str]:
@@ -60,24 +58,23 @@ def listed_sources(path: Path) -> list[str]:
 
 
 def job_sources(params: Params) -> dict[str, list[str]]:
-    """The source files of all jobs by the names of their code files.
+    """The source files of every job, its script first, by the name of its code file.
 
-    Returns:
-        Paths, the script first, by names such as classify/baseline/cnn, evaluate or plot_masks.
+    A name is such as classify/baseline/cnn, evaluate or plot_masks.
     """
     datasets = {
-        ("prepare", f"prepare/{name}"): [dataset_module(recipe.source)]
+        f"prepare/{name}": [dataset_module(recipe.source)]
         for name, recipe in params.datasets.items()
     }
     runs = {
-        (stage, f"{stage}/{task}/{name}"): loaded_by_name(block, name)
+        f"{stage}/{task}/{name}": loaded_by_name(block, name)
         for stage in RUN_STAGES
         for task, block in getattr(params, stage).items()
         for name in block.runs
     }
     sources = {
-        name: _sources(SCRIPTS / f"{stage}.py", named)
-        for (stage, name), named in (datasets | runs).items()
+        name: _sources(SCRIPTS / f"{name.partition('/')[0]}.py", named)
+        for name, named in (datasets | runs).items()
     }
     recipes = sorted({module for named in runs.values() for module in named})
     for script in sorted(SCRIPTS.glob("*.py")):
@@ -90,16 +87,13 @@ def job_sources(params: Params) -> dict[str, list[str]]:
             networks = recipes if script.stem == "model_summary" else []
             sources[script.stem] = _sources(script, networks, recipes)
     if "checksums" in sources:  # it takes the checksums of the sources of all trainings
-        trained = {
-            f for name, files in sources.items() if name.split("/")[0] in STAGES for f in files
-        }
-        sources["checksums"] += sorted(trained - set(sources["checksums"]))
+        trained = [sources[name] for name in runs if name.split("/")[0] in STAGES]
+        sources["checksums"] += sorted(set().union(*trained) - set(sources["checksums"]))
     return sources
 
 
-def stages_missing(params: Params, stages: dict[str, Any]) -> list[str]:
+def stages_missing(params: Params, stages: dict[str, Any]) -> Iterator[str]:
     """Dotted keys of the tasks and runs for which the stages of dvc.yaml have no job."""
-    missing = []
     for stage in (*RUN_STAGES, "embed"):
         for task, block in getattr(params, stage).items():
             if stage == "finetune":
@@ -107,32 +101,22 @@ def stages_missing(params: Params, stages: dict[str, Any]) -> list[str]:
                     start = block.recipes[name].start
                     key = f"{stage}_{task}_{SCRATCH if start == 'none' else start}.matrix.run"
                     if name not in (value_at(stages, key) or []):
-                        missing.append(f"{stage}.{task}.runs: {name}")
+                        yield f"{stage}.{task}.runs: {name}"
             elif f"{stage}_{task}" not in stages:
-                missing.append(f"{stage}.{task}")
-    return missing
+                yield f"{stage}.{task}"
 
 
 def _sources(script: Path, named: list[Path], recipes: Sequence[Path] = ()) -> list[str]:
     """A script and its closure.
 
-    Args:
-        script: the script.
-        named: what it loads by name.
-        recipes: what the recipes of all runs name; a script that reads them all needs their types.
+    named: what it loads by name. recipes: what the recipes of all runs name; a script that reads
+    them all needs their types.
     """
     files = closure(script, named)
     if WHOLE_PARAMS in files:
         types = [module for module in recipes if module.parent.name == "params"]
         files = closure(script, [*named, *types])
     return [script.as_posix(), *files]
-
-
-def _digests(files: list[str]) -> str:
-    """What sha256sum prints of the files."""
-    return "".join(
-        f"{hashlib.sha256(Path(file).read_bytes()).hexdigest()}  {file}\n" for file in files
-    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ up the start of a run. So the stages are right for other values of the axes, and
 of fine-tuning, needs `make dvc.yaml`. What dvc.yaml has besides `stages` is written by hand.
 """
 
-import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -21,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import (
@@ -35,6 +33,8 @@ from snakemake.settings.types import (
 from reprise.engines.code import CODE, RUN_STAGES, SCRATCH
 from reprise.errors import RepriseError
 from reprise.figures import FAMILIES
+from reprise.params.base import read_yaml, yaml_text
+from reprise.params.finetune import FinetuneTask
 from reprise.params.load import Params, load_params
 
 DVC_YAML = Path("dvc.yaml")
@@ -46,46 +46,72 @@ UNCACHED = ("results/metrics.json", "results/intervals.json", "results/tables/")
 
 @dataclass
 class Placeholders:
-    """Parameters with placeholders.
+    """What stands for what in a copy of the parameters.
 
     axes: what a matrix is over, by placeholder. names: dotted keys of params.yaml by placeholder.
     starts: what the runs of a fine-tuning start from, by their placeholder.
     """
 
-    params: Params
     axes: dict[str, Any] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     starts: dict[str, str] = field(default_factory=dict)
 
-    def axis(self, values: Any) -> str:
-        """A new placeholder of an axis: a dotted key of params.yaml, or a list."""
-        token = f"__{len(self.axes) + len(self.names)}__"
-        self.axes[token] = f"${{{values}}}" if isinstance(values, str) else values
-        return token
+    def insert(self, params: Params) -> Params:
+        """A copy of the parameters with placeholders where the axes and the names of paths are."""
+        blocks: dict[str, Any] = {"datasets": {self._new(self.axes, "${datasets}"): None}}
+        for stage in RUN_STAGES:
+            tasks = getattr(params, stage).items()
+            blocks[stage] = {name: self._task(f"{stage}.{name}", task) for name, task in tasks}
+        blocks["embed"] = {}
+        for name, embed in params.embed.items():
+            key = f"embed.{name}"
+            values: dict[str, Any] = {
+                "run": self._new(self.names, f"{key}.run"),
+                "seed": self._new(self.names, f"{key}.seed"),
+                "methods": [self._new(self.axes, f"${{{key}.methods}}")],
+            }
+            blocks["embed"][name] = embed.model_copy(update=values)
+        return params.model_copy(update=blocks)
 
-    def name(self, key: str) -> str:
-        """A new placeholder of the name at a dotted key."""
+    def _task(self, key: str, task: Any) -> Any:
+        values: dict[str, Any] = {"data": self._new(self.names, f"{key}.data")}
+        if isinstance(task, FinetuneTask):
+            values |= self._by_start(task)
+            if "pretraining_seed" in task.model_fields_set:
+                values["pretraining_seed"] = self._new(self.names, f"{key}.pretraining_seed")
+        for axis in ("runs", "seeds"):
+            if hasattr(task, axis) and axis not in values:
+                values[axis] = [self._new(self.axes, f"${{{key}.{axis}}}")]
+        return task.model_copy(update=values)
+
+    def _by_start(self, task: FinetuneTask) -> dict[str, Any]:
+        """A placeholder for the runs of each start of a fine-tuning task."""
+        recipes = {}
+        for start in dict.fromkeys(task.recipes[name].start for name in task.runs):
+            runs = [name for name in task.runs if task.recipes[name].start == start]
+            token = self._new(self.axes, _list(runs))
+            self.starts[token] = SCRATCH if start == "none" else start
+            recipes[token] = task.recipes[runs[0]]
+        return {"runs": list(recipes), "recipes": recipes}
+
+    def _new(self, table: dict[str, Any], value: Any) -> str:
+        """A new placeholder of a value in one of the tables."""
         token = f"__{len(self.axes) + len(self.names)}__"
-        self.names[token] = key
+        table[token] = value
         return token
 
 
 def render() -> str:
     """The text of dvc.yaml with stages derived from the present rules and parameters."""
-    layout = YAML()
-    layout.width = 10_000  # a command stays on one line
-    layout.indent(mapping=2, sequence=4, offset=2)
-    document = layout.load(DVC_YAML.read_text())
+    document = read_yaml(DVC_YAML, layout=True)
     document["stages"] = stages(load_params())
-    text = io.StringIO()
-    layout.dump(document, text)
-    return text.getvalue()
+    return yaml_text(document, width=10_000)  # a command stays on one line
 
 
 def stages(params: Params) -> dict[str, Any]:
     """All stages by name, in the order of the rules."""
-    placeholders = insert_placeholders(params)
-    jobs = expand(placeholders.params)
+    placeholders = Placeholders()
+    jobs = expand(placeholders.insert(params))
     written: dict[str, set[str]] = defaultdict(set)  # outputs by folder
     for path in (PurePosixPath(str(path)) for job in jobs for path in job.output):
         if not PLACEHOLDER.search(path.name):
@@ -105,43 +131,6 @@ def stages(params: Params) -> dict[str, Any]:
     return derived
 
 
-def insert_placeholders(params: Params) -> Placeholders:
-    """Put placeholders where the axes and the names of paths are."""
-    made = Placeholders(params)
-    stages: dict[str, Any] = {"datasets": {made.axis("datasets"): None}}
-    for stage in RUN_STAGES:
-        stages[stage] = {}
-        for task, block in getattr(params, stage).items():
-            key = f"{stage}.{task}"
-            values: dict[str, Any] = {"data": made.name(f"{key}.data")}
-            if stage == "finetune":
-                values |= _by_start(block, made)
-                if "pretraining_seed" in block.model_fields_set:
-                    values["pretraining_seed"] = made.name(f"{key}.pretraining_seed")
-            for axis in ("runs", "seeds"):
-                if hasattr(block, axis) and axis not in values:
-                    values[axis] = [made.axis(f"{key}.{axis}")]
-            stages[stage][task] = block.model_copy(update=values)
-    stages["embed"] = {}
-    for name, embed in params.embed.items():
-        values = {axis: made.name(f"embed.{name}.{axis}") for axis in ("run", "seed")}
-        values["methods"] = [made.axis(f"embed.{name}.methods")]
-        stages["embed"][name] = embed.model_copy(update=values)
-    made.params = params.model_copy(update=stages)
-    return made
-
-
-def _by_start(block: Any, made: Placeholders) -> dict[str, Any]:
-    """A placeholder for the runs of each start of a fine-tuning task."""
-    recipes = {}
-    for start in dict.fromkeys(block.recipes[name].start for name in block.runs):
-        runs = [name for name in block.runs if block.recipes[name].start == start]
-        token = made.axis(_list(runs))
-        made.starts[token] = SCRATCH if start == "none" else start
-        recipes[token] = block.recipes[runs[0]]
-    return {"runs": list(recipes), "recipes": recipes}
-
-
 def expand(params: Params) -> list[Any]:
     """Every job of Snakemake's graph under `params`, in the order of the rules."""
     methods = {method for embed in params.embed.values() for method in embed.methods}
@@ -155,7 +144,6 @@ def expand(params: Params) -> list[Any]:
         flow.dag(DAGSettings(forceall=True))
         # no public call gives the jobs; Snakemake's version is pinned, and a test covers this
         workflow = flow._workflow
-        workflow.dag_settings = DAGSettings(forceall=True)
         workflow._prepare_dag(forceall=True, ignore_incomplete=True, lock_warn_only=True)
         workflow._build_dag()
         rules = [rule.name for rule in workflow.rules]

@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ from typing import Any
 import yaml
 from dvc.stage import PipelineStage
 
-from reprise.atomic_io import sha256
-from reprise.dotted import value_at
+from reprise.atomic_io import files_in, sha256
 from reprise.engines.code import CODE, listed_sources
-
-IGNORED = {"__pycache__", ".snakemake_timestamp"}  # as in .dvcignore, with *.part
+from reprise.params.base import value_at
 
 
 def reason_not_proven(stage: PipelineStage) -> str | None:
@@ -33,27 +30,29 @@ def reason_not_proven(stage: PipelineStage) -> str | None:
     for key in (key for dep in stage.deps for key in getattr(dep, "params", None) or []):
         if value_at(now, key) != value_at(then, key):
             return f"params.yaml: {key} has changed since it began"
-    inputs = [dep.fs_path for dep in stage.deps if not getattr(dep, "params", None)]
-    outputs = [out.fs_path for out in stage.outs]
+    inputs = [Path(dep.fs_path) for dep in stage.deps if not getattr(dep, "params", None)]
+    outputs = [Path(out.fs_path) for out in stage.outs]
     for path in inputs + outputs:
-        if not os.path.exists(path):
+        if not path.exists():
             return f"{os.path.relpath(path)} does not exist"
-    for file in (file for path in inputs for file in _with_sources(path)):
-        late = os.stat(file).st_ctime_ns - record["started"]
-        if late > 0:
-            return f"{os.path.relpath(file)} was changed {late / 1e9:.3f} s after it began"
-    digests = {os.path.abspath(path): digest for path, digest in record["outputs"].items()}
-    for file in (file for path in outputs for file in _files(path)):
-        if digests.get(file) != sha256(Path(file)):
+    for file in files_in(inputs):
+        sources = map(Path, listed_sources(file)) if CODE.absolute() in file.parents else ()
+        for path in (*sources, file):
+            late = path.stat().st_ctime_ns - record["started"]
+            if late > 0:
+                return f"{os.path.relpath(path)} was changed {late / 1e9:.3f} s after it began"
+    digests = {Path(path).absolute(): digest for path, digest in record["outputs"].items()}
+    for file in files_in(outputs):
+        if digests.get(file) != sha256(file):
             return f"{os.path.relpath(file)} is not what it wrote"
     return None
 
 
-def finished_jobs(since: int) -> list[list[str]]:
+def finished_jobs(since: int) -> list[str]:
     """The commands of the jobs that succeeded and began after a time, in ns since 1970."""
     records = [_read(path) for path in sorted(Path("logs").rglob("*.json"))]
     jobs = [record for record in records if isinstance(record, dict) and "started" in record]
-    return [record["command"] for record in jobs if record["started"] >= since]
+    return [" ".join(record["command"]) for record in jobs if record["started"] >= since]
 
 
 def command(stage: PipelineStage) -> list[str]:
@@ -81,21 +80,3 @@ def _read(path: Path) -> Any:
 def _parsed(text: str) -> Any:
     """A text of params.yaml, parsed once: nearly all jobs of a run read the same one."""
     return yaml.safe_load(text)
-
-
-def _with_sources(path: str) -> Iterator[str]:
-    """The files of a dependency; before a file of digests, the source files that it lists."""
-    for file in _files(path):
-        if CODE.absolute() in Path(file).parents:
-            yield from listed_sources(Path(file))
-        yield file
-
-
-def _files(path: str) -> Iterator[str]:
-    """A file, or all files in a folder and below that DVC would not ignore."""
-    if not os.path.isdir(path):
-        yield path
-    for parent, folders, files in os.walk(path):
-        folders[:] = [name for name in folders if name not in IGNORED]
-        names = [name for name in files if name not in IGNORED and not name.endswith(".part")]
-        yield from (os.path.join(parent, name) for name in names)

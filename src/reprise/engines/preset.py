@@ -1,27 +1,20 @@
 """params.yaml and dvc.yaml from presets/: earth and course are complete, the others overlays."""
 
 import argparse
-import io
 import logging
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from reprise.atomic_io import write_text
 from reprise.cli import run
 from reprise.errors import RepriseError, did_you_mean
-from reprise.params.base import PARAMS
-from reprise.params.load import parse
+from reprise.params.base import PARAMS, parse_yaml, read_yaml, yaml_text
+from reprise.params.load import Params, parse
 
 BASE = "earth"
 BASES = {"course": "course", "course-smoke": "course"}  # of the others: BASE
 # An entry of these mappings (a dataset, a task, ...) that is null in an overlay is removed.
-REMOVABLE = (
-    "weights", "datasets", "pretrain", "finetune", "classify", "segment", "segment_anything",
-    "embed",
-)  # fmt: skip
+REMOVABLE = Params.model_fields.keys() - {"runtime", "plot"}
 
 
 def main() -> None:
@@ -60,15 +53,12 @@ def render(name: str, presets: Path) -> str:
     if name not in names(presets):
         raise RepriseError(f"preset '{name}' does not exist; {did_you_mean(name, names(presets))}")
     complete = BASES.get(name, BASE)
-    base = presets / f"{complete}.yaml"
-    text = base.read_text()
+    text = (presets / f"{complete}.yaml").read_text()
     if name != complete:
-        values = _load(base)
-        _merge(values, _load(presets / f"{name}.yaml") or {}, name, complete)
-        out = io.StringIO()
-        _layout().dump(values, out)
-        text = out.getvalue().replace(f"PRESET={complete}", f"PRESET={name}", 1)
-    parse(YAML(typ="safe", pure=True).load(text), f"presets/{name}.yaml")
+        values, overlay = (read_yaml(presets / f"{n}.yaml", layout=True) for n in (complete, name))
+        _merge(values, overlay or {}, name, complete)
+        text = yaml_text(values).replace(f"PRESET={complete}", f"PRESET={name}", 1)
+    parse(parse_yaml(text), f"presets/{name}.yaml")
     return text
 
 
@@ -96,24 +86,6 @@ def _merge(values: Any, overlay: dict[str, Any], preset: str, complete: str, key
             values[name][:] = value  # in place: the comment after the list stays
         else:
             values[name] = value
-
-
-def _layout() -> YAML:
-    layout = YAML()
-    layout.width = 100
-    layout.preserve_quotes = True
-    layout.indent(mapping=2, sequence=4, offset=2)
-    layout.representer.add_representer(
-        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    return layout
-
-
-def _load(path: Path) -> Any:
-    try:
-        return _layout().load(path.read_text())
-    except YAMLError as error:
-        raise RepriseError(f"{path}: not valid YAML: {error}") from None
 
 
 if __name__ == "__main__":

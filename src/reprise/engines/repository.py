@@ -23,13 +23,11 @@ from reprise.params.load import load_params, schema_json
 
 README = Path("README.md")
 ENGINES = Path("docs/engines.md")
-RULEGRAPH = Path("docs/rulegraph.md")
-SCHEMA = Path("workflow/schemas/params.schema.json")
 VEGA = Path(".dvc/plots/vega.js")
 
 TABLE = re.compile(r"(<!-- (results/tables/\w+\.md) -->\n).*?(<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"\]\(docs/figures/(\w+\.png)\)")
-EDITS = re.compile(r"(<!-- stale stages -->\n).*?(<!-- end -->)", re.DOTALL)
+EDIT = re.compile(r"^\| `(src/[^`]+)` \| .* \|$", re.MULTILINE)
 RULES = """\
 # The rules
 
@@ -43,12 +41,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", choices=[*TEXTS, "vega"])
+    parser.add_argument("name", choices=TEXTS)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if it differs")
     args = parser.parse_args()
-    if args.name == "vega":
-        write_vega()
-        return
     path, render = TEXTS[args.name]
     text = render()
     old = path.read_text() if path.is_file() else ""
@@ -71,11 +66,9 @@ def dvc_yaml() -> str:
 
 def rulegraph() -> str:
     """Snakemake's graph of the rules in the notation of Mermaid, sorted."""
-    ended = snakemake("--rulegraph", "mermaid-js", "--forceall")
-    if ended.returncode:
-        raise RepriseError(f"snakemake --rulegraph: {ended.stderr.strip().splitlines()[-1]}")
-    names = dict(re.findall(r"(id\d+)\[(\w+)\]", ended.stdout))
-    arrows = re.findall(r"(id\d+) --> (id\d+)", ended.stdout)
+    drawn = snakemake("--rulegraph", "mermaid-js", "--forceall")
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", drawn))
+    arrows = re.findall(r"(id\d+) --> (id\d+)", drawn)
     lines = sorted(f"    {names[before]} --> {names[after]}" for before, after in arrows)
     return "\n".join([f"{RULES}```mermaid", "flowchart TB", *lines, "```\n"])
 
@@ -92,22 +85,21 @@ def readme() -> str:
 
 
 def edits() -> str:
-    """docs/engines.md with the table of what an edit of each of EDITED makes stale."""
+    """docs/engines.md with what an edit of each file of its table makes stale."""
     sources = job_sources(load_params(Path("presets/earth.yaml")))
-    rows = [f"| `{f}` | {', '.join(stale_stages(sources, f)) or 'nothing'} |" for f in EDITED]
-    table = "\n".join(["| edited file | stages that rerun |", "|---|---|", *rows])
-    return EDITS.sub(lambda match: f"{match[1]}{table}\n{match[2]}", ENGINES.read_text())
+
+    def row(match: re.Match[str]) -> str:
+        return f"| `{match[1]}` | {', '.join(stale_stages(sources, match[1])) or 'nothing'} |"
+
+    return EDIT.sub(row, ENGINES.read_text())
 
 
 def stale_stages(sources: dict[str, list[str]], file: str) -> list[str]:
     """The stages with jobs that depend on a source file.
 
     A stage some of whose runs do not depend on it is followed by those that do, such as
-    `classify (baseline cnn)`. All families of figures are `plot_*`.
-
-    Args:
-        sources: see `code.job_sources`.
-        file: a path as it is there.
+    `classify (baseline cnn)`. All families of figures are `plot_*`. `sources` are those of
+    `code.job_sources`.
     """
     stale = []
     for stage in dict.fromkeys(name.partition("/")[0] for name in sources):
@@ -121,32 +113,21 @@ def stale_stages(sources: dict[str, list[str]], file: str) -> list[str]:
     return stale
 
 
-def write_vega() -> None:
-    """Write Vega-Embed, which .dvc/plots/page.html loads instead of scripts from a network."""
+def vega() -> str:
+    """Vega-Embed, which .dvc/plots/page.html loads instead of scripts from a network."""
     import vl_convert
 
-    write_text(VEGA, vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 TEXTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "dvc.yaml": (Path("dvc.yaml"), dvc_yaml),
-    "rulegraph": (RULEGRAPH, rulegraph),
+    "rulegraph": (Path("docs/rulegraph.md"), rulegraph),
     "readme": (README, readme),
     "edits": (ENGINES, edits),
-    "schema": (SCHEMA, schema_json),
+    "schema": (Path("workflow/schemas/params.schema.json"), schema_json),
+    "vega": (VEGA, vega),
 }
-# Source files whose edits docs/engines.md shows; a test has more.
-EDITED = [
-    f"src/reprise/{name}.py"
-    for name in (
-        "params/byol", "params/segment", "params/segment_anything", "params/plot",
-        "training/ssl/byol", "training/classification", "training/ensemble",
-        "training/segmentation", "models/cnn", "models/fcn", "models/alexnet", "datasets/orl",
-        "datasets/course",
-        "datasets/transforms", "metrics/confusion", "evaluation/tables", "evaluation/embedding",
-        "figures/confusion", "figures/style", "report/sections", "predict/predict", "engines/sync",
-    )
-]  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from reprise.errors import RepriseError
 
@@ -36,10 +36,14 @@ NO_JOB_OPTIONS = {
 class Hooks:
     """The shared state of one Snakemake process, from reading the Snakefile to its end."""
 
-    def __init__(self, only_run: bool) -> None:
-        """`only_run`: no other Snakemake runs here, whose state this one must not touch."""
+    def __init__(self) -> None:
+        Path(".snakemake").mkdir(exist_ok=True)
+        self.alive = Path(".snakemake/alive").open("ab")  # noqa: SIM115 (open to the end)
+        only_run = remove_stale_locks(self.alive)
         is_snakemake = Path(sys.argv[0]).name == "snakemake"
+        # another Snakemake that runs here has a state which this one must not touch
         self.active = only_run and is_snakemake and os.environ.get(OFF) != "off"
+        self.shared = self.active and uses_dvc()
         self.locks = ExitStack()
         self.start = time.time_ns()
 
@@ -48,15 +52,19 @@ class Hooks:
 
         Raises RepriseError, after a line of `sync`, if that was not possible.
         """
-        if self.active and not uses_dvc():
+        if self.active and not self.shared:
             print("reprise: no DVC here (no .dvc/config, or no Git): it learns nothing of this run",
                   file=sys.stderr)  # fmt: skip
-        if not self.active or not uses_dvc() or not _has_results() or settled():
+        # a fresh clone, without results or a cache, has nothing to synchronise
+        has_results = Path(".dvc/cache").exists() or any(Path("results").glob("*/*/"))
+        if not self.shared or not has_results or settled():
             return
-        options = _options()
+        from snakemake.cli import parse_args
+
+        options = parse_args(sys.argv[1:])[1]
         if any(getattr(options, name, None) for name in NO_JOB_OPTIONS):
             return
-        if _sync("sync", *(["--dry-run"] if options.dryrun else [])):
+        if _sync(*(["--dry-run"] if options.dryrun else [])):
             raise RepriseError("could not synchronise results/ with DVC; see above")
 
     def lock_results(self) -> None:
@@ -64,10 +72,9 @@ class Hooks:
 
         Raises RepriseError if one of them is working there, or nothing can be written there.
         """
-        if not self.active:
-            return
-        _check_writable(Path("results"))
-        if not uses_dvc():
+        if self.active:
+            _check_writable(Path("results"))
+        if not self.shared:
             return
         from dvc.exceptions import DvcException
         from dvc.fs import localfs
@@ -86,32 +93,27 @@ class Hooks:
 
     def record_after(self) -> None:
         """After the last job: DVC records what is proven to come from the present sources."""
-        if self.active and uses_dvc():
-            self.active = False
+        if self.shared:
+            self.shared = False
             self.locks.close()
-            _sync("record", "--since", str(self.start))
+            _sync("--record", str(self.start))
 
 
-def remove_stale_locks(folder: Path = Path(".snakemake")) -> tuple[IO[bytes], bool]:
-    """Delete Snakemake's locks if no running Snakemake can own them.
+def remove_stale_locks(alive: IO[bytes]) -> bool:
+    """Delete Snakemake's locks if no running Snakemake can own them; whether none runs.
 
-    Each run holds a shared lock of the operating system on one file; it ends with the process,
-    however that ends.
-
-    Returns:
-        The file, to be kept open as long as the run lasts, and whether this is the only run.
+    Each run holds a shared lock of the operating system on the file `alive`; it ends with the
+    process, however that ends.
     """
-    only_run = True
-    folder.mkdir(exist_ok=True)
-    lock = (folder / "alive").open("ab")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for stale in (folder / "locks").glob("*"):
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for stale in Path(".snakemake/locks").glob("*"):
             stale.unlink()
+        return True
     except BlockingIOError:
-        only_run = False  # another one is running; its locks are valid
-    fcntl.flock(lock, fcntl.LOCK_SH)
-    return lock, only_run
+        return False  # the locks of another run are valid
+    finally:
+        fcntl.flock(alive, fcntl.LOCK_SH)
 
 
 def mark_current(paths: Sequence[str]) -> None:
@@ -121,10 +123,7 @@ def mark_current(paths: Sequence[str]) -> None:
     """
     if not paths:
         return
-    ended = snakemake("--cores", "1", "--touch", "--forceall", "--quiet", "all", "--", *paths)
-    if ended.returncode:
-        lines = ended.stderr.strip().splitlines()
-        raise RepriseError(f"snakemake --touch: {lines[-1] if lines else 'failed'}")
+    snakemake("--touch", "--cores", "1", "--forceall", "--quiet", "all", "--", *paths)
 
 
 def mark_outdated(paths: Sequence[str]) -> None:
@@ -132,9 +131,8 @@ def mark_outdated(paths: Sequence[str]) -> None:
     existing = [path for path in paths if os.path.exists(path)]
     if not existing:
         return
-    snakemake(
-        "--cores", "1", "--cleanup-metadata", *existing
-    )  # exit status 1 if it knew none of them
+    with suppress(RepriseError):  # it fails if it knew none of them
+        snakemake("--cores", "1", "--cleanup-metadata", *existing)
     for path in existing:
         for file in [*Path(path).rglob("*"), Path(path)]:
             os.utime(file, (1, 1))  # Snakemake takes 0 for no time at all
@@ -167,33 +165,24 @@ def _check_writable(folder: Path) -> None:
     """Raises RepriseError if no file can be created in a folder, or not the folder itself."""
     try:
         folder.mkdir(exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise RepriseError(
             f"{folder}/: cannot be written ({error.strerror}); nothing was run or changed"
         ) from None
 
 
-def _has_results() -> bool:
-    """Whether there are results or a cache; a fresh clone has nothing to synchronise."""
-    return Path(".dvc/cache").exists() or any(Path("results").glob("*/*/"))
-
-
-def _options() -> Any:
-    """Snakemake's own reading of its command line."""
-    from snakemake.cli import parse_args
-
-    return parse_args(sys.argv[1:])[1]
-
-
 def _sync(*arguments: str) -> int:
     command = [sys.executable, "-m", "reprise.engines.sync", *arguments]
-    source = str(Path(__file__).parents[2])
-    environment = os.environ | {OFF: "off", "PYTHONPATH": source}
+    environment = os.environ | {OFF: "off", "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.run(command, env=environment, check=False).returncode
 
 
-def snakemake(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Call Snakemake on the project in the current folder, and keep what it prints."""
-    return subprocess.run(["snakemake", *arguments], capture_output=True, text=True, check=False)
+def snakemake(*arguments: str) -> str:
+    """What Snakemake prints for the project in the current folder; RepriseError if it fails."""
+    command = ["snakemake", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines()
+        raise RepriseError(f"snakemake {arguments[0]}: {lines[-1] if lines else 'failed'}")
+    return ended.stdout

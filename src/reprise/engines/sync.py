@@ -1,16 +1,15 @@
 """One state for both engines: DVC learns what Snakemake made, and Snakemake what DVC knows.
 
 DVC's lock file is the common memory. A stage is fresh if it and all that it depends on are as the
-lock file says. `record` enters what Snakemake's jobs made, if their records prove it. `sync` does
-the same, then restores what DVC's cache has for the present parameters, marks everything fresh as
-current for Snakemake (`snakemake --touch`), and the rest as outdated.
+lock file says. What Snakemake's jobs made is entered there, if their records prove it. Then, but
+for `--record`, what DVC's cache has for the present parameters is restored, everything fresh is
+marked as current for Snakemake (`snakemake --touch`), and the rest as outdated.
 """
 
 import argparse
 import hashlib
 import logging
 import os
-import shutil
 from pathlib import Path
 
 import networkx
@@ -21,7 +20,7 @@ from dvc.repo import Repo, lock_repo
 from dvc.stage import PipelineStage
 from dvc.stage.cache import RunCacheNotFoundError
 
-from reprise.atomic_io import write_text
+from reprise.atomic_io import delete, write_text
 from reprise.cli import run
 from reprise.engines import code
 from reprise.engines import snakemake_hooks as hooks
@@ -36,94 +35,97 @@ CODE_STAGE = "code"  # writes the code files, as the Snakefile does; no rule of 
 def main() -> None:
     """Record or synchronise."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["record", "sync"], nargs="?", default="sync")
     parser.add_argument("--dry-run", action="store_true", help="restore nothing from the cache")
-    parser.add_argument("--since", type=int, help="name the jobs since this time (ns) not recorded")
+    parser.add_argument(
+        "--record", type=int, metavar="NS", help="only record; name jobs since then not recorded"
+    )
     args = parser.parse_args()
     if not hooks.uses_dvc():
         raise RepriseError("no .dvc or no Git here: `git checkout .dvc`, or `git init && dvc init`")
     logging.getLogger("dvc").setLevel(logging.ERROR)
     code.write(load_params())
     try:
-        sync = args.what == "sync"
-        status = synchronise(restore=sync and not args.dry_run, tell_snakemake=sync)
+        if args.record:
+            stages = synchronise(restore=False, tell_snakemake=False)
+            _log_unrecorded(stages, finished_jobs(args.record))
+        else:
+            synchronise(restore=not args.dry_run, tell_snakemake=True)
     except (DvcException, yaml.YAMLError) as error:
         raise RepriseError(_explanation(error)) from error
-    if args.since:
-        _log_unrecorded(status, finished_jobs(args.since))
 
 
-def synchronise(restore: bool, tell_snakemake: bool) -> "StageStatus":
+def synchronise(restore: bool, tell_snakemake: bool) -> "Stages":
     """Bring DVC's lock file and Snakemake's memory to what is proven of the files in results/."""
     repo = Repo()
     with lock_repo(repo):
-        status = StageStatus(repo, restore)
+        stages = Stages(repo, restore)
         try:
-            for stage in status.stages:
-                status.classify(stage)
+            for stage in stages.ordered:
+                stages.classify(stage)
         finally:
-            status.write()
-            status.log()
+            stages.write()
+            stages.log()
         if tell_snakemake:
-            hooks.mark_current([path for stage in status.fresh for path in _outputs(stage)])
-            hooks.mark_outdated([path for stage in status.stale for path in _outputs(stage)])
-    if len(status.fresh) == len(status.stages):
+            hooks.mark_current([path for stage in stages.fresh for path in _outputs(stage)])
+            hooks.mark_outdated([path for stage in stages.stale for path in _outputs(stage)])
+    if len(stages.fresh) == len(stages.ordered):
         write_text(hooks.STAMP, hooks.fingerprint())
     else:
         hooks.STAMP.unlink(missing_ok=True)
-    return status
+    return stages
 
 
-class StageStatus:
-    """Each stage of DVC is fresh, stale, or neither as long as one that it depends on is stale."""
+class Stages:
+    """The stages of DVC: fresh, stale, or neither as long as one that they depend on is stale.
+
+    fresh: how each came to be so: locked (as the lock file says), uncached (locked, but missing in
+    DVC's cache), code (the code stage, whose entry is out of date), recorded (its job's record
+    proves it) or restored (from DVC's cache). stale: why each could not be recorded.
+    """
 
     def __init__(self, repo: Repo, restore: bool) -> None:
         self.repo = repo
         self.restore = restore
-        graph = repo.index.graph
-        self.stages = in_order(graph)
-        self.before = {stage: list(graph.successors(stage)) for stage in self.stages}
-        self.fresh: list[PipelineStage] = []
-        self.stale: list[PipelineStage] = []
-        self.uncached: list[PipelineStage] = []  # fresh, but missing in DVC's cache
-        self.code: list[PipelineStage] = []  # the code stage, if its entry is out of date
-        self.recorded: list[PipelineStage] = []
-        self.restored: list[PipelineStage] = []
+        self.graph = repo.index.graph
+        names = {stage: stage.addressing for stage in self.graph}
+        order = networkx.lexicographical_topological_sort(self.graph.reverse(), names.get)
+        self.ordered: list[PipelineStage] = list(order)  # each after those that it depends on
+        self.fresh: dict[PipelineStage, str] = {}
+        self.stale: dict[PipelineStage, str] = {}
         self.edited: list[Path] = []
-        self.reasons: dict[tuple[str, ...], str] = {}  # why jobs could not be recorded
 
     def classify(self, stage: PipelineStage) -> None:
         """Put a stage where it belongs; those that it depends on were classified before it."""
-        if not all(other in self.fresh for other in self.before[stage]):
+        if not all(other in self.fresh for other in self.graph.successors(stage)):
             return
         if stage.name == CODE_STAGE:
-            self.fresh.append(stage)
-            if any(stage.changed_entries()) or stage.changed_outs():
-                self.code.append(stage)
+            how = "code" if any(stage.changed_entries()) or stage.changed_outs() else "locked"
         elif not any(stage.changed_entries()):
-            self.fresh.append(stage)
-            if stage.changed_outs():
-                self.uncached.append(stage)
+            how = "uncached" if stage.changed_outs() else "locked"
         elif not (reason := reason_not_proven(stage)):
-            self.recorded.append(stage)
-            self.fresh.append(stage)
+            how = "recorded"
         elif self.restore and self._restored(stage):
-            self.restored.append(stage)
-            self.fresh.append(stage)
+            how = "restored"
         else:
-            self.stale.append(stage)
-            self.reasons[tuple(command(stage))] = reason
+            self.stale[stage] = reason
+            return
+        self.fresh[stage] = how
+
+    def fresh_by(self, how: str) -> list[PipelineStage]:
+        """The stages that came to be fresh in one way."""
+        return [stage for stage in self.fresh if self.fresh[stage] == how]
 
     def write(self) -> None:
         """Enter the new stages in DVC's cache and lock file.
 
         Only after all are classified: DVC touches files that it adds, and a later proof would fail.
         """
-        for stage in self.code + self.recorded:
+        made = self.fresh_by("code") + self.fresh_by("recorded")
+        for stage in made:
             stage.save()
-        for stage in self.code + self.recorded + self.uncached:
+        for stage in made + self.fresh_by("uncached"):
             stage.commit()
-        new = self.code + self.recorded + self.restored
+        new = made + self.fresh_by("restored")
         if new:
             new[0].dvcfile.dump_stages(new, update_pipeline=False)
 
@@ -133,14 +135,15 @@ class StageStatus:
             more = f" (and {len(self.edited) - 1} more)" if len(self.edited) > 1 else ""
             what = f"{self.edited[0]} is not what its job wrote{more}"
             logging.info("reprise: %s; moved to %s", what, REPLACED)
-        if self.recorded:
-            logging.info("reprise: %d jobs of Snakemake recorded in dvc.lock", len(self.recorded))
-        if self.restored:
-            logging.info("reprise: %d jobs restored from DVC's cache, not run", len(self.restored))
+        if recorded := self.fresh_by("recorded"):
+            logging.info("reprise: %d jobs of Snakemake recorded in dvc.lock", len(recorded))
+        if restored := self.fresh_by("restored"):
+            logging.info("reprise: %d jobs restored from DVC's cache, not run", len(restored))
 
     def _restored(self, stage: PipelineStage) -> bool:
         """Whether DVC's cache had the outputs for the present command, dependencies, parameters."""
-        self.edited += _move_edited(stage)
+        for out in stage.outs:
+            self._move_edited(out)
         try:
             self.repo.stage_cache.restore(stage)
         except RunCacheNotFoundError:
@@ -152,11 +155,19 @@ class StageStatus:
             logging.warning("reprise: %s: damaged in DVC's cache, dropped there", out)
         return not damaged
 
+    def _move_edited(self, out: Output) -> None:
+        """Move an output that DVC has never seen out of the way: a person wrote it.
 
-def in_order(graph: networkx.DiGraph) -> list[PipelineStage]:
-    """All stages, each after those that it depends on."""
-    names = {stage: stage.addressing for stage in graph}
-    return list(networkx.lexicographical_topological_sort(graph.reverse(), names.get))
+        DVC refuses to replace it, also if it does not cache it.
+        """
+        path = Path(os.path.relpath(out.fs_path))
+        known = out.get_hash() if path.exists() and out.workspace_status() else None
+        if known and not out.cache.exists(known.value):
+            target = REPLACED / path
+            delete(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+            self.edited.append(path)
 
 
 def _outputs(stage: PipelineStage) -> list[str]:
@@ -181,51 +192,27 @@ def _damaged(out: Output) -> bool:
     return bool(bad)
 
 
-def _move_edited(stage: PipelineStage) -> list[Path]:
-    """Move outputs that DVC has never seen out of the way: a person wrote them.
-
-    DVC refuses to replace these, including those that it does not cache.
-    """
-    edited = []
-    for out in stage.outs:
-        path = Path(os.path.relpath(out.fs_path))
-        if path.exists() and out.workspace_status():
-            known = out.get_hash()
-            if known and not out.cache.exists(known.value):
-                target = REPLACED / path
-                shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                path.rename(target)
-                edited.append(path)
-    return edited
-
-
-def _log_unrecorded(status: StageStatus, jobs: list[list[str]]) -> None:
+def _log_unrecorded(stages: Stages, jobs: list[str]) -> None:
     """One line for jobs that no stage runs, and one for those that could not be recorded."""
-    stages = [command(stage) for stage in status.stages]
-    fresh = [command(stage) for stage in status.fresh]
-    if unknown := [job for job in jobs if job not in stages]:
+    known = {" ".join(command(stage)): stage for stage in stages.ordered}
+    if unknown := [job for job in jobs if job not in known]:
         logging.warning(
             "reprise: dvc.yaml: no stage for %d jobs such as `%s`; run `make dvc.yaml`",
-            len(unknown), " ".join(unknown[0]),
+            len(unknown), unknown[0],
         )  # fmt: skip
-    if outdated := [job for job in jobs if job in stages and job not in fresh]:
+    if outdated := [job for job in jobs if job in known and known[job] not in stages.fresh]:
         # a job with a reason of its own explains those behind it
-        first = next((job for job in outdated if tuple(job) in status.reasons), outdated[0])
+        first = next((job for job in outdated if known[job] in stages.stale), outdated[0])
+        reason = stages.stale.get(known[first], "a job before it is not recorded")
         logging.warning(
-            "reprise: %d jobs not recorded, such as `%s`: %s", len(outdated), " ".join(first),
-            status.reasons.get(tuple(first), "a job before it is not recorded"),
-        )  # fmt: skip
+            "reprise: %d jobs not recorded, such as `%s`: %s", len(outdated), first, reason
+        )
 
 
 def _explanation(error: Exception) -> str:
     """What to do about an error of DVC, in one line."""
-    text = " ".join(str(error).split())
-    try:
-        lock = Path("dvc.lock").read_text()
-    except OSError:
-        lock = ""
-    if "<<<<<<<" in lock:
+    text, lock = " ".join(str(error).split()), Path("dvc.lock")
+    if lock.is_file() and "<<<<<<<" in lock.read_text():
         return (
             "dvc.lock: has merge conflicts; `git checkout --theirs dvc.lock` (either side will "
             "do), then `make sync`: DVC's cache restores what belongs to params.yaml"

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import yaml
 
-from reprise.atomic_io import sha256
+from reprise.atomic_io import files_in, sha256
 from reprise.cli import run
+from reprise.engines.code import RUN_STAGES
 from reprise.engines.preset import render
 from reprise.errors import RepriseError, did_you_mean
 
 ENGINES = ("snakemake", "dvc")
 # folders and files of results/ in the order of the graph: the first difference explains the others
-ORDER = ["prepare", "pretrain", "finetune", "classify", "segment", "segment_anything", "embed"]
-ORDER += ["metrics.json", "intervals.json", "tables", "figures"]
+ORDER = ("prepare", *RUN_STAGES, "embed", "metrics.json", "intervals.json", "tables", "figures")
 TAIL = 30  # lines of a failed build that are printed
 
 
@@ -52,8 +52,7 @@ def main() -> None:
     if len(builds) < 2:
         raise RepriseError("--engines: nothing to compare one build with; add --present")
     for other in builds[1:]:
-        common = other if args.until else other | builds[0]
-        first = {name: builds[0][name] for name in builds[0] if name in common}
+        first = {n: digest for n, digest in builds[0].items() if n in other or not args.until}
         if different := first_difference(first, other):
             raise RepriseError(f"results/{different}: differs; look at the stage that writes it")
     logging.info("all %d files are identical", len(builds[-1]))
@@ -101,8 +100,8 @@ def _stages(folder: Path, rule: str) -> list[str]:
 
 def digests(results: Path) -> dict[str, str]:
     """SHA-256 of every file below `results` that is not hidden, by its path there."""
-    files = [path for path in sorted(results.rglob("*")) if path.is_file()]
-    return {f.relative_to(results).as_posix(): sha256(f) for f in files if f.name[0] != "."}
+    files = [file for file in sorted(files_in([results])) if file.name[0] != "."]
+    return {file.relative_to(results).as_posix(): sha256(file) for file in files}
 
 
 def first_difference(a: dict[str, str], b: dict[str, str]) -> str | None:

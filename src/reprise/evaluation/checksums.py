@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reprise.atomic_io import sha256
+from reprise.atomic_io import sha256, sha256_lines
 from reprise.errors import RepriseError
 from reprise.evaluation.markdown import Missing
 from reprise.import_closure import closure, loaded_by_name
@@ -26,17 +26,13 @@ SCRIPTS = Path("workflow/scripts")
 def checksums(results: Path, params: Params, missing: Missing | None = None) -> pd.DataFrame:
     """The checksum of every file, or folder of predictions, that the numbers come from.
 
-    `missing` collects what is missing, by stage.
+    Returns COLUMNS, one row per file, named below `results`. For a dataset the stage is "prepare"
+    and the task its name. For the code of a stage the run is "code" and the file its script, with
+    the checksum of `code_checksum`.
 
-    Returns:
-        COLUMNS, one row per file, named below `results`. For a dataset the stage is "prepare" and
-        the task its name. For the code of a stage the run is "code" and the file its script, with
-        the checksum of `code_checksum`.
-
-    Raises:
-        RepriseError: names the missing file, if `missing` is None.
+    `missing` collects what is missing, by stage; without it, RepriseError names the missing file.
     """
-    missing = Missing(strict=True) if missing is None else missing
+    missing = missing or Missing(strict=True)
     rows: list[list[object]] = []
     for name in sorted({task.data for _, _, task in tasks(params)}):
         for file in DATASET_FILES:
@@ -84,5 +80,5 @@ def checksum(path: Path) -> tuple[int, str]:
 
 def _together(files: list[Path], folder: Path = Path()) -> tuple[int, str]:
     """Bytes of all files, and the SHA-256 of what `sha256sum` prints for them in `folder`."""
-    lines = "".join(f"{sha256(f)}  {f.relative_to(folder).as_posix()}\n" for f in files)
-    return sum(f.stat().st_size for f in files), hashlib.sha256(lines.encode()).hexdigest()
+    lines = sha256_lines(files, folder).encode()
+    return sum(f.stat().st_size for f in files), hashlib.sha256(lines).hexdigest()

@@ -66,19 +66,15 @@ def families(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
 def compare_family(
     metric: str, runs: Sequence[Run], named: Sequence[tuple[str, str]]
 ) -> pd.DataFrame:
-    """Compare each pair of runs on the same images.
+    """Compare each pair of runs, which have the same seeds and classes, on the same images.
 
-    Args:
-        metric: accuracy or miou.
-        runs: with the same seeds and classes.
-        named: pairs (a, b) that the task asks for by name.
+    `metric` is accuracy or miou, `named` are pairs (a, b) that the task asks for by name.
 
-    Returns:
-        FAMILY, one row per pair: a minus b, in 0..1; b is the earlier run unless the pair is named
-        the other way round. `p` is of a difference of 0; `test` says which: Student's over images
-        and seeds, or, with one seed, McNemar's exact test (accuracy) or Student's over images
-        (mIoU). `seeds_needed` is a whole number or NaN, given where the difference is not
-        significant. NaN: unknown with one seed.
+    Returns FAMILY, one row per pair: a minus b, in 0..1; b is the earlier run unless the pair is
+    named the other way round. `p` is of a difference of 0; `test` says which: Student's over images
+    and seeds, or, with one seed, McNemar's exact test (accuracy) or Student's over images (mIoU).
+    `seeds_needed` is a whole number or NaN, given where the difference is not significant. NaN:
+    unknown with one seed.
     """
     rows = []
     for earlier, later in combinations(runs, 2):
@@ -105,12 +101,11 @@ def sentence(row: Mapping[Any, Any], pairs: int) -> str:
     """What a comparison shows; `pairs` were corrected together."""
     gap = round(100 * row["difference"], 1) + 0.0  # no -0.0
     size = f"{gap:+.1f} point" + ("" if abs(gap) == 1 else "s")
-    one_seed = isnan(row["ci_low"])
-    source = "images" if one_seed else "ci"
+    source, only = ("images", " (images only)") if isnan(row["ci_low"]) else ("ci", "")
     low, high = 100 * row[f"{source}_low"], 100 * row[f"{source}_high"]
-    interval = f"95 % CI [{low:.1f}, {high:.1f}]" + (" (images only)" if one_seed else "")
-    conclusion = _conclusion(row, pairs)
-    return f"{row['a']} - {row['b']}: {size}, {interval}; {conclusion}.{_seeds_needed(row)}"
+    interval = f"95 % CI [{low:.1f}, {high:.1f}]{only}"
+    conclusion = f"{_conclusion(row, pairs)}.{_seeds_needed(row)}"
+    return f"{row['a']} - {row['b']}: {size}, {interval}; {conclusion}"
 
 
 def _conclusion(row: Mapping[Any, Any], pairs: int) -> str:
@@ -149,7 +144,7 @@ def comparisons_table(frame: pd.DataFrame) -> md.Table:
     blocks = md.sections(
         frame, ["family"], lambda rows: [md.table(rows, columns), *rows["summary"], _method(rows)]
     )
-    return md.Table(frame[COLUMNS], md.document(*blocks or ["No task has two runs to compare."]))
+    return md.page(frame[COLUMNS], blocks, empty="No task has two runs to compare.\n")
 
 
 def _p(name: str) -> md.Cell:

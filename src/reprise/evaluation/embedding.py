@@ -34,21 +34,14 @@ def subsample(rows: int, max_points: int, seed: int) -> NDArray[np.int64]:
 
 
 def pca(features: NDArray[np.floating], components: int) -> tuple[Coordinates, Coordinates]:
-    """Project on the leading principal components.
+    """Project features (n, d) on the leading principal components, at most min(n, d).
 
-    `features` are (n, d), `components` at most min(n, d).
-
-    Returns:
-        (n, components) float64, and the share of the variance of each component, (components,).
-        A component's sign is arbitrary; here its largest loading (the first of equal ones) is
-        positive.
+    Returns (n, components) float64, and the share of the variance of each component. A component's
+    sign is arbitrary; scikit-learn makes its largest loading positive.
     """
     # "full" is the only solver without randomness that suits both n > d and n < d
     model = PCA(n_components=components, svd_solver="full")
-    projected = model.fit_transform(features.astype(np.float64))
-    largest = np.abs(model.components_).argmax(axis=1)
-    signs = np.where(model.components_[np.arange(components), largest] < 0, -1.0, 1.0)
-    return projected * signs, model.explained_variance_ratio_
+    return model.fit_transform(features.astype(np.float64)), model.explained_variance_ratio_
 
 
 def align_signs(points: Coordinates, before: Coordinates | None) -> Coordinates:
@@ -64,14 +57,10 @@ def tsne(
 ) -> Coordinates:
     """t-SNE (van der Maaten and Hinton 2008) of the leading principal components, (n, 2) float64.
 
-    Args:
-        features: (n, d).
-        options: its perplexity, pca_components and random_state.
-        before: (n, 2), the layout of an earlier epoch to start from, so that the two can be
-            compared; None: start from the two leading principal components.
+    `features` are (n, d). `before` (n, 2) is the layout of an earlier epoch to start from, so that
+    the two can be compared; None: start from the two leading principal components.
 
-    Raises:
-        RepriseError: the perplexity is not below the number of images.
+    Raises RepriseError if the perplexity is not below the number of images.
     """
     if options.perplexity >= len(features):
         raise RepriseError(
@@ -90,32 +79,30 @@ def tsne(
 def embed(path: Path, method: Method, options: Embed) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Embed every epoch of a features.safetensors; each starts from the layout of the epoch before.
 
-    Returns:
-        Columns epoch, row, label (int64), x, y (float64); sorted by epoch, then row. And one row
-        per epoch with the quality of its layout, see `layout_quality`.
+    Returns columns epoch, row, label (int64), x, y (float64), sorted by epoch, then row; and one
+    row per epoch with the quality of its layout (see `layout_quality`).
 
-    Raises:
-        RepriseError: the file is missing or is not of this form.
+    Raises RepriseError if the file is missing or is not of this form.
     """
     tensors = read_features(path)
-    labels, rows = tensors.pop("label"), tensors.pop("row")
+    rows = tensors.pop("row")
     picked = subsample(len(rows), options.max_points, options.random_state)
     picked = picked[np.argsort(rows[picked], kind="stable")]
+    rows, labels = rows[picked], tensors.pop("label")[picked]
     frames, qualities = [], []
     points: Coordinates | None = None
     with threadpool_limits(limits=1):
         for name in sorted(tensors):
             epoch = int(name.removeprefix("epoch_"))
             features = tensors[name][picked].astype(np.float64)
-            leading, shares = pca(features, 2)
             if method == "pca":
+                leading, shares = pca(features, 2)
                 points = align_signs(leading, points)
             else:
                 points, shares = tsne(features, options, points), np.full(2, np.nan)
-            frame = {"epoch": epoch, "row": rows[picked], "label": labels[picked]}
+            frame = {"epoch": epoch, "row": rows, "label": labels}
             frames.append(pd.DataFrame(frame | {"x": points[:, 0], "y": points[:, 1]}))
-            quality = layout_quality(features, points, labels[picked], shares)
-            qualities.append({"epoch": epoch} | quality)
+            qualities.append({"epoch": epoch} | layout_quality(features, points, labels, shares))
     return pd.concat(frames, ignore_index=True), pd.DataFrame(qualities)
 
 
@@ -127,13 +114,11 @@ def layout_quality(
     `features` are (n, d), `points` (n, 2), `labels` (n,); `variance` (2,) is the share of the
     variance along each axis, NaN for t-SNE.
 
-    Returns:
-        images, neighbours; trustworthiness (0..1, Venna and Kaski 2001: 1 when no image is a
-        neighbor only in the layout); knn_layout, knn_features: kNN accuracy (0..1, leave one out);
-        variance_x, variance_y.
+    Returns images, neighbours; trustworthiness (0..1, Venna and Kaski 2001: 1 when no image is a
+    neighbor only in the layout); knn_layout, knn_features: kNN accuracy (0..1, leave one out);
+    variance_x, variance_y.
 
-    Raises:
-        RepriseError: there are fewer than 3 images.
+    Raises RepriseError if there are fewer than 3 images.
     """
     # trustworthiness is defined for fewer than half of the points
     neighbors = min(NEIGHBORS, (len(points) - 1) // 2)
@@ -170,13 +155,12 @@ def read_features(path: Path) -> dict[str, NDArray[Any]]:
         raise RepriseError(f"{path}: not found; train the model first") from None
     except (SafetensorError, OSError) as error:
         raise RepriseError(f"{path}: not readable ({error}); train the model again") from None
-    epochs = [name for name in tensors if name.startswith("epoch_")]
-    others = sorted(set(tensors) - set(epochs) - {"label", "row"})
-    if not epochs or not {"label", "row"} <= set(tensors):
+    others = {name for name in tensors if not name.startswith("epoch_")}
+    if len(others) == len(tensors) or not {"label", "row"} <= others:
         raise RepriseError(f"{path}: needs epoch_*, label and row; train the model again")
-    if others:
-        raise RepriseError(f"{path}: unknown tensor '{others[0]}'; train the model again")
-    for name in epochs:
+    if unknown := sorted(others - {"label", "row"}):
+        raise RepriseError(f"{path}: unknown tensor '{unknown[0]}'; train the model again")
+    for name in sorted(tensors.keys() - others):
         if tensors[name].ndim != 2 or len(tensors[name]) != len(tensors["row"]):
             raise RepriseError(f"{path}: {name} does not have one row of features for each image")
         if not np.isfinite(tensors[name]).all():

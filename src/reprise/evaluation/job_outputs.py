@@ -23,15 +23,12 @@ def read_predictions(
 ) -> pd.DataFrame:
     """Read predictions.csv: one row for each image of the splits val and test.
 
-    `extra` are further columns of class ids that must be there.
+    Returns id, split (str), label, prediction (int64), confidence (float64, 0..1), and the columns
+    of class ids `extra` (int64), which must be there.
 
-    Returns:
-        id, split (str), label, prediction (int64), confidence (float64, 0..1), `extra` (int64).
-
-    Raises:
-        RepriseError: names the file and the row of a class that is not one of the dataset's, of a
-            confidence outside 0..1, or of an image that is unknown, repeated, missing, or has
-            another split or label than in index.csv.
+    Raises RepriseError with the file and the row of a class that is not one of the dataset's, of a
+    confidence outside 0..1, or of an image that is unknown, repeated, missing, or has another split
+    or label than in index.csv.
     """
     table = read_csv(path, [*PREDICTIONS, *extra])
     classes = len(dataset.classes.names)
@@ -43,12 +40,6 @@ def read_predictions(
     confidence = pd.to_numeric(table["confidence"], errors="coerce")
     check_rows(path, table, "confidence", ~confidence.between(0, 1), "must be between 0 and 1")
     check_rows(path, table, "id", table["id"].duplicated(), "the image has two rows")
-    _check_index(path, table, dataset)
-    return table[[*PREDICTIONS, *extra]]
-
-
-def _check_index(path: Path, table: pd.DataFrame, dataset: PreparedDataset) -> None:
-    """Raise RepriseError unless images, splits and labels are those of index.csv."""
     index = dataset.index.set_index("id")
     again = "run the stage again on this dataset"
     unknown = ~table["id"].isin(index.index)
@@ -63,14 +54,14 @@ def _check_index(path: Path, table: pd.DataFrame, dataset: PreparedDataset) -> N
         raise RepriseError(
             f"{path}: no prediction for image '{missing[0]}' ({len(missing)} missing); {again}"
         )
+    return table[[*PREDICTIONS, *extra]]
 
 
 def read_mask(path: Path, shape: tuple[int, ...], classes: Classes) -> Bytes:
     """Read one predicted label map, a PNG of mode L whose values are class ids: (H, W) uint8.
 
-    Raises:
-        RepriseError: the file is missing, cannot be decoded, has another size than the truth, or
-            holds an id that is not a class.
+    Raises RepriseError when the file is missing, cannot be decoded, has another size than the
+    truth, or holds an id that is not a class.
     """
     image = open_image(path, "run the stage that predicts it again")
     if image.mode != "L":
@@ -90,26 +81,26 @@ def read_mask(path: Path, shape: tuple[int, ...], classes: Classes) -> Bytes:
     return mask
 
 
-def read_history(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a history.csv with `epoch` and at least `columns`, all numeric. Raises RepriseError."""
-    history = read_csv(path, ["epoch", *columns])
+def read_history(path: Path, stage: str) -> pd.DataFrame:
+    """Read the history.csv of a job of this stage.
+
+    Its column `score` is that of SCORE_COLUMNS; `selected` is 1 in the epoch whose weights were
+    saved (the marked one, else the last) and 0 in the others.
+
+    Raises RepriseError when there is no epoch, a column is not numeric, or not one epoch is marked.
+    """
+    columns = ["epoch", "train_loss", SCORE_COLUMNS[stage]]
+    history = read_csv(path, columns)
     if history.empty:
         raise RepriseError(f"{path}: has no epoch; run the stage again")
-    for column in ("epoch", *columns):
+    for column in columns:
         if not pd.api.types.is_numeric_dtype(history[column]):
             raise RepriseError(f"{path}: column '{column}' is not numeric; run the stage again")
-    return history
-
-
-def selected_row(history: pd.DataFrame, path: Path) -> int:
-    """Position of the epoch whose weights were saved: the selected one, else the last.
-
-    Raises:
-        RepriseError: the column `selected` does not mark exactly one row.
-    """
-    if "selected" not in history.columns:
-        return len(history) - 1
-    rows = np.flatnonzero(history["selected"] == 1)
-    if len(rows) != 1:
-        raise RepriseError(f"{path}: {len(rows)} epochs are marked selected; exactly one must be")
-    return int(rows[0])
+    selected = np.arange(len(history)) == len(history) - 1
+    if "selected" in history.columns:
+        selected = (history["selected"] == 1).to_numpy()
+    if selected.sum() != 1:
+        raise RepriseError(
+            f"{path}: {selected.sum()} epochs are marked selected; exactly one must be"
+        )
+    return history.assign(score=history[columns[-1]], selected=selected.astype(int))

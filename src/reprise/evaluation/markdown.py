@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -43,13 +43,18 @@ def number(name: str, form: str = ".4f", scale: int = 1) -> Cell:
 
 def interval(name: str, form: str = ".3f", scale: int = 1) -> Cell:
     """The interval of the columns <name>_low and <name>_high, formatted as by `number`."""
-    low, high = number(f"{name}_low", form, scale), number(f"{name}_high", form, scale)
-    return lambda row: "-" if pd.isna(row[f"{name}_low"]) else f"{low(row)} to {high(row)}"
+    low, high = (number(f"{name}_{end}", form, scale) for end in ("low", "high"))
+    return lambda row: "-" if low(row) == "-" else f"{low(row)} to {high(row)}"
+
+
+def named(cell: Callable[[str], Cell], *names: str, align: str = "---:") -> list[Column]:
+    """Columns headed by their names, all with the same kind of cell."""
+    return [Column(name.replace("_", " ").capitalize(), cell(name), align) for name in names]
 
 
 def left(*names: str) -> list[Column]:
     """Left-aligned text columns, headed by their names."""
-    return [Column(name.capitalize(), text(name), "---") for name in names]
+    return named(text, *names, align="---")
 
 
 def table(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
@@ -86,6 +91,11 @@ def document(*blocks: str) -> str:
     return "\n\n".join(block.strip("\n") for block in blocks if block) + "\n"
 
 
+def page(frame: pd.DataFrame, blocks: Sequence[str], *notes: str, empty: str = NO_RUN) -> Table:
+    """A table with its blocks and notes for readers; the text `empty` if it has no rows."""
+    return Table(frame, document(*blocks, *notes) if len(frame) else empty)
+
+
 class Missing:
     """Why outputs were left out, by what lacks them; with `strict`, the first error is raised."""
 
@@ -109,13 +119,13 @@ class Missing:
         chosen = keys or tuple(self._reasons)
         return list(dict.fromkeys(why for key in chosen for why in self._reasons.get(key, [])))
 
-    def mark(self, table: Table, *keys: str) -> Table:
+    def mark(self, table: Table, keys: Sequence[str]) -> Table:
         """The table with a note for each message of these keys; an empty table has only notes."""
-        notes = [MARK + " ".join(why.split()) for why in self.reasons(*keys)]
+        notes = [MARK + " ".join(why.split()) for why in (self.reasons(*keys) if keys else ())]
         if not notes:
             return table
-        shown = [] if table.frame.empty else [table.markdown]
-        return replace(table, markdown=document(*shown, *notes))
+        shown = "" if table.frame.empty else table.markdown
+        return Table(table.frame, document(shown, *notes))
 
 
 def summary(reasons: Sequence[str], written: str) -> str:

@@ -8,11 +8,9 @@ workflow/published/other_solutions.csv has a row for each number of another solu
 refers to them by the column other_solutions.
 """
 
-from math import nan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from reprise.csv_io import check_rows, read_csv
@@ -21,7 +19,8 @@ from reprise.errors import RepriseError
 from reprise.evaluation import job_outputs
 from reprise.evaluation import markdown as md
 from reprise.evaluation.statistics import wilson
-from reprise.evaluation.tables import IMAGES_AND_SEEDS, WEIGHTS
+from reprise.evaluation.tables import IMAGES_AND_SEEDS
+from reprise.evaluation.training_tables import WEIGHTS
 from reprise.jobs import init_weights
 from reprise.params.datasets import CourseDataset
 from reprise.params.load import Params
@@ -35,7 +34,8 @@ COLUMNS += ["our_run", "weights", "data", "same_data", "split", "ours", "ours_lo
 COLUMNS += ["ours_ci_low", "ours_ci_high", "seeds", "images", "note"]
 CLASS_METRIC = "iou_cs6550"  # of one class
 EPOCH_METRICS = ("epochs_to_95pct", "best_epoch")  # epochs; every other metric is a share of 0..1
-SHOWN_EPOCHS = {"early_miou": "early", "middle_miou": "middle"}
+SHOWN_EPOCHS = ("early_miou", "middle_miou")  # named by a key of the recipe's shown_epochs
+LEFT = ("Source", "Metric", "Our run", "Weights", "Our data", "Note")  # aligned columns
 METRICS = {
     "accuracy": "accuracy",
     "miou_dlcv": "mIoU",
@@ -52,11 +52,10 @@ METRICS = {
 def read_numbers(folder: Path = PUBLISHED) -> pd.DataFrame:
     """numbers.csv: TEXTS as text, value (float64), n (int64).
 
-    Raises:
-        RepriseError: names the file and the row of an unknown stage or metric, of a value outside
-            its range, or of an accuracy that is not k of n.
+    Raises RepriseError with the file and the row of an unknown stage or metric, of a value outside
+    its range, or of an accuracy that is not k of n.
     """
-    path, table = _read(folder, "numbers.csv", [*TEXTS, "value", "n"], TEXTS)
+    path, table = _read(folder / "numbers.csv", [*TEXTS, "value", "n"])
     for column, choices in (("stage", tuple(job_outputs.METRICS)), ("metric", tuple(METRICS))):
         unknown = ~table[column].isin(choices)
         check_rows(path, table, column, unknown, f"use one of {', '.join(choices)}")
@@ -69,7 +68,7 @@ def read_numbers(folder: Path = PUBLISHED) -> pd.DataFrame:
     # published with four digits, or in percent with two: half of the last digit, times n
     odd = (table["metric"] == "accuracy") & ((correct - correct.round()).abs() > 0.00006 * n)
     check_rows(path, table, "value", odd, "is not k/n for any whole k")
-    return table.assign(value=value.astype(np.float64), n=n.astype(np.int64))
+    return table.assign(value=value.astype(float), n=n.astype(int))
 
 
 def read_other_solutions(folder: Path = PUBLISHED) -> pd.DataFrame:
@@ -78,19 +77,16 @@ def read_other_solutions(folder: Path = PUBLISHED) -> pd.DataFrame:
     Raises RepriseError as `read_numbers`.
     """
     columns = ["other_solutions", "year", "value", "note"]
-    path, table = _read(folder, "other_solutions.csv", columns, ["other_solutions", "note"])
+    path, table = _read(folder / "other_solutions.csv", columns)
     value = pd.to_numeric(table["value"], errors="coerce")
     check_rows(path, table, "value", ~value.between(0, 1), "must be between 0 and 1")
-    return table.assign(value=value.astype(np.float64))[["other_solutions", "value"]]
+    return table.assign(value=value.astype(float))[["other_solutions", "value"]]
 
 
-def _read(
-    folder: Path, name: str, columns: list[str], texts: list[str]
-) -> tuple[Path, pd.DataFrame]:
-    path = folder / name
+def _read(path: Path, columns: list[str]) -> tuple[Path, pd.DataFrame]:
     if not path.is_file():
         raise RepriseError(f"{path}: not found; `git checkout {path}` restores it")
-    return path, read_csv(path, columns, texts)
+    return path, read_csv(path, columns, TEXTS)
 
 
 def published_numbers_table(
@@ -100,17 +96,13 @@ def published_numbers_table(
     jobs: pd.DataFrame,
     tables: dict[str, md.Table],
 ) -> md.Table:
-    """One row per published number.
+    """COLUMNS, one row per published number.
 
     `jobs` are from `evaluate.read_jobs`; `tables` are those of the tasks, `convergence` and
-    `class_iou`.
+    `class_iou`. `low` and `high`: Wilson's interval of an accuracy at n. `our_task` and `our_run`:
+    "" for none. `same_data`: whether ours is measured on the homework's own dataset.
 
-    Returns:
-        COLUMNS. `low` and `high`: Wilson's interval of an accuracy at n. `our_task` and `our_run`:
-        "" for none. `same_data`: whether ours is measured on the homework's own dataset.
-
-    Raises:
-        RepriseError: a csv file is missing or wrong.
+    Raises RepriseError when a csv file is missing or wrong.
     """
     solutions = read_other_solutions(folder)
     rows = []
@@ -164,22 +156,20 @@ def our_result(
         epochs = _where(tables["convergence"].frame, of_run)[metric].dropna()
         return {"split": "val", "ours": epochs.median(), "seeds": len(epochs)}
     if metric in SHOWN_EPOCHS:
-        epoch = params.segment[task].recipes[run].shown_epochs[SHOWN_EPOCHS[metric]]
+        epoch = params.segment[task].recipes[run].shown_epochs[metric.removesuffix("_miou")]
         histories = _where(jobs, of_run)["history"].dropna()
-        scores = [h.loc[h["epoch"] == epoch, "score"].mean() for h in histories]
-        return {"split": "val", "ours": np.mean(scores or [nan]), "seeds": len(scores)}
-    row = _where(tables[f"{stage}_{task}"].frame, {"run": run})
-    if row.empty:  # no seeds, or a missing result
-        return {"split": "test", "seeds": 0}
-    result = {"split": "test", "seeds": int(row["seeds"].iloc[0])}
+        scores = pd.Series([h.loc[h["epoch"] == epoch, "score"].mean() for h in histories])
+        return {"split": "val", "ours": scores.mean(skipna=False), "seeds": len(scores)}
+    row = _where(tables[f"{stage}_{task}"].frame, {"run": run})  # none if a result is missing
+    result: dict[str, Any] = {"split": "test", "seeds": int(row["seeds"].sum())}
     if metric == CLASS_METRIC:
         of_class = {"task": task, "run": run, "class": number["class"]}
         return result | {"ours": _where(tables["class_iou"].frame, of_class)[metric].mean()}
     of_images = "wilson" if metric == "accuracy" else "images"
-    ends = {"": "", f"_{of_images}_low": "_low", f"_{of_images}_high": "_high"}
-    ends |= {"_ci_low": "_ci_low", "_ci_high": "_ci_high"}
-    values = {f"ours{end}": row[f"test_{metric}{name}"].iloc[0] for name, end in ends.items()}
-    return result | values
+    for end in ("low", "high"):
+        result[f"ours_{end}"] = row[f"test_{metric}_{of_images}_{end}"].mean()
+        result[f"ours_ci_{end}"] = row[f"test_{metric}_ci_{end}"].mean()
+    return result | {"ours": row[f"test_{metric}"].mean()}
 
 
 def _where(frame: pd.DataFrame, values: dict[str, str]) -> pd.DataFrame:
@@ -189,28 +179,11 @@ def _where(frame: pd.DataFrame, values: dict[str, str]) -> pd.DataFrame:
 
 
 def _document(frame: pd.DataFrame) -> str:
-    shown = frame.rename(columns={"low": "published_low", "high": "published_high"})
-    columns = [
-        md.Column("Run", _name),
-        md.Column("Source", md.text("source"), "---"),
-        md.Column("Metric", lambda row: METRICS[row["metric"]], "---"),
-        md.Column("Published", _value("value")),
-        md.Column("k/n", _correct),
-        md.Column("95 % CI", md.interval("published")),
-        md.Column("Other solutions", _others),
-        md.Column("Our run", _our_run, "---"),
-        md.Column("Weights", lambda row: WEIGHTS.cell(row) if row["our_run"] else "-", "---"),
-        md.Column("Our data", _data, "---"),
-        md.Column("Ours", _value("ours")),
-        md.Column("95 % CI (images)", md.interval("ours")),
-        md.Column(IMAGES_AND_SEEDS, md.interval("ours_ci")),
-        md.Column("Images", md.number("images", "d")),
-        md.Column("Seeds", md.number("seeds", "d")),
-        md.Column("Note", lambda row: row["note"] or "-", "---"),
-    ]
+    texts = pd.DataFrame([_cells(row) for _, row in frame.iterrows()])
+    columns = [md.Column(n, md.text(n), "---" if n in LEFT else "---:") for n in map(str, texts)]
     same = int(frame["same_data"].sum())
     return md.document(
-        *md.sections(shown, ["homework"], lambda rows: [md.table(rows, columns)]),
+        *md.sections(frame, ["homework"], lambda rows: [md.table(texts.loc[rows.index], columns)]),
         f"{same} of these {len(frame)} numbers are measured here on the homework's own data. On "
         "other data the number and size of images, the labels and the budget differ: only the "
         "order of our runs can be compared with the order of the published ones.",
@@ -225,31 +198,32 @@ def _document(frame: pd.DataFrame) -> str:
     )
 
 
-def _name(row: pd.Series) -> str:
+def _cells(row: pd.Series) -> dict[str, str]:
+    """The texts of a number in the markdown, by the heading of their column."""
     name = str(row["run"]).removeprefix(row["homework"]).removeprefix("_")
-    return f"{name}, {row['class']}" if row["class"] else name
-
-
-def _correct(row: pd.Series) -> str:
-    return f"{round(row['value'] * row['n'])}/{row['n']}" if row["metric"] == "accuracy" else "-"
-
-
-def _value(name: str) -> md.Cell:
-    epochs, share = md.number(name, "g"), md.number(name)
-    return lambda row: epochs(row) if row["metric"] in EPOCH_METRICS else share(row)
-
-
-def _others(row: pd.Series) -> str:
+    form = "g" if row["metric"] in EPOCH_METRICS else ".4f"
+    correct = f"{round(row['value'] * row['n'])}/{row['n']}"
+    interval = f"{row['low']:.3f} to {row['high']:.3f}"
     span = f"{row['other_median']:.3f}, {row['other_min']:.3f} to {row['other_max']:.3f}"
-    return f"{row['other_solutions']}: {span}" if row["other_solutions"] else "-"
-
-
-def _our_run(row: pd.Series) -> str:
-    name = f"{row['our_task']} {row['our_run']}".strip()
-    proxy = name and (row["our_task"], row["our_run"]) != (row["task"], row["run"])
-    return f"{name} (proxy)" if proxy else name or "-"
-
-
-def _data(row: pd.Series) -> str:
+    ours = (row["our_task"], row["our_run"])
+    proxy = " (proxy)" if ours != (row["task"], row["run"]) else ""
     same = "the same" if row["same_data"] else "other images"
-    return f"{row['data']}, {same}" if row["our_run"] else "-"
+    of_accuracy, has_ours = row["metric"] == "accuracy", bool(row["our_run"])
+    return {
+        "Run": f"{name}, {row['class']}" if row["class"] else name,
+        "Source": row["source"],
+        "Metric": METRICS[row["metric"]],
+        "Published": format(row["value"], form),
+        "k/n": correct if of_accuracy else "-",
+        "95 % CI": interval if of_accuracy else "-",
+        "Other solutions": f"{row['other_solutions']}: {span}" if row["other_solutions"] else "-",
+        "Our run": " ".join(ours) + proxy if has_ours else "-",
+        "Weights": WEIGHTS.cell(row) if has_ours else "-",
+        "Our data": f"{row['data']}, {same}" if has_ours else "-",
+        "Ours": md.number("ours", form)(row),
+        "95 % CI (images)": md.interval("ours")(row),
+        IMAGES_AND_SEEDS: md.interval("ours_ci")(row),
+        "Images": md.number("images", "d")(row),
+        "Seeds": md.number("seeds", "d")(row),
+        "Note": row["note"] or "-",
+    }

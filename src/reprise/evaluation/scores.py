@@ -46,19 +46,14 @@ class Score:
 class ClassCounts:
     """The predictions of a classification job.
 
-    `val` and `test` are confusion matrices of the splits, rows = truth; `correct` (test images,)
-    says which images are right, in the order of their ids.
+    `val_score` is the accuracy on the val split; `test` is the confusion matrix of the test split,
+    rows = truth; `correct` (test images,) says which are right, in the order of their ids.
     """
 
     classes: Classes
-    val: Matrix
+    val_score: float
     test: Matrix
     correct: NDArray[np.bool_]
-
-    @property
-    def val_score(self) -> float:
-        """The accuracy on the val split."""
-        return pixel_accuracy(self.val)
 
     @cached_property
     def scores(self) -> dict[str, Score]:
@@ -68,28 +63,22 @@ class ClassCounts:
 
 @dataclass(frozen=True, eq=False)
 class MaskCounts:
-    """The predictions of a segmentation job, as confusion matrices whose rows are the truth.
+    """The predictions of a segmentation job.
 
-    `val` (classes, classes) is of the whole split, `images` (test images, classes, classes) of each
-    test image; `ignored` (test images, classes) counts what was predicted on pixels whose truth is
-    the ignored label, which the matrices leave out.
+    `val_score` is the mIoU on the val split; `images` (test images, classes, classes) are confusion
+    matrices, rows = truth; `ignored` (test images, classes) counts what was predicted on pixels
+    whose truth is the ignored label, which the matrices leave out.
     """
 
     classes: Classes
-    val: Matrix
+    val_score: float
     images: Matrix
     ignored: Matrix
 
     @property
     def test(self) -> Matrix:
         """The confusion matrix of the whole test split, (classes, classes)."""
-        total: Matrix = self.images.sum(axis=0)
-        return total
-
-    @property
-    def val_score(self) -> float:
-        """The mIoU on the val split."""
-        return mean_iou(self.val, self.classes.ids).value
+        return np.asarray(self.images.sum(axis=0))
 
     @cached_property
     def scores(self) -> dict[str, Score]:
@@ -102,20 +91,19 @@ def count_classes(
 ) -> list[ClassCounts]:
     """Count one predictions.csv: its column prediction, and each of `extra` like it.
 
-    Raises:
-        RepriseError: see `read_predictions`; or a split has no image.
+    Raises RepriseError: see `read_predictions`; or a split has no image.
     """
     table = read_predictions(path, dataset, extra).sort_values("id", kind="stable")
+    for split in ("val", "test"):
+        dataset.require_rows(split)
+    val, test = (table[table["split"] == split] for split in ("val", "test"))
     counts = []
     for column in ("prediction", *extra):
-        matrices = []
-        for split in ("val", "test"):
-            dataset.require_rows(split)
-            rows = table[table["split"] == split]
-            truth, prediction = rows["label"].to_numpy(), rows[column].to_numpy()
-            matrices.append(confusion(truth, prediction, len(dataset.classes.names)))
-        val, test = matrices
-        counts.append(ClassCounts(dataset.classes, val, test, correct=truth == prediction))
+        right, correct = ((rows["label"] == rows[column]).to_numpy() for rows in (val, test))
+        matrix = confusion(
+            test["label"].to_numpy(), test[column].to_numpy(), len(dataset.classes.names)
+        )
+        counts.append(ClassCounts(dataset.classes, float(right.mean()), matrix, correct))
     return counts
 
 
@@ -125,14 +113,14 @@ def count_masks(folder: Path, dataset: PreparedDataset, merge_classes: int | Non
     `folder` holds one `<id>.png` for each image of the splits val and test; `merge_classes` is the
     number of classes if the network was trained on merged ones.
 
-    Raises:
-        RepriseError: a mask is wrong (see `read_mask`), the truth holds an id that is not a class,
-            or a split has no labeled pixel.
+    Raises RepriseError when a mask is wrong (see `read_mask`), the truth holds an id that is not a
+    class, or a split has no labeled pixel.
     """
     classes, new_ids = dataset.merged(merge_classes)
     val, _ = _count_split("val", folder, dataset, classes, new_ids)
     images, ignored = _count_split("test", folder, dataset, classes, new_ids)
-    return MaskCounts(classes, val.sum(axis=0), images, ignored)
+    val_score = mean_iou(val.sum(axis=0), classes.ids).value
+    return MaskCounts(classes, val_score, images, ignored)
 
 
 def _count_split(
@@ -187,7 +175,7 @@ def course_scores(counts: MaskCounts) -> dict[str, Score]:
 
     def cs6550_miou(sums: Floats) -> Floats:
         total, count = sums[:, : len(class_ids)] / SCALE, sums[:, len(class_ids) :]
-        each = np.divide(total, count, out=np.zeros(total.shape), where=count > 0)
+        each = total / np.maximum(count, 1)  # 0 where no image has the class
         means: Floats = each.sum(axis=1) / np.maximum((count > 0).sum(axis=1), 1)
         return means
 
@@ -207,8 +195,8 @@ def over_seeds(scores: Sequence[Score]) -> SeedScores:
     """The scores of one metric of a run's seeds, with their resamples."""
     sums = resampled_sums(np.concatenate([score.columns for score in scores], axis=1))
     ends = np.cumsum([score.columns.shape[1] for score in scores])[:-1]
-    split = zip(scores, np.split(sums, ends, axis=1), strict=True)
-    resamples = [score.of_sums(columns) for score, columns in split]
+    sums_by_seed = zip(scores, np.split(sums, ends, axis=1), strict=True)
+    resamples = [score.of_sums(seed_sums) for score, seed_sums in sums_by_seed]
     values = np.array([score.value for score in scores])
     # where a metric is not defined on all images, it is not on resamples
     stacked = np.where(np.isnan(values), np.nan, np.stack(resamples, axis=1))
@@ -216,17 +204,14 @@ def over_seeds(scores: Sequence[Score]) -> SeedScores:
 
 
 def summarize(jobs: pd.DataFrame) -> pd.DataFrame:
-    """The mean over the seeds of every run, in the order of the jobs.
+    """The mean over the seeds of every run, from the rows of `evaluate.read_jobs` with counts.
 
-    `jobs` are those of `evaluate.read_jobs` that have counts.
-
-    Returns:
-        stage, task, run, weights; seed_list (a tuple); seeds and images (how many); `counts`, a
-        list, by job; `scores`, SeedScores by name of the metric. In 0..1, with the metric of
-        METRICS for m: val_<m>, test_<m>_sd (NaN for one seed), and for each metric test_<m> and
-        its intervals test_<m>_images_low, _images_high, _ci_low and _ci_high (see Estimate).
-        Classification: correct, n (summed over the seeds), test_accuracy_wilson_low and _high.
-        Segmentation: present_classes, classes, test_pixel_accuracy, pixels.
+    Returns one row per run, in the order of the jobs: stage, task, run, weights; seed_list (a
+    tuple); seeds and images (how many); `counts`, a list, by job; `scores`, SeedScores by name of
+    the metric. In 0..1: val_<m> of the metric of METRICS, and for each metric test_<m>, test_<m>_sd
+    (NaN for one seed) and the intervals test_<m>_images_low, _images_high, _ci_low and _ci_high
+    (see Estimate). Classification: correct, n (summed over the seeds), test_accuracy_wilson_low and
+    _high. Segmentation: present_classes, classes, test_pixel_accuracy, pixels.
     """
     keys = ["stage", "task", "run"]
     rows = []

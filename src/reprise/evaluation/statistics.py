@@ -33,15 +33,10 @@ BLOCK = 500  # resamples that are counted at once, to limit memory
 
 
 def wilson(correct: float, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval of the proportion correct/n (Wilson 1927, JASA 22:209).
+    """Both ends (0..1) of Wilson's interval of the share correct/n (Wilson 1927, JASA 22:209).
 
-    Args:
-        correct: number of successes, 0..n; a mean over seeds need not be whole.
-        n: number of independent trials, at least 1.
-        level: confidence level, 0..1.
-
-    Returns:
-        The lower and the upper end, both in 0..1.
+    `correct`, 0..n, is the number of successes in `n` independent trials; a mean over seeds need
+    not be whole. `level` is the confidence level, 0..1.
     """
     if not 0 <= correct <= n or n < 1:
         raise ValueError(f"not a proportion: {correct} of {n}")
@@ -60,12 +55,8 @@ def mcnemar(only_a: int, only_b: int) -> float:
     fair coin flip. The images must be independent, so the predictions of several seeds must not be
     pooled. The test is of two trained networks and says nothing about other seeds.
 
-    Args:
-        only_a: images that only the first network got right.
-        only_b: images that only the second network got right.
-
-    Returns:
-        The two-sided p, 1 where the two never differ.
+    `only_a` and `only_b` are the numbers of images that only the first, only the second network got
+    right. The p is two-sided, and 1 where the two never differ.
     """
     discordant = only_a + only_b
     return float(binomtest(only_a, discordant, 0.5).pvalue) if discordant else 1.0
@@ -90,15 +81,9 @@ def resampled_sums(
 ) -> Floats:
     """Sums over images drawn with replacement, as many as there are (Efron 1979, Ann. Stat. 7:1).
 
-    Args:
-        columns: (images, m) whole numbers. The sums are then exact, so their bytes do not depend on
-            the order of additions.
-        resamples: how many.
-        seed: the same seed, resamples and number of images give the same draws, so that all
-            networks on the same images are scored on the same resamples of them.
-
-    Returns:
-        (resamples, m) float64.
+    From `columns` (images, m), whole numbers, to (resamples, m) float64. The sums are exact, so
+    their bytes do not depend on the order of additions. The same seed, resamples and number of
+    images give the same draws: all networks on the same images are scored on the same resamples.
     """
     images = len(columns)
     exact = columns.astype(np.float64)

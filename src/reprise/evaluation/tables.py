@@ -1,19 +1,25 @@
-"""The table of each task: one row per run, as csv and as GitHub markdown."""
+"""Tables of the test scores: of each task, and of all tasks by class, seed and confusion.
 
-from collections.abc import Hashable
-from typing import Any
+`runs` are rows of `scores.summarize`, `jobs` of `evaluate.read_jobs` (they all have counts), and
+`comparisons` of `comparisons.compare`.
+"""
+
+from itertools import product
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from reprise.datasets.prepared import Classes, PreparedDataset
 from reprise.evaluation import markdown as md
+from reprise.evaluation.job_outputs import METRICS
 from reprise.evaluation.scores import BEST_EPOCH, COURSE_METRICS
 from reprise.evaluation.statistics import N_RESAMPLES
-from reprise.jobs import NONE, OWN
+from reprise.evaluation.training_tables import NO_RUN_OF_TASK, WEIGHTS
+from reprise.metrics.confusion import iou
+from reprise.metrics.courses import cs6550_class_ious
 from reprise.params.classify import ClassifyTask
 from reprise.params.finetune import FinetuneTask
-from reprise.params.pretrain import PretrainTask
 
 ACCURACY = ["run", "test_accuracy", "test_accuracy_sd", "test_accuracy_wilson_low"]
 ACCURACY += ["test_accuracy_wilson_high", "correct", "n", "images", "val_accuracy", "seeds"]
@@ -23,10 +29,12 @@ MIOU += ["pixels", "images", "val_miou", "seeds"]
 ENDS = ("_images_low", "_images_high", "_ci_low", "_ci_high")
 MIOU += [f"test_miou{end}" for end in ENDS]
 MIOU += [f"test_{metric}{end}" for metric in COURSE_METRICS for end in ("", *ENDS)] + ["weights"]
-PRETRAIN = ["run", "method", "seed", "epochs", "best_epoch", "knn_accuracy_random", "knn_accuracy"]
-PRETRAIN += ["val_accuracy", "feature_std", "effective_rank", "weights"]
+CLASS_IOU = ["task", "run", "class", "iou", "pixels", "share", "iou_cs6550"]
+SEEDS = ["stage", "task", "run", "seed", "metric", "test", "val", "correct", "n"]
+CONFUSION = ["stage", "task", "run", "truth", "prediction", "count"]
+MOST_FREQUENT = 5  # confusions of each run in the markdown
 WHOLE_NUMBERS = ["correct", "n", "images", "seeds", "present_classes", "classes", "pixels"]
-NO_RUN = "No runs of this task in params.yaml.\n"
+IMAGES_AND_SEEDS = "95 % CI (images + seeds)"
 COURSE_NOTE = (
     "The course scripts compute mIoU differently. Both count predictions on unlabeled pixels as "
     "false positives. DLCV's also uses one confusion matrix over the whole split, but an absent "
@@ -35,30 +43,15 @@ COURSE_NOTE = (
 )
 
 
-def _weights(row: pd.Series) -> str:
-    words = {NONE: "none (from scratch)", OWN: "own pretraining"}
-    return words.get(row["weights"], f"{row['weights']} (published)")
-
-
-RUN = md.Column("Run", md.text("run"))
-WEIGHTS = md.Column("Weights", _weights, "---")
-SEEDS = md.Column("Seeds", md.text("seeds"))
-IMAGES_AND_SEEDS = "95 % CI (images + seeds)"
-
-
 def accuracy_table(
     runs: pd.DataFrame,
     comparisons: pd.DataFrame,
     dataset: PreparedDataset,
     task: ClassifyTask | FinetuneTask,
 ) -> md.Table:
-    """The table of a task of classify or finetune; the latter has columns start and tuned.
-
-    `runs` are the rows of `scores.summarize`, `comparisons` those of `comparisons.compare`, and
-    `dataset` is the dataset, of this task.
-    """
+    """ACCURACY, one row per run of a task of classify or finetune; the latter with start, tuned."""
     frame = _columns(runs, ACCURACY)
-    columns = [RUN, WEIGHTS]
+    columns = [*md.left("run"), WEIGHTS]
     if isinstance(task, FinetuneTask):
         recipes = [task.recipes[run] for run in frame["run"]]
         frame.insert(1, "start", [recipe.start for recipe in recipes])
@@ -66,28 +59,32 @@ def accuracy_table(
         frame.insert(2, "tuned", tuned)
         columns.insert(1, md.Column("Pretraining", md.text("start"), "---"))
         columns.append(md.Column("Fine-tuning", md.text("tuned"), "---"))
-    if frame.empty:
-        return md.Table(frame, NO_RUN)
     columns += [
-        md.Column("Test accuracy", md.number("test_accuracy")),
+        *md.named(md.number, "test_accuracy"),
         md.Column("sd", md.number("test_accuracy_sd")),
         md.Column("95 % CI (images)", md.interval("test_accuracy_wilson")),
         md.Column(IMAGES_AND_SEEDS, md.interval("test_accuracy_ci")),
         md.Column("k/n", lambda row: f"{row['correct']}/{row['n']}"),
-        md.Column("Val accuracy", md.number("val_accuracy")),
-        SEEDS,
+        *md.named(md.number, "val_accuracy"),
+        *md.named(md.text, "seeds"),
     ]
-    notes = [_accuracy_note(frame, dataset), _ensemble_note(frame, task), _sentences(comparisons)]
-    return md.Table(frame, md.document(md.table(frame, columns), *notes))
+    train, test = (dataset.index.loc[dataset.rows(split), "label"] for split in ("train", "test"))
+    most_frequent = int(np.bincount(train.to_numpy()).argmax()) if len(train) else 0
+    note = (
+        f"{_measured(dataset, 'accuracy', frame)} k/n pools all seeds; the 95 % CI over images is "
+        f"Wilson's for n = {len(test)} images, the one over images and seeds is "
+        f"Student's t. Majority-class baseline ('{dataset.classes.names[most_frequent]}'): "
+        f"{float((test == most_frequent).mean()):.4f}."
+    )
+    notes = [note, _ensemble_note(frame, task), _sentences(comparisons)]
+    return md.page(frame, [md.table(frame, columns)], *notes, empty=NO_RUN_OF_TASK)
 
 
 def miou_table(runs: pd.DataFrame, comparisons: pd.DataFrame, dataset: PreparedDataset) -> md.Table:
-    """The table of a task of segment; the arguments are those of `accuracy_table`."""
+    """MIOU, one row per run of a task of segment."""
     frame = _columns(runs, MIOU)
-    if frame.empty:
-        return md.Table(frame, NO_RUN)
     columns = [
-        RUN,
+        *md.left("run"),
         WEIGHTS,
         md.Column("Test mIoU", md.number("test_miou")),
         md.Column("sd", md.number("test_miou_sd")),
@@ -98,35 +95,23 @@ def miou_table(runs: pd.DataFrame, comparisons: pd.DataFrame, dataset: PreparedD
         md.Column("mIoU (DLCV)", md.number("test_miou_dlcv")),
         md.Column("mIoU (CS6550, per image)", md.number("test_miou_cs6550")),
         md.Column("Val mIoU", md.number("val_miou")),
-        md.Column("Images", md.text("images")),
-        SEEDS,
+        *md.named(md.text, "images", "seeds"),
     ]
+    pixels = f" with {frame['pixels'].max()} labeled pixels"
     note = (
-        f"{_splits(dataset, 'mIoU')} with {frame['pixels'].max()} labeled pixels. {_seeds(frame)} "
+        f"{_measured(dataset, 'mIoU', frame, pixels)} "
         "mIoU is computed from one confusion matrix over the whole split; classes absent from both "
         "ground truth and prediction are excluded from the mean. The 95 % CI over images is from "
         f"{N_RESAMPLES} resamples of the images."
     )
     notes = [note, _sentences(comparisons), COURSE_NOTE, *_class_notes(runs)]
-    return md.Table(frame, md.document(md.table(frame, columns), *notes))
+    return md.page(frame, [md.table(frame, columns)], *notes, empty=NO_RUN_OF_TASK)
 
 
 def _columns(runs: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Some columns of the runs; whole numbers as such."""
     frame = runs.reindex(columns=columns)
     return frame.astype({name: int for name in WHOLE_NUMBERS if name in frame and len(frame)})
-
-
-def _accuracy_note(frame: pd.DataFrame, dataset: PreparedDataset) -> str:
-    """Splits, seeds and intervals below a table, and the accuracy of the most frequent class."""
-    train, test = (dataset.index.loc[dataset.rows(split), "label"] for split in ("train", "test"))
-    most_frequent = int(np.bincount(train.to_numpy()).argmax()) if len(train) else 0
-    return (
-        f"{_splits(dataset, 'accuracy')}. {_seeds(frame)} k/n pools all seeds; the 95 % CI over "
-        f"images is Wilson's for n = {len(test)} images, the one over images and seeds is "
-        f"Student's t. Majority-class baseline ('{dataset.classes.names[most_frequent]}'): "
-        f"{float((test == most_frequent).mean()):.4f}."
-    )
 
 
 def _ensemble_note(frame: pd.DataFrame, task: ClassifyTask | FinetuneTask) -> str:
@@ -141,17 +126,15 @@ def _ensemble_note(frame: pd.DataFrame, task: ClassifyTask | FinetuneTask) -> st
     )
 
 
-def _splits(dataset: PreparedDataset, metric: str) -> str:
+def _measured(dataset: PreparedDataset, metric: str, frame: pd.DataFrame, more: str = "") -> str:
+    """On how many images the runs were trained, selected and measured, and with how many seeds."""
     train, val, test = (len(dataset.rows(split)) for split in ("train", "val", "test"))
+    seeds = frame["seeds"].max()
+    mean = "One seed, so no sd." if seeds == 1 else f"Mean and sd of {seeds} seeds."
     return (
         f"Dataset {dataset.name}: trained on {train} images (split train), the epoch selected on "
-        f"{val} (split val), the {metric} measured on {test} (split test)"
+        f"{val} (split val), the {metric} measured on {test} (split test){more}. {mean}"
     )
-
-
-def _seeds(frame: pd.DataFrame) -> str:
-    seeds = int(frame["seeds"].max())
-    return "One seed, so no sd." if seeds == 1 else f"Mean and sd of {seeds} seeds."
 
 
 def _sentences(comparisons: pd.DataFrame) -> str:
@@ -176,42 +159,110 @@ def _class_notes(runs: pd.DataFrame) -> list[str]:
     return notes
 
 
-def pretrain_table(jobs: pd.DataFrame, dataset: PreparedDataset, task: PretrainTask) -> md.Table:
-    """The table of a task of pretrain: one row per training; `jobs` are from `read_jobs`."""
-    rows = [
-        {"method": task.recipes[job["run"]].method} | job | _pretraining(job["history"])
-        for job in jobs[jobs["history"].notna()].to_dict("records")
-    ]
-    frame = pd.DataFrame(rows).reindex(columns=PRETRAIN)
-    if frame.empty:
-        return md.Table(frame, NO_RUN)
-    columns = [
-        RUN,
-        md.Column("Method", md.text("method"), "---"),
-        WEIGHTS,
-        md.Column("Seed", md.text("seed")),
-        md.Column("Epochs", md.text("epochs")),
-        md.Column("Best epoch", md.text("best_epoch")),
-        md.Column("kNN accuracy, untrained network", md.number("knn_accuracy_random")),
-        md.Column("kNN accuracy", md.number("knn_accuracy")),
-        md.Column("Val accuracy", md.number("val_accuracy")),
-        md.Column("Feature std", md.number("feature_std")),
-        md.Column("Effective rank", md.number("effective_rank", ".1f")),
-    ]
-    neighbors = ", ".join(str(k) for k in sorted({task.recipes[run].knn_k for run in task.runs}))
+def class_iou_table(runs: pd.DataFrame) -> md.Table:
+    """CLASS_IOU: the IoU of each class of the runs of segment, as the mean over seeds.
+
+    NaN: the class is absent. `pixels` and `share` are those of the class in the truth; iou_cs6550
+    is computed as in CS6550's starter (see metrics/courses.py).
+    """
+    frames = []
+    for run in runs[runs["stage"] == "segment"].to_dict("records"):
+        seeds, classes = run["counts"], run["counts"][0].classes
+        pixels = seeds[0].test.sum(axis=1)
+        cs6550 = [cs6550_class_ious(one.images, one.ignored, classes.ids) for one in seeds]
+        values = {
+            "class": [classes.names[i] for i in classes.ids],
+            "iou": _nan_mean([iou(counts.test)[classes.ids] for counts in seeds]),
+            "pixels": pixels[classes.ids],
+            "share": pixels[classes.ids] / pixels.sum(),
+            "iou_cs6550": _nan_mean(cs6550),
+        }
+        frames.append(pd.DataFrame({"task": run["task"], "run": run["run"]} | values))
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CLASS_IOU)
+    blocks = [_column_per_run(task, rows) for task, rows in class_groups(frame)]
     note = (
-        f"Dataset {dataset.name}: pretrained on {len(dataset.rows('train'))} images (split train), "
-        f"evaluated on {len(dataset.rows('val'))} (split val). kNN accuracy of the frozen features "
-        f"(k = {neighbors}); the untrained network is epoch 0."
+        "IoU of each class on the test split, mean over seeds; the share is of the labeled pixels "
+        "of that split. An IoU over few pixels is uncertain; '-': absent from both ground truth "
+        "and prediction."
     )
-    return md.Table(frame, md.document(md.table(frame, columns), note))
+    return md.page(frame, blocks, note)
 
 
-def _pretraining(history: pd.DataFrame) -> dict[Hashable, Any]:
-    """The untrained network (epoch 0) and the best epoch; what is not measured is left out."""
-    best = history.iloc[history["selected"].argmax()]
-    return best.to_dict() | {
-        "epochs": int(history["epoch"].max()),
-        "best_epoch": int(best["epoch"]),
-        "knn_accuracy_random": float(history["score"].iloc[0]),
-    }
+def _nan_mean(seeds: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The mean of each class over the seeds in which it is not NaN; NaN where it always is."""
+    return pd.DataFrame(seeds).mean().to_numpy()
+
+
+def class_groups(class_iou: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each task and set of classes: runs with merged classes are apart."""
+    runs: dict[tuple[str, tuple[str, ...]], list[pd.DataFrame]] = {}
+    for (task, _), rows in md.groups(class_iou, "task", "run"):
+        runs.setdefault((task, tuple(rows["class"])), []).append(rows)
+    return [(task, pd.concat(rows)) for (task, _), rows in runs.items()]
+
+
+def _column_per_run(task: str, rows: pd.DataFrame) -> str:
+    """The IoU of a row's class in the column of its run, for the runs of one set of classes."""
+    runs = {run: of_run for (run,), of_run in md.groups(rows, "run")}
+    # a run may be named "share"; the prefix tells its column apart
+    ious = {f"run {run}": of_run["iou"].to_numpy() for run, of_run in runs.items()}
+    wide = next(iter(runs.values())).assign(**ious)
+    columns = [
+        *md.left("class"),
+        md.Column("Share of pixels", lambda row: f"{100 * row['share']:.2f} %"),
+        *(md.Column(run, md.number(f"run {run}")) for run in runs),
+    ]
+    return f"### {task}, {len(wide)} classes\n\n{md.table(wide, columns)}"
+
+
+def seeds_table(jobs: pd.DataFrame) -> md.Table:
+    """SEEDS, one row per job."""
+    rows = []
+    for job in jobs[~jobs["run"].str.endswith(BEST_EPOCH)].to_dict("records"):
+        metric, counts = METRICS[job["stage"]], job["counts"]
+        row = job | {"metric": metric, "test": counts.scores[metric].value, "val": counts.val_score}
+        if metric == "accuracy":
+            row |= {"correct": counts.correct.sum(), "n": len(counts.correct)}
+        rows.append(row)
+    frame = pd.DataFrame(rows).reindex(columns=SEEDS).astype({"correct": "Int64", "n": "Int64"})
+    columns = [
+        *md.left(*SEEDS[:5]),
+        *md.named(md.number, "test", "val"),
+        md.Column("k/n", lambda row: "-" if pd.isna(row["n"]) else f"{row['correct']}/{row['n']}"),
+    ]
+    return md.page(frame, [md.table(frame, columns)], "One row per training job.")
+
+
+def confusion_table(runs: pd.DataFrame) -> md.Table:
+    """CONFUSION: test images or, in segmentation, pixels of each pair of classes, seeds summed.
+
+    The classes of a run are in the order of their ids, without the ignored one; the markdown has
+    the most frequent confusions.
+    """
+    rows = []
+    for run in runs[~runs["run"].str.endswith(BEST_EPOCH)].to_dict("records"):
+        key, classes = [run[name] for name in CONFUSION[:3]], run["counts"][0].classes
+        matrix = sum(counts.test for counts in run["counts"])
+        for t, p in product(classes.ids, repeat=2):
+            rows.append([*key, classes.names[t], classes.names[p], matrix[t, p]])
+    frame = pd.DataFrame(rows, columns=CONFUSION)
+    note = (
+        f"The {MOST_FREQUENT} most frequent confusions of each run on the test split, summed over "
+        "seeds: images in classification, labeled pixels in segmentation. The share is of the "
+        "true class."
+    )
+    return md.page(frame, md.sections(frame, CONFUSION[:3], _most_frequent), note)
+
+
+def _most_frequent(pairs: pd.DataFrame) -> list[str]:
+    of_class = pairs.groupby("truth")["count"].transform("sum")
+    wrong = pairs.assign(share=pairs["count"] / of_class.clip(lower=1))
+    wrong = wrong[(wrong["truth"] != wrong["prediction"]) & (wrong["count"] > 0)]
+    top = wrong.sort_values("count", ascending=False, kind="stable").head(MOST_FREQUENT)
+    columns = [
+        *md.left("truth"),
+        md.Column("Predicted as", md.text("prediction"), "---"),
+        *md.named(md.text, "count"),
+        md.Column("Share of the class", lambda row: f"{100 * row['share']:.1f} %"),
+    ]
+    return [md.table(top, columns) if len(top) else "No errors."]

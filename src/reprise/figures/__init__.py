@@ -9,6 +9,7 @@ from typing import NamedTuple
 from reprise.jobs import CLASSIFYING, tasks
 from reprise.params.load import Params
 
+METHODS = {"pca": "PCA", "tsne": "t-SNE"}  # of embedding
 # The figures of a family are drawn by one process, because starting one takes as long as drawing
 # two figures: family -> kind of figure -> module of this package with a function of that name.
 FAMILIES = {
@@ -24,7 +25,7 @@ FAMILIES = {
     "confusion": {"confusion": "confusion"},
     "misclassified": {"misclassified": "misclassified"},
     "masks": {"masks": "masks"},
-    "embeddings": {"pca": "embeddings", "tsne": "embeddings"},
+    "embeddings": dict.fromkeys(METHODS, "embeddings"),
     "segment_anything": {"segment_anything": "segment_anything"},
 }
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reprise.evaluation.job_outputs import SCORE_COLUMNS, read_history, selected_row
+from reprise.evaluation.job_outputs import SCORE_COLUMNS, read_history
 from reprise.evaluation.markdown import Missing
 from reprise.figures import style
 from reprise.jobs import Job, jobs
@@ -47,9 +47,8 @@ def _draw(left: Axes, right: Axes, results: Path, task_jobs: list[Job], missing:
     for job in task_jobs:
         selected = None
         with missing.collecting("curves"):
-            path = job.folder(results) / "history.csv"
-            history = read_history(path, ["train_loss", score])
-            selected = history.iloc[selected_row(history, path)]
+            history = read_history(job.folder(results) / "history.csv", job.stage)
+            selected = history.iloc[history["selected"].argmax()]
         if selected is None:
             right.plot([], [], ls="", label=f"{job.run}: missing")
             continue

@@ -12,10 +12,9 @@ from matplotlib.patheffects import withStroke
 from reprise.csv_io import read_csv
 from reprise.datasets.prepared import read_prepared
 from reprise.evaluation.markdown import Missing
-from reprise.figures import style
+from reprise.figures import METHODS, style
 from reprise.params.load import Params
 
-METHODS = {"pca": "PCA", "tsne": "t-SNE"}
 POINTS = ["epoch", "row", "label", "x", "y"]
 LAYOUT = ["epoch", "trustworthiness", "knn_layout", "knn_features", "variance_x", "variance_y"]
 

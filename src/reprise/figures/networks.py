@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from reprise.csv_io import read_csv
 from reprise.evaluation.markdown import Missing
-from reprise.evaluation.model_summary import KEYS, SHAPE, distinct
+from reprise.evaluation.training_tables import KEYS, SHAPE, distinct
 from reprise.figures import style
 from reprise.params.load import Params
 

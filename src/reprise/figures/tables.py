@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from reprise.csv_io import read_csv
 from reprise.evaluation.markdown import Missing, groups
 from reprise.evaluation.published_numbers import CLASS_METRIC, EPOCH_METRICS, METRICS
+from reprise.evaluation.tables import class_groups
 from reprise.figures import style
 from reprise.params.load import Params
 
@@ -96,14 +97,6 @@ def iou(results: Path, params: Params, missing: Missing) -> Figure:
         axes.set_title(f"segment {task}: {rows['class'].nunique()} classes", loc="left")
     grid[-1].set_xlabel("IoU on the test split")
     return figure
-
-
-def class_groups(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each task and set of classes: runs with merged classes are apart."""
-    runs: dict[tuple[str, tuple[str, ...]], list[pd.DataFrame]] = {}
-    for (task, _), rows in groups(table, "task", "run"):
-        runs.setdefault((task, tuple(rows["class"])), []).append(rows)
-    return [(task, pd.concat(rows)) for (task, _), rows in runs.items()]
 
 
 def _classes(axes: Axes, table: pd.DataFrame) -> None:

@@ -28,25 +28,13 @@ class MeanIoU(NamedTuple):
         return f"{self.value:.4f}, mIoU over {self.present} of {self.classes} classes"
 
 
-def confusion(
-    truth: Ids,
-    prediction: Ids,
-    classes: int,
-    ignore: int | None = None,
-) -> Matrix:
-    """Count pairs of true and predicted class.
+def confusion(truth: Ids, prediction: Ids, classes: int, ignore: int | None = None) -> Matrix:
+    """Count pairs of true and predicted class: (classes, classes) int64, row = truth.
 
-    Args:
-        truth: class ids, any shape, 0..classes-1 or `ignore`.
-        prediction: class ids 0..classes-1, the same shape.
-        classes: number of ids.
-        ignore: pixels whose truth is this id are not counted.
+    `truth` holds ids 0..classes-1 or `ignore`, in any shape, `prediction` ids 0..classes-1 in the
+    same shape. Pixels whose truth is `ignore` are not counted.
 
-    Returns:
-        (classes, classes) int64; row = truth, column = prediction.
-
-    Raises:
-        ValueError: shapes differ, or an id is outside 0..classes-1.
+    Raises ValueError when shapes differ, or an id is outside 0..classes-1.
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"truth is {truth.shape}, prediction is {prediction.shape}")
@@ -99,14 +87,15 @@ def _count_pairs(t: Ids, p: Ids, classes: int) -> Matrix:
     return table
 
 
-def iou(matrix: Matrix) -> NDArray[np.float64]:
-    """Intersection over union of each class, (classes,) in 0..1; NaN for a class absent from both.
+def iou(matrices: NDArray[np.number]) -> NDArray[np.float64]:
+    """Intersection over union of each class, 0..1; NaN for a class absent from both.
 
-    n_ii / (t_i + sum_j n_ji - n_ii), as in Long et al. 2015 (arXiv 1411.4038), section 5.
+    n_ii / (t_i + sum_j n_ji - n_ii), as in Long et al. 2015 (arXiv 1411.4038), section 5. From
+    (..., classes, classes), one matrix or many, to (..., classes).
     """
-    both = np.diag(matrix).astype(np.float64)
-    union = matrix.sum(axis=0) + matrix.sum(axis=1) - both
-    values: NDArray[np.float64] = np.full(len(both), np.nan)
+    both = np.diagonal(matrices, axis1=-2, axis2=-1)
+    union = matrices.sum(axis=-1) + matrices.sum(axis=-2) - both
+    values: NDArray[np.float64] = np.full(both.shape, np.nan)
     np.divide(both, union, out=values, where=union > 0)
     return values
 
@@ -116,13 +105,10 @@ def mean_iou(
     class_ids: Sequence[int] | None = None,
     absent: Literal["skip", "nan"] = "skip",
 ) -> MeanIoU:
-    """Mean of the IoU over classes.
+    """Mean of the IoU over some classes (all when None); an ignored id is left out here.
 
-    Args:
-        matrix: from `confusion`.
-        class_ids: ids to average; all when None. An ignored id is left out here.
-        absent: a class that is neither in the truth nor predicted is excluded from the mean
-            ("skip"), or makes the mean NaN ("nan", as in the DLCV script).
+    A class that is neither in the truth nor predicted is excluded from the mean ("skip"), or makes
+    it NaN ("nan", as in the DLCV script).
     """
     values = iou(matrix) if class_ids is None else iou(matrix)[list(class_ids)]
     present = int((~np.isnan(values)).sum())
@@ -131,13 +117,11 @@ def mean_iou(
     return MeanIoU(float(np.nanmean(values)), present, len(values))
 
 
-def mean_ious(matrices: NDArray[np.floating], class_ids: list[int]) -> NDArray[np.float64]:
-    """`mean_iou` (absent classes skipped) of many matrices: (..., classes, classes) -> (...)."""
-    both = np.diagonal(matrices, axis1=-2, axis2=-1)
-    union = matrices.sum(axis=-1) + matrices.sum(axis=-2) - both
-    both, union = both[..., class_ids], union[..., class_ids]
-    values = np.divide(both, union, out=np.zeros(union.shape), where=union > 0)
-    return np.asarray(values.sum(axis=-1) / np.maximum((union > 0).sum(axis=-1), 1), np.float64)
+def mean_ious(matrices: NDArray[np.number], class_ids: list[int]) -> NDArray[np.float64]:
+    """`mean_iou` (absent classes skipped; 0 where all are) of many matrices, as in `iou`."""
+    values = iou(matrices).take(class_ids, axis=-1)
+    means: NDArray[np.float64] = np.ma.masked_invalid(values).mean(axis=-1).filled(0)
+    return means
 
 
 def pixel_accuracy(matrix: Matrix) -> float:

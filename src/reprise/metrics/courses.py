@@ -18,6 +18,7 @@ from reprise.errors import RepriseError
 from reprise.images import read_image
 from reprise.metrics.confusion import MeanIoU, confusion, iou, mean_iou
 
+Bytes = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -54,15 +55,13 @@ def with_ignored_row(images: Counts, ignored: Counts) -> Counts:
 
 def cs6550_ious(images: Counts, ignored: Counts, class_ids: list[int]) -> Floats:
     """IoU of each class in each image, (images, class_ids); NaN where an image lacks the class."""
-    return np.array([iou(matrix)[class_ids] for matrix in with_ignored_row(images, ignored)])
+    return iou(with_ignored_row(images, ignored)).take(class_ids, axis=-1)
 
 
 def cs6550_class_ious(images: Counts, ignored: Counts, class_ids: list[int]) -> Floats:
     """IoU of each class, the mean over the images that have it; NaN where none has."""
-    ious = cs6550_ious(images, ignored, class_ids)
-    present = (~np.isnan(ious)).sum(axis=0)
-    means: Floats = np.full(present.shape, np.nan)
-    np.divide(np.nansum(ious, axis=0), present, out=means, where=present > 0)
+    ious = np.ma.masked_invalid(cs6550_ious(images, ignored, class_ids))
+    means: Floats = ious.mean(axis=0).filled(np.nan)
     return means
 
 
@@ -80,10 +79,8 @@ def cs6550_scores(images: Counts, ignored: Counts, class_ids: list[int]) -> tupl
     class the mean over the images that have it; then the mean over the classes. The accuracy is the
     mean over images of the share of correct pixels. Ignored pixels count against both.
 
-    Args:
-        images: (n, classes, classes), the confusion matrix of each image, rows = truth.
-        ignored: (n, classes), what was predicted where the truth is ignored.
-        class_ids: the ids that are averaged.
+    `images` (n, classes, classes) are the confusion matrices, rows = truth; `ignored` (n, classes)
+    is what was predicted where the truth is ignored.
     """
     correct, total = cs6550_correct(images, ignored)
     of_class = cs6550_class_ious(images, ignored, class_ids)
@@ -105,24 +102,21 @@ def main() -> None:
     logging.info("miou: %s, unknown ignored (Reprise's)", reprise_mean_iou(matrix))
 
 
-def mask_pairs(
-    labels: Path, predictions: Path
-) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def mask_pairs(labels: Path, predictions: Path) -> list[tuple[Bytes, Bytes]]:
     """Label maps (H, W) of the *.png of two folders, paired by name.
 
     Raises RepriseError for an unpaired mask, or for masks of different sizes.
     """
-    names = [{path.name for path in folder.glob("*.png")} for folder in (labels, predictions)]
-    for name in sorted(names[0] ^ names[1]):
-        folder = predictions if name in names[0] else labels
-        raise RepriseError(f"{folder / name}: not found; every mask must be in both folders")
-    if not names[0]:
+    folders = (labels, predictions)
+    names = sorted({path.name for folder in folders for path in folder.glob("*.png")})
+    for path in (folder / name for name in names for folder in folders):
+        if not path.is_file():
+            raise RepriseError(f"{path}: not found; every mask must be in both folders")
+    if not names:
         raise RepriseError(f"{labels}: no *.png in this folder; pass the folder of the masks")
     pairs = []
-    for name in sorted(names[0]):
-        truth, prediction = (
-            decode_mask(read_image(folder / name, "RGB")) for folder in (labels, predictions)
-        )
+    for name in names:
+        truth, prediction = (decode_mask(read_image(folder / name, "RGB")) for folder in folders)
         if truth.shape != prediction.shape:
             raise RepriseError(
                 f"{predictions / name}: {prediction.shape} (height, width), its label "

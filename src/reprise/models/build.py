@@ -6,7 +6,7 @@ published weights are not simply those of a backbone, `load_packaged_weights(net
 DEPTHWISE: whether its networks consist of depthwise convolutions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,16 @@ from torch import nn
 
 from reprise.models.backbone import Backbone, Classifier, Options
 from reprise.models.weights import load_backbone_weights, read_weights
-from reprise.params.models import module_file
-from reprise.params.runtime import WeightsFile
+from reprise.params.models import module_file, packaged_weights
+from reprise.params.training import WeightsFile
 
 
 def module_of(name: str) -> Any:
     """The imported module of a network's name. Raises KeyError for an unknown name."""
-    return import_module(f"reprise.models.{module_file(name).stem}")
+    file = module_file(name)
+    if file is None:
+        raise KeyError(name)
+    return import_module(f"reprise.models.{file.stem}")
 
 
 def is_depthwise(name: str) -> bool:
@@ -58,19 +61,27 @@ def build_segmenter(recipe: Options, n_classes: int) -> nn.Module:
     return network
 
 
+# by the stage that trains the network
+BUILDERS: dict[str, Callable[[Options, int], nn.Module]] = {
+    "finetune": build_finetuned,
+    "classify": build_classifier,
+    "segment": build_segmenter,
+}
+
+
 def load_weights_into(
     network: Any, name: str, weights: str, files: Mapping[str, WeightsFile]
 ) -> list[Path]:
     """Load published weights into a new network named `name`; returns the files that were read.
 
-    weights: none, a name of `files` (the block `weights` of params.yaml), or one that the network's
-    module declares as packaged. Raises RepriseError (see `read_weights` and `load_state`), or if
-    the network does not accept weights.
+    weights: none, a name of `files` (the block `weights` of params.yaml), or one that a package
+    carries for the network. Raises RepriseError (see `read_weights` and `load_state`), or if the
+    network does not accept weights.
     """
     module = module_of(name)
     if weights == "none":
         return []
-    if weights in getattr(module, "PACKAGED_WEIGHTS", ()):
+    if weights in packaged_weights(name):
         module.load_packaged_weights(network)
         return []
     state = read_weights(weights, files)

@@ -5,6 +5,7 @@ four pixels, and in bfloat16 it takes up to five times as long for the gradient 
 the convolution: observed with torch 2.15; `make bench ONLY=convolution` measures it.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -58,11 +59,11 @@ class CroppedConv2d(nn.Conv2d):
         """The convolution without its bias, where matrix products are faster; else None."""
         if x.device.type != "cpu" or self.groups > 1:
             return None
-        pixels, (down, across) = window.output[0] * window.output[1], window.stride
+        most_pixels = MAX_IM2COL_PIXELS * math.prod(window.stride)
         y: Tensor | None = None
         if covers_input(x.shape[-2:], window):
             y = AsLinear.apply(x, self.weight, window)
-        elif needs_bf16_grad(self.weight) and pixels <= MAX_IM2COL_PIXELS * down * across:
+        elif needs_bf16_grad(self.weight) and math.prod(window.output) <= most_pixels:
             y = Im2colGrad.apply(x, self.weight, window)
         return y
 
@@ -152,7 +153,8 @@ class AsLinear(torch.autograd.Function):
             x_grad = (grad @ matrix).view(count, height, width, channels).permute(0, 3, 1, 2)
             x_grad = x_grad.to(ctx.dtype)
         if ctx.needs_input_grad[1]:
-            weight_grad = _zeros_channels_last(weight)
+            # a gradient in another order would be copied
+            weight_grad = torch.zeros_like(weight, memory_format=torch.channels_last)
             kernel = ctx.window.of(weight_grad)
             products = (grad.t() @ pixels).view(len(ctx.parts), -1, height, width, channels)
             for (rows, columns), product in zip(ctx.parts, products, strict=True):
@@ -189,7 +191,7 @@ class Im2colGrad(torch.autograd.Function):
             out, channels, height, width = kernel.shape
             grad = grad.permute(0, 2, 3, 1).reshape(-1, out)
             product = grad.t() @ _patches(x, (height, width), window)
-            weight_grad = _zeros_channels_last(weight)
+            weight_grad = torch.zeros_like(weight, memory_format=torch.channels_last)
             window.of(weight_grad).copy_(product.view(out, height, width, channels))
         return x_grad, weight_grad, None
 
@@ -198,15 +200,6 @@ def _patches(x: Tensor, kernel: Pair, window: KernelWindow) -> Tensor:
     """The patches under a kernel (height, width): (n * output pixels, height * width * in)."""
     above, left = window.padding
     padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, left, left, above, above))
-    image, row, column, channel = padded.stride()
-    down, across = window.stride
-    patches = padded.as_strided(
-        (len(x), *window.output, *kernel, x.shape[1]),
-        (image, row * down, column * across, row, column, channel),
-    )
-    return patches.reshape(len(x) * window.output[0] * window.output[1], -1)
-
-
-def _zeros_channels_last(weight: Tensor) -> Tensor:
-    """Zeros of the shape and type of a kernel; a gradient in another order would be copied."""
-    return torch.zeros_like(weight, memory_format=torch.channels_last)
+    (height, width), (down, across) = kernel, window.stride
+    patches = padded.unfold(1, height, down).unfold(2, width, across)
+    return patches.permute(0, 1, 2, 4, 5, 3).reshape(len(x) * math.prod(window.output), -1)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from torch import Tensor, nn
-from torchvision.models.segmentation import deeplabv3_resnet50, deeplabv3_resnet101
+from torchvision.models import get_model
 from torchvision.models.segmentation.deeplabv3 import ASPP, ASPPPooling
 
 from reprise.errors import RepriseError
@@ -14,20 +14,14 @@ from reprise.models.resnet import build_backbone
 from reprise.models.weights import State, load_state
 
 SEGMENTERS = ("deeplabv3", "deeplabv3_resnet50", "deeplabv3_resnet101")
-_TORCHVISION = {
-    "deeplabv3_resnet50": deeplabv3_resnet50,
-    "deeplabv3_resnet101": deeplabv3_resnet101,
-}
 
 
 class GlobalPooling(ASPPPooling):  # type: ignore[misc]
     """ASPP's branch for the whole image: one value a channel, repeated at each pixel."""
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        for layer in self:
-            x = layer(x)
-        return resize_bilinear(x, height, width)
+        value: Tensor = nn.Sequential.forward(self, x)  # type: ignore[no-untyped-call]
+        return resize_bilinear(value, *x.shape[-2:])
 
 
 class TorchvisionDeepLabV3(nn.Module):
@@ -38,9 +32,8 @@ class TorchvisionDeepLabV3(nn.Module):
 
     def __init__(self, name: str, n_classes: int) -> None:
         super().__init__()
-        self.net: Any = _TORCHVISION[name](
-            weights=None, weights_backbone=None, num_classes=n_classes, aux_loss=False
-        )
+        options = {"num_classes": n_classes, "aux_loss": False}
+        self.net: Any = get_model(name, weights=None, weights_backbone=None, **options)
         swap_layers(self.net, {ASPPPooling: GlobalPooling})
 
     def forward(self, images: Tensor) -> Tensor:
@@ -76,9 +69,9 @@ class SmallDeepLabV3(nn.Module):
 
 def build_segmenter(recipe: Options, n_classes: int) -> nn.Module:
     """The randomly initialised network that a recipe names."""
-    if recipe.model in _TORCHVISION:
-        return TorchvisionDeepLabV3(recipe.model, n_classes)
-    return SmallDeepLabV3(n_classes)
+    if recipe.model == "deeplabv3":
+        return SmallDeepLabV3(n_classes)
+    return TorchvisionDeepLabV3(recipe.model, n_classes)
 
 
 def load_weights(model: nn.Module, state: State, path: str) -> None:

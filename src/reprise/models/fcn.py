@@ -1,6 +1,6 @@
 """Fully convolutional networks on VGG-16: FCN-32s as published, the FCN-8s of CS6550, variants."""
 
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,17 +11,19 @@ from reprise.models.convolution import CroppedConv2d
 from reprise.models.interpolate import resize_bilinear
 from reprise.models.weights import State, load_state
 
-SEGMENTERS = (
-    "fcn32s",
-    "fcn32s_vgg16",  # the same with the layers of torchvision's vgg16: no batch norm
-    "fcn32s_2021",  # as the 2021 homework prints it, cropped 16 pixels off the middle
-    "fcn32s_2021_centred",
-    "fcn32s_k44s52",  # as in the 2024 homework: 26 % of the pixels get no value
-    "fcn8s",
-    "fcn8s_noskip",
-    "fcn8s_vgg16",
-    "fcn8s_vgg16_noskip",
-)
+# batch_norm: False: the layers of torchvision's vgg16
+SEGMENTERS = {
+    "fcn32s": {"batch_norm": True},
+    "fcn32s_vgg16": {"batch_norm": False},
+    # as the 2021 homework prints it, cropped 16 pixels off the middle
+    "fcn32s_2021": {"batch_norm": False, "offset": 32},
+    "fcn32s_2021_centred": {"batch_norm": False, "offset": 16},
+    "fcn32s_k44s52": {},  # as in the 2024 homework: 26 % of the pixels get no value
+    "fcn8s": {"batch_norm": True, "skips": True},
+    "fcn8s_noskip": {"batch_norm": True, "skips": False},
+    "fcn8s_vgg16": {"batch_norm": False, "skips": True},
+    "fcn8s_vgg16_noskip": {"batch_norm": False, "skips": False},
+}
 
 
 class VGG16Segmenter(nn.Module):
@@ -106,9 +108,8 @@ class FCN32s2024(VGG16Segmenter):
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.pools(images)[-1])
-        if logits.shape[-2:] == images.shape[-2:]:
-            return logits
-        return resize_bilinear(logits, *images.shape[-2:])
+        size = images.shape[-2:]
+        return logits if logits.shape[-2:] == size else resize_bilinear(logits, *size)
 
 
 class FrozenBatchNorm(nn.BatchNorm2d):
@@ -158,16 +159,12 @@ class FCN8s(VGG16Segmenter):
 
 def build_segmenter(recipe: Options, n_classes: int) -> nn.Module:
     """The randomly initialised network that a recipe names."""
-    name, width_mult = recipe.model, recipe.width_mult
-    if name == "fcn32s_k44s52":
-        return FCN32s2024(n_classes, width_mult)
-    if name.startswith("fcn32s_2021"):
-        return FCN32s(n_classes, width_mult, False, 16 if name.endswith("centred") else 32)
-    batch_norm = "vgg16" not in name
-    if name.startswith("fcn32s"):
-        return FCN32s(n_classes, width_mult, batch_norm)
-    skips = not name.endswith("noskip")
-    return FCN8s(n_classes, width_mult, skips, batch_norm, recipe.freeze_bn)
+    options: Any = SEGMENTERS[recipe.model]
+    if recipe.model == "fcn32s_k44s52":
+        return FCN32s2024(n_classes, recipe.width_mult)
+    if recipe.model.startswith("fcn32s"):
+        return FCN32s(n_classes, recipe.width_mult, **options)
+    return FCN8s(n_classes, recipe.width_mult, freeze_bn=recipe.freeze_bn, **options)
 
 
 def load_weights(model: VGG16Segmenter, state: State, path: str) -> None:

@@ -1,32 +1,26 @@
-"""ResNets (He et al. 2016): backbones of three sizes, and torchvision's ResNet-101."""
+"""ResNets (He et al. 2016): backbones of three sizes, and torchvision's ResNet- and ResNeXt-101."""
 
-from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
-from torchvision.models import resnet101
+from torchvision.models import get_model
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from reprise.models.backbone import Backbone, Classifier, Options, linear_classifier
 from reprise.models.convolution import CroppedConv2d, swap_layers
 
-BACKBONES = ("resnet10", "resnet18", "resnet50")
-CLASSIFIERS = ("resnet101",)
-_BLOCKS: Mapping[str, tuple[type[BasicBlock | Bottleneck], list[int]]] = {
-    "resnet10": (BasicBlock, [1, 1, 1, 1]),
-    "resnet18": (BasicBlock, [2, 2, 2, 2]),
-    "resnet50": (Bottleneck, [3, 4, 6, 3]),
-}
+BACKBONES = {"resnet10": [1, 1, 1, 1], "resnet18": [2, 2, 2, 2], "resnet50": [3, 4, 6, 3]}
+CLASSIFIERS = ("resnet101", "resnext101_64x4d")
 
 
 def build_backbone(name: str, stem: str, keep_imagenet_fc: bool = False) -> Backbone:
     """A randomly initialised ResNet with torchvision's keys, without its last layer.
 
-    name: one of BACKBONES; resnet10 is the ResNet-18 with one block a stage. stem: imagenet, or
-    small: a 3 x 3 convolution with stride 2 and no pooling, for images of about 32 pixels.
+    name: one of BACKBONES, which has the number of blocks of each stage. stem: imagenet, or small:
+    a 3 x 3 convolution with stride 2 and no pooling, for images of about 32 pixels.
     keep_imagenet_fc: keep the last layer, of 1000 values; pretraining never trains it.
     """
-    block, layers = _BLOCKS[name]
-    net = ResNet(block, layers)
+    net = ResNet(Bottleneck if name == "resnet50" else BasicBlock, BACKBONES[name])
     width = 1000
     if not keep_imagenet_fc:
         width = net.fc.in_features
@@ -40,7 +34,7 @@ def build_backbone(name: str, stem: str, keep_imagenet_fc: bool = False) -> Back
 
 
 def build_classifier(recipe: Options, n_classes: int) -> Classifier:
-    """ResNet-101 up to the 2048 values after pooling, and a new last layer."""
-    net = resnet101(weights=None)
+    """torchvision's network up to the 2048 values after pooling, and a new last layer."""
+    net: Any = get_model(recipe.model, weights=None)
     net.fc = nn.Identity()
     return linear_classifier(Backbone(net, 2048), recipe.dropout, n_classes)

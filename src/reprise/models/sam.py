@@ -26,23 +26,14 @@ Bytes = NDArray[np.uint8]
 def build_sam(name: str) -> nn.Module:
     """A randomly initialised Segment Anything network in evaluation mode.
 
-    name: a published size, vit_b, vit_l or vit_h; or small, see `small_sam`.
+    name: a published size, vit_b, vit_l or vit_h; or small: two thin layers for images of 64
+    pixels, without published weights.
     """
-    from segment_anything import sam_model_registry  # takes seconds to import
+    from segment_anything import modeling, sam_model_registry  # takes seconds to import
 
-    model: nn.Module = small_sam() if name == "small" else sam_model_registry[name]()
-    return model
-
-
-def image_size(name: str) -> tuple[int, int]:
-    """(H, W) of the images that a network of `build_sam` takes; others are scaled and padded."""
-    return (64, 64) if name == "small" else (1024, 1024)
-
-
-def small_sam() -> nn.Module:
-    """A SAM of two thin layers for images of 64 pixels, without published weights."""
-    from segment_anything import modeling
-
+    if name != "small":
+        published: nn.Module = sam_model_registry[name]()
+        return published
     encoder = modeling.ImageEncoderViT(
         depth=2, embed_dim=32, img_size=64, mlp_ratio=2, num_heads=2, patch_size=16, qkv_bias=True,
         norm_layer=partial(nn.LayerNorm, eps=1e-6), use_rel_pos=True, global_attn_indexes=(1,),
@@ -57,6 +48,11 @@ def small_sam() -> nn.Module:
     )  # fmt: skip
     model: nn.Module = modeling.Sam(encoder, prompts, decoder).eval()
     return model
+
+
+def image_size(name: str) -> tuple[int, int]:
+    """(H, W) of the images that a network of `build_sam` takes; others are scaled and padded."""
+    return (64, 64) if name == "small" else (1024, 1024)
 
 
 def generate_masks(

@@ -19,7 +19,7 @@ from reprise.cli import run
 from reprise.errors import RepriseError, did_you_mean
 from reprise.models.backbone import Backbone, Classifier
 from reprise.params.base import PARAMS
-from reprise.params.runtime import WeightsFile, load_weights
+from reprise.params.training import WeightsFile, load_weights
 
 State = dict[str, Tensor]
 
@@ -38,21 +38,30 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path, advice: str) -> State:
-    """The tensors of a safetensors file. Raises RepriseError if it is missing or damaged."""
+    """The tensors of a file of safetensors, or of torch; nothing in it is executed.
+
+    Raises RepriseError if it is missing or damaged, or holds anything but tensors by name.
+    """
     try:
-        state: State = load_file(path)
+        if path.suffix == ".safetensors":
+            state: State = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; {advice}") from None
-    except Exception as error:  # the library decides what a damaged file raises
-        raise RepriseError(f"{path}: not a safetensors file ({error}); {advice}") from None
-    return state
+    except Exception as error:  # two libraries decide what a damaged file raises
+        reason = str(error).split("\n")[0]
+        raise RepriseError(f"{path}: cannot be read as weights ({reason}); {advice}") from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise RepriseError(f"{path}: holds no tensors by name; save the model's state_dict()")
+    return dict(state)
 
 
 def read_weights(name: str, files: Mapping[str, WeightsFile]) -> State:
-    """The tensors of a file of the block `weights`; nothing in it is executed.
+    """The tensors of a file of the block `weights`.
 
-    Raises RepriseError when the name is unknown, or the file is missing, has another sha256, or
-    holds anything but tensors by name.
+    Raises RepriseError when the name is unknown, or the file is missing or has another sha256, and
+    as `read_tensors` does.
     """
     file = _entry(name, files)
     path = Path(file.path)
@@ -69,22 +78,16 @@ def read_weights(name: str, files: Mapping[str, WeightsFile]) -> State:
             f"{path}: its sha256 is {digest}, but params.yaml: weights.{name} has {file.sha256}; "
             "fetch it again, or correct the sha256"
         )
-    try:
-        if path.suffix == ".safetensors":
-            state: State = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # two libraries decide what a damaged file raises
-        reason = str(error).split("\n")[0]
-        raise RepriseError(
-            f"{path}: cannot be read as weights ({reason}); fetch it again"
-        ) from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise RepriseError(f"{path}: holds no tensors by name; save the model's state_dict()")
-    return dict(state)
+    return read_tensors(path, "fetch it again")
 
 
-def load_state(module: nn.Module, state: State, path: str, without: Sequence[str] = ()) -> None:
+def load_state(
+    module: nn.Module,
+    state: State,
+    path: str | Path,
+    without: Sequence[str] = (),
+    advice: str = "name the file of the recipe's model",
+) -> None:
     """Load a state strictly, but for keys that begin with one of `without`.
 
     Raises RepriseError with the first key that is missing, unknown or of another shape.
@@ -92,8 +95,15 @@ def load_state(module: nn.Module, state: State, path: str, without: Sequence[str
     state = {key: value for key, value in state.items() if not key.startswith(tuple(without))}
     expected = {k: v for k, v in module.state_dict().items() if not k.startswith(tuple(without))}
     # files of 2017 do not count batches
-    counters = {key: value for key, value in expected.items() if key.endswith("_batches_tracked")}
-    _check_shapes(path, expected, counters | state, "name the file of the recipe's model")
+    state = {k: v for k, v in expected.items() if k.endswith("_batches_tracked")} | state
+    for key in [*expected, *state]:
+        in_file = tuple(state[key].shape) if key in state else "missing"
+        in_model = tuple(expected[key].shape) if key in expected else "missing"
+        if in_file != in_model:
+            raise RepriseError(
+                f"{path}: does not fit the network: '{key}' is {in_file} in the file and "
+                f"{in_model} in the network; {advice}"
+            )
     module.load_state_dict(state, strict=False)
 
 
@@ -115,23 +125,9 @@ def load_pretrained(backbone: Backbone, path: Path) -> None:
     loaded. Raises RepriseError when the file is missing, damaged, or of another architecture.
     """
     state = read_tensors(path, "run its pretraining first")
-    expected = backbone.net.state_dict()
-    fc = {key: value for key, value in expected.items() if key.startswith("fc.")}
-    state = fc | {k: v for k, v in state.items() if k in expected or not k.startswith("fc.")}
+    both = "fc.weight" in state.keys() & backbone.net.state_dict().keys()
     advice = "use the same `backbone` and `stem` for pretraining and fine-tuning"
-    _check_shapes(path, expected, state, advice)
-    backbone.net.load_state_dict(state)
-
-
-def _check_shapes(path: str | Path, expected: State, state: State, advice: str) -> None:
-    for key in [*expected, *state]:
-        in_file = tuple(state[key].shape) if key in state else "missing"
-        in_model = tuple(expected[key].shape) if key in expected else "missing"
-        if in_file != in_model:
-            raise RepriseError(
-                f"{path}: does not fit the network: '{key}' is {in_file} in the file and "
-                f"{in_model} in the network; {advice}"
-            )
+    load_state(backbone.net, state, path, [] if both else ["fc."], advice)
 
 
 def fetch(name: str, files: Mapping[str, WeightsFile]) -> None:

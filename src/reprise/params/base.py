@@ -1,5 +1,6 @@
 """What every block of params.yaml shares: frozen, typed, strict about keys, one line an error."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
@@ -9,7 +10,6 @@ from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from reprise.dotted import value_at
 from reprise.errors import RepriseError, did_you_mean
 
 PARAMS = Path("params.yaml")
@@ -18,6 +18,8 @@ Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+# YAML has lists where a pair is meant
+Pair = Annotated[tuple[Name, Name], Field(strict=False)]
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -57,22 +59,12 @@ class TrainingTask(Task):
     """
 
     seeds: list[Count]
-    comparisons: list[tuple[Name, Name]] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _pairs(cls, data: Any) -> Any:
-        pairs = data.get("comparisons") if isinstance(data, dict) else None
-        if isinstance(pairs, list):
-            # YAML has lists where a pair is meant
-            return data | {"comparisons": [tuple(p) if isinstance(p, list) else p for p in pairs]}
-        return data
+    comparisons: list[Pair] | None = None
 
     @model_validator(mode="after")
     def _compared_runs_exist(self) -> Self:
-        recipes: Mapping[str, Any] = getattr(self, "recipes", {})
         for run in (run for pair in self.comparisons or () for run in pair):
-            require_name("comparisons", run, recipes, "recipes")
+            require_name("comparisons", run, getattr(self, "recipes", {}), "recipes")
         return self
 
     @property
@@ -97,28 +89,57 @@ def require_name(
         raise invalid(f"{key}: '{name}' is not in {where}; {did_you_mean(name, choices)}")
 
 
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML 1.2 file. Raises RepriseError if it is missing or not valid YAML."""
+def value_at(mapping: Any, key: str) -> Any:
+    """The value of nested mappings at a dotted key; None if a name on the way is missing."""
+    for name in key.split("."):
+        mapping = mapping.get(name) if isinstance(mapping, dict) else None
+    return mapping
+
+
+def read_yaml(path: Path, layout: bool = False) -> Any:
+    """The content of a YAML 1.2 file; with `layout` its comments too, for `yaml_text`.
+
+    Raises RepriseError if it is missing or not valid YAML.
+    """
     try:
-        # YAML 1.2, as DVC writes it: `2e-05` is a number there, and text for a YAML 1.1 reader
-        return YAML(typ="safe", pure=True).load(path.read_text())
+        text = path.read_text()
+        return _layout_yaml().load(text) if layout else parse_yaml(text)
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; `make preset PRESET=earth` writes one") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise RepriseError(f"{path}: not valid YAML: {error}") from None
 
 
+def parse_yaml(text: str) -> Any:
+    """The content of a YAML 1.2 text."""
+    # YAML 1.2, as DVC writes it: `2e-05` is a number there, and text for a YAML 1.1 reader
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def yaml_text(values: Any, width: int = 100) -> str:
+    """Values that were read with `layout` as text, with their comments."""
+    stream = io.StringIO()
+    yaml = _layout_yaml()
+    yaml.width = width
+    yaml.dump(values, stream)
+    return stream.getvalue()
+
+
+def _layout_yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return yaml
+
+
 def validate(block: type[T], values: Any, source: str, key: str = "") -> T:
     """Check values against a type of block.
 
-    Args:
-        block: the type.
-        values: what YAML gave.
-        source: the file, for the message.
-        key: the dotted key of `values` in that file.
-
-    Raises:
-        RepriseError: one line for the first error: file, key, what is wrong, what to do.
+    source: the file, for the message. key: the dotted key of `values` in that file. Raises
+    RepriseError, one line for the first error: file, key, what is wrong, what to do.
     """
     try:
         return block.model_validate(values)

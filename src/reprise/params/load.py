@@ -1,7 +1,6 @@
 """The whole of params.yaml: read and checked, with one line for its first error."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,20 +8,33 @@ from pydantic import model_validator
 
 from reprise.errors import RepriseError
 from reprise.params import models
-from reprise.params.base import PARAMS, Block, Task, invalid, read_yaml, require_name, validate
+from reprise.params.base import PARAMS, Block, Positive, invalid, read_yaml, require_name, validate
 from reprise.params.classify import ClassifyTask
 from reprise.params.datasets import DatasetRecipe
 from reprise.params.embed import Embed
 from reprise.params.finetune import FinetuneTask
-from reprise.params.plot import Plot
 from reprise.params.pretrain import PretrainTask
-from reprise.params.runtime import Runtime, WeightsFile
 from reprise.params.segment import SegmentTask
 from reprise.params.segment_anything import SegmentAnythingTask
+from reprise.params.training import Runtime, WeightsFile
 
 # features that a job of a stage saves
 FEATURE_SPLIT = {"finetune": "train", "classify": "test"}
 OLD_KEYS = ("prepare", "faces", "street", "anything")
+# of each stage with tasks: the key of a recipe's network, and the constant that declares its name
+NETWORKS = {
+    "pretrain": ("backbone", "BACKBONES"),
+    "finetune": ("backbone", "BACKBONES"),
+    "classify": ("model", "CLASSIFIERS"),
+    "segment": ("model", "SEGMENTERS"),
+    "segment_anything": None,
+}
+
+
+class Plot(Block):
+    """dpi: of PNG files."""
+
+    dpi: Positive
 
 
 class Params(Block):
@@ -41,23 +53,17 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        for key, task in self._tasks():
-            require_name(f"{key}.data", task.data, self.datasets, "datasets")
+        tasks = [(stage, name) for stage in NETWORKS for name in getattr(self, stage)]
+        for stage, name in tasks:
+            data = getattr(self, stage)[name].data
+            require_name(f"{stage}.{name}.data", data, self.datasets, "datasets")
         for name, finetune in self.finetune.items():
             self._check_starts(f"finetune.{name}", finetune)
         for name, embed in self.embed.items():
             self._check_embedded(f"embed.{name}", embed)
-        self._check_models()
+        for stage, name in tasks:
+            self._check_networks(stage, name)
         return self
-
-    def _tasks(self) -> list[tuple[str, Task]]:
-        """Every task by its dotted key."""
-        stages = ("pretrain", "finetune", "classify", "segment", "segment_anything")
-        return [
-            (f"{stage}.{name}", task)
-            for stage in stages
-            for name, task in getattr(self, stage).items()
-        ]
 
     def _check_starts(self, key: str, task: FinetuneTask) -> None:
         """Each run starts from scratch or from a run of the pretraining task."""
@@ -68,72 +74,52 @@ class Params(Block):
         if task.pretraining is None:
             raise invalid(f"{key}.pretraining: is missing; name a task of pretrain")
         require_name(f"{key}.pretraining", task.pretraining, self.pretrain, "pretrain")
-        pretraining = self.pretrain[task.pretraining]
+        pretraining, where = self.pretrain[task.pretraining], f"pretrain.{task.pretraining}"
         for run, start in pretrained.items():
-            where = f"pretrain.{task.pretraining}.runs"
-            require_name(f"{key}.recipes.{run}.start", start, ["none", *pretraining.runs], where)
-        if task.pretraining_seed not in pretraining.seeds:
-            raise invalid(
-                f"{key}.pretraining_seed: {task.pretraining_seed} is not in "
-                f"pretrain.{task.pretraining}.seeds; choose from {pretraining.seeds}"
-            )
+            choices = ["none", *pretraining.runs]
+            require_name(f"{key}.recipes.{run}.start", start, choices, f"{where}.runs")
+        _require_seed(f"{key}.pretraining_seed", task.pretraining_seed, pretraining.seeds, where)
 
     def _check_embedded(self, key: str, embed: Embed) -> None:
         """The job whose features are shown exists and saves them for this split."""
         tasks: dict[str, Any] = getattr(self, embed.stage)
         require_name(f"{key}.task", embed.task, tasks, embed.stage)
-        task = tasks[embed.task]
-        require_name(f"{key}.run", embed.run, task.runs, f"{embed.stage}.{embed.task}.runs")
-        if embed.seed not in task.seeds:
-            where = f"{embed.stage}.{embed.task}.seeds"
-            raise invalid(f"{key}.seed: {embed.seed} is not in {where}; choose from {task.seeds}")
-        if embed.split != FEATURE_SPLIT[embed.stage]:
-            split = FEATURE_SPLIT[embed.stage]
+        task, where = tasks[embed.task], f"{embed.stage}.{embed.task}"
+        require_name(f"{key}.run", embed.run, task.runs, f"{where}.runs")
+        _require_seed(f"{key}.seed", embed.seed, task.seeds, where)
+        split = FEATURE_SPLIT[embed.stage]
+        if embed.split != split:
             raise invalid(
                 f"{key}.split: {embed.stage} jobs save the features of {split}; set split: {split}"
             )
 
-    def _check_models(self) -> None:
-        """Every recipe names a network and weights that exist."""
-        for key, kind, model, weights in self._networks():
-            name = "backbone" if kind == "BACKBONES" else "model"
-            require_name(f"{key}.{name}", model, models.names(kind), "src/reprise/models")
-            choices = ["none", *self.weights, *models.packaged_weights(model)]
-            require_name(f"{key}.weights", weights, choices, "weights")
-        for key, weights in self._checkpoints():
-            require_name(f"{key}.weights", weights, ["none", *self.weights], "weights")
+    def _check_networks(self, stage: str, name: str) -> None:
+        """Every recipe of a task names a network and weights that exist."""
+        task = getattr(self, stage)[name]
+        recipes = {f"recipes.{run}": task.recipes[run] for run in task.runs}
+        if stage == "finetune":
+            recipes = {"common": task.common}
+        for where, recipe in recipes.items():
+            key, weights = f"{stage}.{name}.{where}", ["none", *self.weights]
+            if network := NETWORKS[stage]:
+                option, kind = network
+                model = getattr(recipe, option)
+                require_name(f"{key}.{option}", model, models.names(kind), "src/reprise/models")
+                weights += models.packaged_weights(model)
+            require_name(f"{key}.weights", getattr(recipe, "weights", "none"), weights, "weights")
 
-    def _networks(self) -> Iterator[tuple[str, str, str, str]]:
-        """Dotted key of the recipe, kind of network, its name and weights, of every run."""
-        for name, pretrain in self.pretrain.items():
-            for run in pretrain.runs:
-                recipe = pretrain.recipes[run]
-                weights = str(getattr(recipe, "weights", "none"))
-                yield f"pretrain.{name}.recipes.{run}", "BACKBONES", recipe.backbone, weights
-        for name, finetune in self.finetune.items():
-            yield f"finetune.{name}.common", "BACKBONES", finetune.common.backbone, "none"
-        for name, classify in self.classify.items():
-            for run in classify.runs:
-                one = classify.recipes[run]
-                yield f"classify.{name}.recipes.{run}", "CLASSIFIERS", one.model, one.weights
-        for name, segment in self.segment.items():
-            for run in segment.runs:
-                mask = segment.recipes[run]
-                yield f"segment.{name}.recipes.{run}", "SEGMENTERS", mask.model, mask.weights
 
-    def _checkpoints(self) -> Iterator[tuple[str, str]]:
-        """Dotted key and weights of every run of Segment Anything."""
-        for name, task in self.segment_anything.items():
-            for run in task.runs:
-                yield f"segment_anything.{name}.recipes.{run}", task.recipes[run].weights
+def _require_seed(key: str, seed: int, seeds: list[int], where: str) -> None:
+    if seed not in seeds:
+        raise invalid(f"{key}: {seed} is not in {where}.seeds; choose from {seeds}")
 
 
 def parse(values: Any, source: str = "params.yaml") -> Params:
     """Check the values of a whole params.yaml. Raises RepriseError (see `base.validate`)."""
-    if isinstance(values, dict) and any(key in values for key in OLD_KEYS):
-        old = next(key for key in OLD_KEYS if key in values)
+    old = [key for key in OLD_KEYS if isinstance(values, dict) and key in values]
+    if old:
         raise RepriseError(
-            f"{source}: '{old}' is a key of an older version; "
+            f"{source}: '{old[0]}' is a key of an older version; "
             f"`python -m reprise.params.migrate {source}` rewrites the file"
         )
     return validate(Params, values, source)

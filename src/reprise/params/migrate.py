@@ -5,46 +5,47 @@ ending .old. Comments behind values are kept.
 """
 
 import argparse
-import io
 import logging
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from reprise.atomic_io import write_text
 from reprise.cli import run
 from reprise.errors import RepriseError
+from reprise.params.base import PARAMS, parse_yaml, read_yaml, yaml_text
 from reprise.params.load import OLD_KEYS, parse
 
-LAYOUTS = {
-    "fifty": "dlcv_50", "office": "office_home", "mini": "mini_imagenet",
-    "satellite": "deepglobe", "makeup": "celeba_makeup",
-}  # fmt: skip
-SOURCES = {"tiles": "earth_tiles", "maps": "earth_maps", "faces": "orl"}
-LOSSES = {"weighted": "weighted_cross_entropy", "binary": "bce"}
-DATASET_KEYS = {
+# new names of the keys of a dataset, a recipe or its augmentation
+KEYS = {
     "land": "min_land_fraction", "majority": "min_majority_fraction",
     "least": "min_images_per_class", "block": "block_degrees", "select": "val", "report": "test",
     "train": "max_train_images", "folder": "registered_as", "sample": "synthetic_per_class",
-}  # fmt: skip
-RECIPE_KEYS = {
     "tau": "base_tau", "projection": "proj_output_dim", "neighbours": "knn_k",
     "imagenet_layer": "keep_imagenet_fc", "held_norm": "freeze_bn", "width": "width_mult",
     "vote": "ensemble_epochs", "middle": "middle_epoch", "merge": "merge_classes",
     "normalise": "normalize", "schedule_by": "lr_interval", "multiply": "T_mult",
     "clip_norm": "max_grad_norm", "phases": "restart_epochs", "features": "feature_epochs",
     "least_iou": "min_predicted_iou", "least_stability": "min_stability",
-    "points": "points_per_side",
+    "points": "points_per_side", "crop": "min_scale", "shift": "translate", "rotate": "degrees",
+    "jitter": "color_jitter_p", "grey": "grayscale_p", "policy": "auto_augment",
 }  # fmt: skip
-AUGMENT_KEYS = {
-    "crop": "min_scale", "shift": "translate", "rotate": "degrees", "jitter": "color_jitter_p",
-    "grey": "grayscale_p", "policy": "auto_augment",
+# new values, by the new name of their key
+VALUES = {
+    "source": {"tiles": "earth_tiles", "maps": "earth_maps", "faces": "orl"},
+    "layout": {
+        "fifty": "dlcv_50", "office": "office_home", "mini": "mini_imagenet",
+        "satellite": "deepglobe", "makeup": "celeba_makeup",
+    },
+    "labels": {"course": "deepglobe"},
+    "normalize": {"set": "dataset"},
+    "loss": {"weighted": "weighted_cross_entropy", "binary": "bce"},
 }  # fmt: skip
 TASKS = {
     "classify": ("classify", "baseline"), "faces": ("classify", "transfer"),
     "segment": ("segment", "baseline"), "street": ("segment", "skips"),
+    "anything": ("segment_anything", "baseline"),
 }  # fmt: skip
 EMBEDDED = {"classify": "cnn", "finetune": "byol_finetuned"}
 QUESTIONS = [["B", "A"], ["C", "A"], ["C", "B"], ["E", "D"]]
@@ -53,16 +54,12 @@ QUESTIONS = [["B", "A"], ["C", "A"], ["C", "B"], ["E", "D"]]
 def main() -> None:
     """Rewrite a file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("path", type=Path, nargs="?", default=Path("params.yaml"))
+    parser.add_argument("path", type=Path, nargs="?", default=PARAMS)
     path = parser.parse_args().path
-    text = path.read_text()
-    yaml = _yaml()
-    values = migrate(yaml.load(text))
-    out = io.StringIO()
-    yaml.dump(values, out)
-    parse(YAML(typ="safe", pure=True).load(out.getvalue()), str(path))
-    write_text(path.with_name(f"{path.name}.old"), text)
-    write_text(path, out.getvalue())
+    text = yaml_text(migrate(read_yaml(path, layout=True)))
+    parse(parse_yaml(text), str(path))
+    write_text(path.with_name(f"{path.name}.old"), path.read_text())
+    write_text(path, text)
     logging.info("%s: rewritten; the old file is %s.old", path, path)
 
 
@@ -73,36 +70,21 @@ def migrate(old: CommentedMap) -> CommentedMap:
     """
     if not any(key in old for key in OLD_KEYS):
         raise RepriseError("no key of version 0.1 in this file; nothing to rewrite")
-    new = CommentedMap()
-    for key in ("runtime", "weights"):
-        if key in old:
-            new[key] = old[key]
-    new["datasets"] = _datasets(old["prepare"])
+    new = CommentedMap({key: old[key] for key in ("runtime", "weights") if key in old})
+    datasets = old["prepare"]["recipes"]
+    names = old["prepare"]["sets"]
+    new["datasets"] = CommentedMap({name: _update(datasets[name]) for name in names})
     new["pretrain"] = _pretrain(old["pretrain"])
     new["finetune"] = _finetune(old["finetune"], new["pretrain"])
     for key, (stage, task) in TASKS.items():
-        block = old[key]
-        for recipe in block["recipes"].values():
-            _rename_recipe(recipe)
-        new.setdefault(stage, CommentedMap())[task] = block
-    new["segment_anything"] = _segment_anything(old.get("anything"))
+        block, tasks = old.get(key), new.setdefault(stage, CommentedMap())
+        if block and (block["runs"] or key != "anything"):
+            for recipe in block["recipes"].values():
+                _update(recipe)
+            tasks[task] = block
     new["embed"] = _embed(old["embed"])
     new["plot"] = old["plot"]
     return new
-
-
-def _datasets(prepare: CommentedMap) -> CommentedMap:
-    datasets = CommentedMap()
-    for name in prepare["sets"]:
-        recipe = prepare["recipes"][name]
-        _rename(recipe, DATASET_KEYS)
-        recipe["source"] = SOURCES.get(recipe["source"], recipe["source"])
-        if "layout" in recipe:
-            recipe["layout"] = LAYOUTS.get(recipe["layout"], recipe["layout"])
-        if recipe.get("labels") == "course":
-            recipe["labels"] = "deepglobe"
-        datasets[name] = recipe
-    return datasets
 
 
 def _pretrain(block: CommentedMap) -> CommentedMap:
@@ -111,8 +93,7 @@ def _pretrain(block: CommentedMap) -> CommentedMap:
         recipes = block["recipes"][name]
         seeds = sorted({recipe.pop("seed", 0) for recipe in recipes.values()})
         for method, recipe in recipes.items():
-            _rename(recipe, {"hidden": "proj_hidden_dim"})
-            _rename_recipe(recipe)
+            _update(recipe, hidden="proj_hidden_dim")
             recipe.insert(0, "method", method)
         task = CommentedMap(data=block["data"], seeds=_flow(seeds), runs=_flow(block["methods"]))
         task["recipes"] = recipes
@@ -130,8 +111,7 @@ def _finetune(block: CommentedMap, pretrain: CommentedMap) -> CommentedMap:
     for name in block["runs"]:
         recipes = block["recipes"][name]
         common = recipes.pop("common")
-        _rename(common, {"hidden": "head_hidden_dim"})
-        _rename_recipe(common)
+        _update(common, hidden="head_hidden_dim")
         for setting, recipe in recipes.items():
             recipe.insert(0, "start", starts.get(setting, "none"))
         task = CommentedMap(data=block["data"], pretraining=name)
@@ -143,14 +123,6 @@ def _finetune(block: CommentedMap, pretrain: CommentedMap) -> CommentedMap:
         task["recipes"] = recipes
         tasks[name] = task
     return tasks
-
-
-def _segment_anything(block: CommentedMap | None) -> CommentedMap:
-    if not block or not block["runs"]:
-        return CommentedMap()
-    for recipe in block["recipes"].values():
-        _rename_recipe(recipe)
-    return CommentedMap(baseline=block)
 
 
 def _embed(block: CommentedMap) -> CommentedMap:
@@ -171,27 +143,24 @@ def _embed(block: CommentedMap) -> CommentedMap:
     return tasks
 
 
-def _rename_recipe(recipe: CommentedMap) -> None:
-    """Rename the keys and values of a recipe and of its augmentation, in place."""
-    period = "T_0" if recipe.get("schedule") == "cosine_restarts" else "step_size"
-    _rename(recipe, RECIPE_KEYS | {"period": period})
-    if recipe.get("normalize") == "set":
-        recipe["normalize"] = "dataset"
-    if "loss" in recipe:
-        recipe["loss"] = LOSSES.get(recipe["loss"], recipe["loss"])
-    if "augment" in recipe:
-        _rename(recipe["augment"], AUGMENT_KEYS)
+def _update(block: CommentedMap, **keys: str) -> CommentedMap:
+    """Rename the keys of a recipe, of its augmentation and their values, in place.
 
-
-def _rename(block: CommentedMap, names: dict[str, str]) -> None:
-    """Rename keys in place; their order and comments stay."""
+    The order of the keys and their comments stay. keys: further new names.
+    """
+    period = "T_0" if block.get("schedule") == "cosine_restarts" else "step_size"
+    names = KEYS | {"period": period} | keys
     for place, key in enumerate(list(block)):
         if key in names:
             comment = block.ca.items.pop(key, None)
-            value = block.pop(key)
-            block.insert(place, names[key], value)
+            block.insert(place, names[key], block.pop(key))
             if comment is not None:
                 block.ca.items[names[key]] = comment
+    for key in VALUES.keys() & block.keys():
+        block[key] = VALUES[key].get(block[key], block[key])
+    if "augment" in block:
+        _update(block["augment"])
+    return block
 
 
 def _flow(values: Any) -> CommentedSeq:
@@ -199,17 +168,6 @@ def _flow(values: Any) -> CommentedSeq:
     sequence = CommentedSeq(values)
     sequence.fa.set_flow_style()
     return sequence
-
-
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.width = 100
-    yaml.preserve_quotes = True
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.representer.add_representer(
-        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    return yaml
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """Names of the networks, read from the modules of reprise.models without importing them.
 
-A module declares what it builds in tuples of text: BACKBONES, CLASSIFIERS, SEGMENTERS, and, for
-weights that a package carries, PACKAGED_WEIGHTS. A name belongs to the module with the longest
-file name that the name begins with, so that a new file concerns no existing network.
+A module declares the names that it builds in BACKBONES, CLASSIFIERS and SEGMENTERS, tuples or
+mappings of literals; and in PACKAGED_WEIGHTS, by network, the weights that a package carries.
 """
 
 import ast
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 MODELS = Path(__file__).parents[1] / "models"
+KINDS = ("BACKBONES", "CLASSIFIERS", "SEGMENTERS")
 
 
 def names(kind: str) -> list[str]:
@@ -19,27 +20,29 @@ def names(kind: str) -> list[str]:
 
 def packaged_weights(model: str) -> tuple[str, ...]:
     """Names of the weights that a package carries for a network."""
-    return _constants(module_file(model)).get("PACKAGED_WEIGHTS", ())
+    file = module_file(model)
+    weights: tuple[str, ...] = ()
+    if file is not None:
+        weights = _constants(file).get("PACKAGED_WEIGHTS", {}).get(model, ())
+    return weights
 
 
-def module_file(model: str) -> Path:
-    """The file that builds the network named `model`. Raises KeyError if there is none."""
-    files = [file for file in MODELS.glob("*.py") if model.startswith(file.stem)]
-    if not files:
-        raise KeyError(model)
-    return max(files, key=lambda file: len(file.stem))
+def module_file(model: str, folder: Path = MODELS) -> Path | None:
+    """The file of `folder` that declares the network named `model`; None if there is none."""
+    for file in sorted(folder.glob("*.py")):
+        if any(model in _constants(file).get(kind, ()) for kind in KINDS):
+            return file
+    return None
 
 
 @cache
-def _constants(file: Path) -> dict[str, tuple[str, ...]]:
-    """Tuples of text that a module assigns at its top level, by name."""
+def _constants(file: Path) -> dict[str, Any]:
+    """What a module assigns at its top level, by name, as far as it is written out."""
     constants = {}
     for node in ast.parse(file.read_bytes()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             try:
-                value = ast.literal_eval(node.value)
+                constants[node.targets[0].id] = ast.literal_eval(node.value)
             except ValueError:
                 continue
-            if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
-                constants[node.targets[0].id] = value
     return constants

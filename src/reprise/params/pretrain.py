@@ -28,13 +28,6 @@ def methods() -> list[str]:
     return [file.stem for file in files if "class Recipe(Pretraining)" in file.read_text()]
 
 
-def recipe_type(method: str) -> type[Pretraining]:
-    """The class of a method's recipes. Raises a validation error for an unknown method."""
-    require_name("method", method, methods(), "the methods")
-    recipe: type[Pretraining] = importlib.import_module(f"reprise.params.{method}").Recipe
-    return recipe
-
-
 class PretrainTask(TrainingTask):
     """Pretraining on one dataset."""
 
@@ -43,14 +36,16 @@ class PretrainTask(TrainingTask):
     @field_validator("recipes", mode="before")
     @classmethod
     def _by_method(cls, recipes: Any) -> Any:
-        if not isinstance(recipes, dict):
-            return recipes
-        return {run: _typed(run, values) for run, values in recipes.items()}
+        typed = isinstance(recipes, dict)
+        return {run: _typed(run, recipes[run]) for run in recipes} if typed else recipes
 
 
 def _typed(run: str, values: Any) -> Any:
+    """The values of a recipe as its method's class."""
     if not isinstance(values, dict):
         return values
-    if not isinstance(values.get("method"), str):
+    method = values.get("method")
+    if not isinstance(method, str):
         raise invalid(f"{run}: needs a method; choose from {', '.join(methods())}")
-    return recipe_type(values["method"]).model_validate(values)
+    require_name("method", method, methods(), "the methods")
+    return importlib.import_module(f"reprise.params.{method}").Recipe.model_validate(values)

@@ -11,8 +11,8 @@ class SegmentRecipe(Training):
 
     width_mult: of the channels of VGG-16. weights: none or a name of the block `weights`.
     middle_epoch: the epoch of the middle masks; null: half of all. merge_classes: train on this
-    many merged classes. loss: see training/losses.py. freeze_bn: of fcn8s: batch norm keeps mean 0
-    and variance 1, as in the starter of the CS6550 homework.
+    many merged classes. loss: see training/segmentation.py. freeze_bn: of fcn8s: batch norm keeps
+    mean 0 and variance 1, as in the starter of the CS6550 homework.
     """
 
     model: Name

@@ -1,15 +1,52 @@
-"""What every training job shares: budget, optimizer, schedule, augmentation."""
+"""What every training job shares: device, published weights, schedule, augmentation."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, RootModel, model_validator
 
-from reprise.params.base import Block, Count, Positive, Rate, Share, invalid
+from reprise.params.base import (
+    PARAMS,
+    Block,
+    Count,
+    Positive,
+    Rate,
+    Share,
+    invalid,
+    read_yaml,
+    validate,
+)
 
 AutoAugment = Literal["trivial_wide", "autoaugment_cifar10", "cutout", "blur"]
 Schedule = Literal[
     "constant", "cosine", "cosine_restarts", "step", "milestones", "exponential", "polynomial"
 ]
+
+
+class Runtime(Block):
+    """Device, precision and threads of every job.
+
+    precision: auto is bfloat16 where the CPU or GPU has instructions for it, otherwise float32;
+    float16: only on GPUs.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    threads: Positive = 1
+
+
+class WeightsFile(Block):
+    """A file of published weights; without a url the user has to obtain it.
+
+    path: below the project. sha256: its first 8 digits or more; null: any file is accepted, with a
+    warning that names its sha256. torchvision: its name in torchvision, such as
+    ResNet101_Weights.IMAGENET1K_V1. url: where it can be downloaded.
+    """
+
+    path: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None
+    torchvision: str | None = None
+    url: str | None = None
 
 
 class Augment(Block):
@@ -41,6 +78,17 @@ class Augment(Block):
         if self.flip_vertical and not self.flip:
             raise invalid("flip_vertical needs flip: true; or use dihedral")
         return self
+
+    @property
+    def interpolates(self) -> bool:
+        """Whether pixels are interpolated; otherwise they keep their values."""
+        return self.min_scale < 1 or self.translate > 0 or self.degrees > 0
+
+    @property
+    def changes_colors(self) -> bool:
+        """Whether brightness, contrast, saturation or hue change."""
+        strengths = self.brightness, self.contrast, self.saturation, self.hue
+        return self.color_jitter_p > 0 and max(strengths) > 0
 
 
 class Training(Block):
@@ -89,3 +137,14 @@ class Training(Block):
             total = sum(self.restart_epochs)
             raise invalid(f"restart_epochs add up to {total}, but epochs is {self.epochs}")
         return self
+
+
+def load_runtime(path: Path = PARAMS) -> Runtime:
+    """The block `runtime`, its defaults if there is none. Raises RepriseError if it is wrong."""
+    return validate(Runtime, read_yaml(path).get("runtime") or {}, str(path), "runtime")
+
+
+def load_weights(path: Path = PARAMS) -> dict[str, WeightsFile]:
+    """The block `weights`, {} if there is none. Raises RepriseError if it is wrong."""
+    block = RootModel[dict[str, WeightsFile]]
+    return validate(block, read_yaml(path).get("weights") or {}, str(path), "weights").root

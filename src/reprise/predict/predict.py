@@ -4,16 +4,14 @@ The images are those of a folder, or those that a csv file of a course lists.
 """
 
 import argparse
-import csv
-import io
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import pandas as pd
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -103,7 +101,7 @@ def from_csv(table: Path, folder: Path) -> list[InputImage]:
     """
     rows = read_rows(table)
     header = rows[0][1] if rows else []
-    column = next((header.index(name) for name in FILENAME_COLUMNS if name in header), None)
+    column = next((name for name in FILENAME_COLUMNS if name in header), None)
     if column is None:
         raise RepriseError(f"{table}: line 1: no column 'filename'; write id,filename,label")
     if len(rows) == 1:
@@ -113,13 +111,13 @@ def from_csv(table: Path, folder: Path) -> list[InputImage]:
         where = f"{table}: line {line}"
         if len(cells) != len(header):
             raise RepriseError(f"{where}: {len(cells)} cells, but the header has {len(header)}")
-        path = safe_join(folder, cells[column])
+        row = dict(zip(header, cells, strict=True))
+        path = safe_join(folder, row[column])
         if path is None:
-            raise RepriseError(f"{where}: '{cells[column]}' is not a file name inside {folder}")
+            raise RepriseError(f"{where}: '{row[column]}' is not a file name inside {folder}")
         if not path.is_file():
             raise RepriseError(f"{where}: {path} not found; correct the name or add the file")
-        image_id = cells[header.index("id")] if "id" in header else str(number)
-        images.append(InputImage(image_id, cells[column], path))
+        images.append(InputImage(row.get("id", str(number)), row[column], path))
     return images
 
 
@@ -155,10 +153,10 @@ def output_columns(header: str) -> list[str]:
     if not header.isprintable():
         raise RepriseError("--header: not one line of text; list columns, e.g. id,filename,label")
     columns = [column.strip() for column in header.split(",")]
-    for column in columns:
-        if column not in COLUMNS:
-            choices = ", ".join(COLUMNS)
-            raise RepriseError(f"--header: unknown column '{column}'; choose from {choices}")
+    unknown = [column for column in columns if column not in COLUMNS]
+    if unknown:
+        choices = ", ".join(COLUMNS)
+        raise RepriseError(f"--header: unknown column '{unknown[0]}'; choose from {choices}")
     return columns
 
 
@@ -167,11 +165,11 @@ def check_output(
 ) -> None:
     """Raise RepriseError if the output is of the wrong kind or would replace an input."""
     name = run.job.path
-    if run.segments and out.exists() and not out.is_dir():
+    if run.segments and out.is_file():
         raise RepriseError(f"{out}: is a file, but {name} predicts masks; pass a folder for them")
     if not run.segments and out.is_dir():
         raise RepriseError(f"{out}: is a folder, but {name} predicts classes; pass a CSV file")
-    inputs = [*images, args.images, *([args.csv] if args.csv else [])]
+    inputs = filter(None, [*images, args.images, args.csv])
     if out.resolve() in {path.resolve() for path in inputs}:
         raise RepriseError(f"{out}: is an input; pass another path for the predictions")
 
@@ -183,39 +181,32 @@ def write_classes(
 
     Images of another size than the training images are scaled, and cropped to the center.
     """
-    text = io.StringIO(newline="")
-    text.write(f"{header}\n")
-    writer = csv.writer(text, lineterminator="\n")
+    rows = []
     for chunk in chunks(run, images):
         logits = run.logits(np.stack([read_rgb(image.path, run.shape) for image in chunk]))
         for image, number in zip(chunk, logits.argmax(1).tolist(), strict=True):
-            name, label = image.filename, run.classes.names[number]
-            cells = {"id": image.id, "filename": name, "image_id": name, "label": label}
-            writer.writerow([cells[column] for column in columns])
-    write_text(out, text.getvalue())
+            rows.append((image.id, image.filename, image.filename, run.classes.names[number]))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))[list(columns)]
+    lines = table.to_csv(header=False, index=False, lineterminator="\n")
+    write_text(out, f"{header}\n{lines}")
 
 
 def write_masks(
     out: Path, run: TrainedRun, images: Sequence[InputImage], names: Sequence[str]
 ) -> None:
-    """Write a mask of each image in the colors of the dataset: all masks or none."""
-    colors = np.array(run.classes.colors, np.uint8)
-    with move_into_folder(out) as folder:
-        for name, mask in zip(names, predicted_masks(run, images), strict=True):
-            Image.fromarray(colors[mask]).save(folder / name)
-
-
-def predicted_masks(run: TrainedRun, images: Sequence[InputImage]) -> Iterator[NDArray[np.uint8]]:
-    """The predicted label map of each image in turn, (H, W) uint8, in the size of the image.
+    """Write a mask of each image, of its size, in the colors of the dataset: all masks or none.
 
     Raises RepriseError for an image that cannot be read or is too long (see `split`).
     """
-    for chunk in chunks(run, images):
-        splits = [split(read_rgb(i.path, None), run.shape, str(i.path)) for i in chunk]
-        logits = run.logits(np.concatenate([windows.pixels for windows in splits]))
-        counts = [len(windows.offsets) for windows in splits]
-        for windows, own_logits in zip(splits, torch.split(logits, counts), strict=True):
-            yield merge(own_logits, windows).cpu().numpy().astype(np.uint8)
+    colors, files = np.array(run.classes.colors, np.uint8), iter(names)
+    with move_into_folder(out) as folder:
+        for chunk in chunks(run, images):
+            splits = [split(read_rgb(i.path, None), run.shape, str(i.path)) for i in chunk]
+            logits = run.logits(np.concatenate([windows.pixels for windows in splits]))
+            counts = [len(windows.offsets) for windows in splits]
+            for windows, own_logits in zip(splits, torch.split(logits, counts), strict=True):
+                mask = merge(own_logits, windows).cpu().numpy()
+                Image.fromarray(colors[mask]).save(folder / next(files))
 
 
 def chunks(run: TrainedRun, images: Sequence[InputImage]) -> Iterator[Sequence[InputImage]]:

@@ -7,30 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
 from torch import Tensor, nn
 
 from reprise.atomic_io import read_json, sha256
 from reprise.datasets.batches import Batches, eval_batch_size, normalization
 from reprise.datasets.prepared import Bytes, Classes, PreparedDataset, read_prepared
-from reprise.dotted import value_at
 from reprise.errors import RepriseError, did_you_mean
 from reprise.jobs import CLASSIFYING, Job
-from reprise.models.build import build_classifier, build_finetuned, build_segmenter, is_depthwise
+from reprise.models.build import BUILDERS, is_depthwise
 from reprise.models.weights import load_state, read_tensors
-from reprise.params.base import PARAMS, read_yaml
+from reprise.params.base import PARAMS, parse_yaml, read_yaml, value_at
 from reprise.params.load import load_params
 from reprise.params.training import Augment
-from reprise.training.inference import predict_batches
-from reprise.training.runtime import Device, configure_torch
+from reprise.training.runtime import Device, configure_torch, predict_batches
 from reprise.training.segmentation import resize_logits
 
 MODEL = "model.safetensors"
-BUILDERS: dict[str, Callable[[Any, int], nn.Module]] = {
-    "finetune": build_finetuned,
-    "classify": build_classifier,
-    "segment": build_segmenter,
-}
 
 
 @dataclass(frozen=True)
@@ -107,20 +99,17 @@ def open_run(name: str, project: Path) -> TrainedRun:
     return TrainedRun(job, recipe, model, classes, dataset, device)
 
 
-def trained_runs(results: Path) -> dict[str, Job]:
-    """The trained runs by their folders below `results`, such as classify/baseline/cnn/0."""
+def find_run(name: str, results: Path) -> Job:
+    """The run of a name, such as classify/baseline/cnn/0, or of a folder.
+
+    Raises RepriseError, which lists the trained runs.
+    """
     runs = {}
     for stage in BUILDERS:
-        for path in sorted((results / stage).glob(f"*/*/*/{MODEL}")):
-            task, run, seed = path.parts[-4:-1]
+        for model in sorted((results / stage).glob(f"*/*/*/{MODEL}")):
+            task, run, seed = model.parts[-4:-1]
             if seed.isdecimal():
                 runs[f"{stage}/{task}/{run}/{seed}"] = Job(stage, task, run, int(seed))
-    return runs
-
-
-def find_run(name: str, results: Path) -> Job:
-    """The run of a name or folder. Raises RepriseError, which lists the trained runs."""
-    runs = trained_runs(results)
     path = name.strip("/").removeprefix(f"{results.as_posix()}/").removeprefix("results/")
     if path in runs:
         return runs[path]
@@ -143,7 +132,7 @@ def check_unchanged(job: Job, data: str, project: Path) -> None:
     record = read_json(path) if path.is_file() else {}
     if record.get("outputs", {}).get(model) != sha256(project / model):
         return
-    trained_with = YAML(typ="safe", pure=True).load(record["params"])
+    trained_with = parse_yaml(record["params"])
     current = read_yaml(project / PARAMS)
     task = f"{job.stage}.{job.task}"
     keys = [f"{task}.data", f"datasets.{data}", f"{task}.common", f"{task}.recipes.{job.run}"]

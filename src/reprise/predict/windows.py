@@ -68,15 +68,13 @@ def merge(logits: Tensor, windows: Windows) -> Tensor:
     The logits are averaged where windows overlap.
     """
     height, width = logits.shape[-2:]
-    mean = logits[0][None]
-    if len(windows.offsets) > 1:
-        # the last channel counts the windows at each pixel
-        sums = torch.zeros(logits.shape[1] + 1, *windows.scaled_size, device=logits.device)
-        for window, (top, left) in zip(logits, windows.offsets, strict=True):
-            region = sums[:, top : top + height, left : left + width]
-            region[:-1] += window
-            region[-1] += 1
-        mean = (sums[:-1] / sums[-1])[None]
+    # the last channel counts the windows at each pixel
+    sums = torch.zeros(logits.shape[1] + 1, *windows.scaled_size, device=logits.device)
+    for window, (top, left) in zip(logits, windows.offsets, strict=True):
+        region = sums[:, top : top + height, left : left + width]
+        region[:-1] += window
+        region[-1] += 1
+    mean = (sums[:-1] / sums[-1])[None]
     if windows.scaled_size != windows.size:
         mean = F.interpolate(mean, windows.size, mode="bilinear", align_corners=False)
     return mean[0].argmax(dim=0)

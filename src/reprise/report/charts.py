@@ -21,13 +21,12 @@ from reprise.csv_io import read_csv
 from reprise.datasets.prepared import Bytes, Classes, PreparedDataset
 from reprise.evaluation.job_outputs import read_mask
 from reprise.evaluation.markdown import Missing
-from reprise.figures import style
+from reprise.figures import METHODS, style
 from reprise.jobs import Job
 from reprise.params.load import Params
 from reprise.params.segment import SegmentTask
 
 Spec = dict[str, Any]
-METHODS = {"pca": "PCA", "tsne": "t-SNE"}
 # what Vega calls the markers of the figures, in their order
 SHAPES = ("circle", "triangle-up", "square", "diamond", "triangle-down", "cross", "arrow", "wedge")
 PANELS = ["image", "truth", "prediction", "wrong"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -10,60 +11,55 @@ from reprise.datasets.prepared import SPLITS, PreparedDataset
 from reprise.jobs import CLASSIFYING, tasks
 from reprise.params.base import TrainingTask
 from reprise.params.load import Params
-from reprise.report import html
-from reprise.report.results_reader import ResultsReader
+from reprise.report.html import ResultsReader
 
 DIGITS = 12  # of a SHA-256 that are shown
 CHECKSUMS = ["stage", "task", "run", "seed", "file", "sha256"]
 RARE = 0.02  # share of the pixels below which a class is listed
-INTRODUCTION = (
-    "Every number is computed from predictions in the results folder. For each task: the command "
-    "that rebuilds whatever is out of date, and nothing else; the SHA-256 of its code, data, "
-    "weights and predictions (the first digits; results/checksums.csv has all of them); its "
-    "parameters with defaults filled in. sha256sum computes the checksum of a file; that of the "
-    "code covers a script and all source files that it uses. requirements/ has the versions of all "
-    "packages. To compute all checksums again:"
-)
-COMMAND = (
-    "PYTHONPATH=src python workflow/scripts/checksums.py --results results --out checksums.csv"
-)
 
 
-def provenance(reader: ResultsReader, params: Params) -> str:
-    """The section with commands, checksums and parameters, a heading for each task."""
+def provenance(reader: ResultsReader, params: Params) -> Iterator[dict[str, Any]]:
+    """How the numbers of each task are made.
+
+    Yields:
+        task: its stage and name. target: the files to request from Snakemake. parameters: YAML with
+        defaults filled in. notes: lines with the checksums of its code and its dataset. jobs: see
+        `_jobs`.
+    """
     files = reader.csv("checksums.csv", CHECKSUMS, ["task", "run", "sha256"])
     files["sha256"] = files["sha256"].str[:DIGITS]
-    content = html.paragraph(INTRODUCTION) + html.code(COMMAND)
     for stage, task, block in tasks(params):
-        name = f"{stage} {task}"
-        values = yaml.safe_dump(block.model_dump(exclude_none=True, mode="json"), sort_keys=False)
-        content += f"<h3>{name}</h3>\n"
-        content += html.code(f"snakemake --cores 4 {target(stage, task, block)}")
-        rows = files[(files["stage"] == stage) & files["task"].isin([task, ""])]
+        task_files = files[(files["stage"] == stage) & files["task"].isin([task, ""])]
+        code = task_files[task_files["run"] == "code"]
         data = files[(files["stage"] == "prepare") & (files["task"] == block.data)]
-        if (rows["run"] != "code").any():
-            content += _checksums(name, rows, data, block.data)
-        content += html.details(f"Parameters of {name}", html.code(values))
-    return content + "<h3>Everything</h3>\n" + html.code("snakemake --cores 4")
+        listed = [f"{Path(file).name} {digits}" for file, digits in _checksums(data)]
+        uses = "and the source files that it uses"
+        notes = [f"Code {digits}: {file} {uses}." for file, digits in _checksums(code)]
+        notes.append(f"Dataset {block.data}: {', '.join(listed)}.")
+        values = block.model_dump(exclude_none=True, mode="json")
+        yield {
+            "task": f"{stage} {task}",
+            "target": target(stage, task, block),
+            "parameters": yaml.safe_dump(values, sort_keys=False),
+            "notes": notes,
+            "jobs": _jobs(task_files[task_files["run"] != "code"]),
+        }
 
 
-def _checksums(name: str, files: pd.DataFrame, data: pd.DataFrame, dataset: str) -> str:
-    """A row for each job; above it, the checksums of the code and of the dataset's files."""
-    is_code = files["run"] == "code"
-    code = files.loc[is_code, ["sha256", "file"]].to_numpy().tolist()
-    notes = [f"Code {sha256}: {file} and the source files that it uses." for sha256, file in code]
-    listed = [f"{Path(file).name} {sha256}" for file, sha256 in data[["file", "sha256"]].to_numpy()]
-    notes.append(f"Dataset {dataset}: {', '.join(listed)}.")
+def _checksums(files: pd.DataFrame) -> list[list[str]]:
+    return files[["file", "sha256"]].to_numpy().tolist()
+
+
+def _jobs(files: pd.DataFrame) -> list[list[str]]:
+    """A row for each job: its name, and the checksums of its weights, predictions and history."""
     rows = []
-    for (run, seed), job in files[~is_code].groupby(["run", "seed"], sort=False):
+    for (run, seed), job in files.groupby(["run", "seed"], sort=False):
         cells = []
         for kind in ("safetensors", "predictions", "history"):
             matches = job.loc[job["file"].str.contains(kind), "sha256"].tolist()
             cells.append(matches[0] if matches else "-")
         rows.append([f"{run} seed {seed:.0f}", *cells])
-    table = html.table(["Job", "Weights", "Predictions", "History"], rows, f"Checksums of {name}")
-    text = "".join(html.paragraph(note, "note") for note in notes)
-    return html.details(f"Checksums of {name}", text + table)
+    return rows
 
 
 def target(stage: str, task: str, block: TrainingTask) -> str:
@@ -75,14 +71,10 @@ def target(stage: str, task: str, block: TrainingTask) -> str:
     return "/".join(["results", stage, task, *folders, "history.csv"])
 
 
-def limitations(reader: ResultsReader, params: Params, datasets: dict[str, PreparedDataset]) -> str:
-    """The section of limitations; the numbers in its sentences come from the results."""
-    return html.bullets(list(_limitations(reader, params, datasets)))
-
-
-def _limitations(
+def limitations(
     reader: ResultsReader, params: Params, datasets: dict[str, PreparedDataset]
 ) -> Iterator[str]:
+    """What the numbers do not show; the numbers in these sentences come from the results."""
     single = [
         f"{stage} {task}"
         for stage, task, block in tasks(params, *CLASSIFYING, "segment")
@@ -152,12 +144,11 @@ def _rare_classes(reader: ResultsReader) -> Iterator[str]:
         )
 
 
-def dataset_table(datasets: dict[str, PreparedDataset]) -> str:
+def dataset_rows(datasets: dict[str, PreparedDataset]) -> list[list[str]]:
     """A row for each dataset: kind, classes, images of each split, source and license."""
     rows = []
     for name, dataset in datasets.items():
         counts = [len(dataset.classes.ids), *(len(dataset.rows(split)) for split in SPLITS)]
         info = dataset.info
         rows.append([name, dataset.kind, *map(str, counts), info["source"], info["licence"]])
-    headings = ["Dataset", "Kind", "Classes", "Train", "Val", "Test", "Source", "License"]
-    return html.table(headings, rows, "Datasets", "words")
+    return rows

@@ -49,9 +49,8 @@ class Checkpoint:
             content = self.path.read_bytes()
             if hashlib.sha256(content[DIGEST_SIZE:]).digest() != content[:DIGEST_SIZE]:
                 raise ValueError("truncated or damaged")
-            stored = torch.load(
-                io.BytesIO(content[DIGEST_SIZE:]), map_location="cpu", weights_only=True
-            )
+            stream = io.BytesIO(content[DIGEST_SIZE:])
+            stored = torch.load(stream, map_location="cpu", weights_only=True)
             fingerprint: Fingerprint = stored["fingerprint"]
             state: State = stored["state"]
         except Exception as error:
@@ -92,21 +91,18 @@ class Checkpoint:
         logging.warning("%s: checkpoint not used: %s; the job starts over", self.path, reason)
 
 
-def job_checkpoint(
-    out: Path, parameters: object, data: Path, files: Iterable[Path], device: object
-) -> Checkpoint:
+def job_checkpoint(out: Path, parameters: Any, inputs: Iterable[Path], device: Any) -> Checkpoint:
     """The checkpoint of the job that writes to the folder `out`.
 
-    parameters: every value that the job reads, as JSON can hold it. data: folder of the prepared
-    dataset. files: further files that the job reads. device: where and how it computes, as text.
+    parameters: every value that the job reads, as JSON can hold it. inputs: the files that it
+    reads, in the same order each time. device: where and how it computes, as text.
     """
     remove_leftovers(out)
-    inputs = [*sorted(path for path in data.iterdir() if path.is_file()), *files]
     machine = [str(device), torch.__version__, torch.backends.cpu.get_cpu_capability()]
     fingerprint = {
         "parameters": _digest(json.dumps(parameters, sort_keys=True)),
-        "data": _digest(*(sha256(path) for path in inputs)),
-        "code": _digest(*(sha256(path) for path in _sources())),
+        "data": _digest(*map(sha256, inputs)),
+        "code": _digest(*map(sha256, _sources())),
         "machine": _digest(*machine, str(torch.get_num_threads())),
     }
     seconds = float(os.environ.get(VARIABLE, SECONDS))

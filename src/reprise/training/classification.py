@@ -15,18 +15,15 @@ from torch.nn import functional as F
 from reprise.atomic_io import write_csv
 from reprise.datasets.batches import MAX_EVAL_BATCH, Batches, Rows
 from reprise.datasets.prepared import PreparedDataset
-from reprise.datasets.transforms import sample_symmetries
+from reprise.datasets.transforms import sample_augmentations
 from reprise.errors import RepriseError
 from reprise.models.backbone import Classifier
 from reprise.models.weights import write_tensors
 from reprise.params.training import Augment, Training
 from reprise.training.checkpoint import Checkpoint
-from reprise.training.inference import predict_batches
 from reprise.training.job import JobContext
 from reprise.training.loop import Progress, Row, Tensors, TrainingJob, train, write_history
-from reprise.training.runtime import Device, eval_mode
-
-PREDICTED = "predicted_"  # what is kept of an epoch's predictions, followed by its number
+from reprise.training.runtime import Device, eval_mode, predict_batches
 
 
 @dataclass(frozen=True)
@@ -68,9 +65,9 @@ class CachedFeatures:
     def train_batch(self, rows: Rows, epoch: int, view: int = 0) -> Tensor:
         """Features of the view that augmentation draws for (seed, epoch, row), (n, width)."""
         seed = self.batches.seed
-        symmetries = sample_symmetries(rows, self.batches.recipe, seed, epoch, view)
+        params = sample_augmentations(rows, self.batches.recipe, seed, epoch, view)
         to_device = self.device.indices_to_device
-        return self.features[to_device(symmetries), to_device(self.position[rows])]
+        return self.features[to_device(params.symmetries.numpy()), to_device(self.position[rows])]
 
     def eval_batch(self, rows: Rows) -> Tensor:
         """Features without augmentation, (n, width)."""
@@ -99,17 +96,17 @@ def train_classifier(
     keep_predictions: keep those of every epoch. The backbone of `model` may be frozen.
     Raises RepriseError if a class has no training image, and as `train` does.
     """
-    data, device, batch_size = context.data, context.device, context.recipe.batch_size
+    data, device = context.data, context.device
     device.to_device(model)
     require_all_classes(data)
     labels = torch.from_numpy(np.array(data.labels)).long().to(device.device)
     train_rows, val_rows, test_rows = map(data.require_rows, ("train", "val", "test"))
+    batched = len(train_rows) - len(train_rows) % context.recipe.batch_size
     feature_rows, body = data.require_rows(feature_split), cast(nn.Module, model.backbone)
     batches: Batches | CachedFeatures = context.batches
-    # one copy of a frozen backbone is enough
-    head = nn.ModuleDict({"hidden": model.hidden, "last": model.last})
-    trained = head if model.backbone.frozen else model
-    if model.backbone.frozen and count_views(context.recipe.augment):
+    frozen = model.backbone.frozen  # one copy of the backbone is enough
+    trained = nn.ModuleDict({"hidden": model.hidden, "last": model.last}) if frozen else model
+    if frozen and count_views(context.recipe.augment):
         batches = CachedFeatures(context.batches, model.backbone, train_rows, device)
         body = nn.Identity()
 
@@ -125,26 +122,26 @@ def train_classifier(
         return predict_batches(lambda x: layer(body(x)), batches.eval_batch, rows, device, size)
 
     def validation_step(row: Row, progress: Progress) -> None:
-        images = len(train_rows) // batch_size * batch_size
-        row["train_accuracy"] = float(progress.sums["correct"]) / images
+        row["train_accuracy"] = float(progress.sums["correct"]) / batched
         with eval_mode(trained):
             logits, target = outputs(model.head, val_rows), labels[val_rows]
             row["val_loss"] = float(F.cross_entropy(logits, target))
             row["val_accuracy"] = float((logits.argmax(1) == target).float().mean())
             if row["epoch"] in feature_epochs:
-                features = outputs(model.penultimate, feature_rows)
-                progress.kept[f"epoch_{row['epoch']:04d}"] = features.cpu()
+                features = outputs(model.penultimate, feature_rows).cpu()
+                progress.kept[f"epoch_{row['epoch']:04d}"] = features
             if keep_predictions:
                 predicted = outputs(model.head, np.concatenate([val_rows, test_rows])).argmax(1)
-                progress.kept[f"{PREDICTED}{row['epoch']}"] = predicted.cpu()
+                progress.predictions[int(row["epoch"])] = predicted.cpu()
         progress.update_best(row, trained, row["val_accuracy"])
 
     progress = train(TrainingJob(model, context, training_step, validation_step), checkpoint)
     trained.load_state_dict(progress.best_state)
     with eval_mode(model):
         logits = [outputs(model.head, rows) for rows in (val_rows, test_rows)]
-    progress.kept["label"], progress.kept["row"] = labels[feature_rows], torch.tensor(feature_rows)
-    return _result(model, progress, _predictions(data, logits))
+    progress.kept |= {"label": labels[feature_rows].cpu(), "row": torch.tensor(feature_rows)}
+    outcome = progress.rows, _predictions(data, logits), progress.kept, progress.predictions
+    return TrainingResult(model.state_dict(), *outcome)
 
 
 def _predictions(data: PreparedDataset, logits: Sequence[Tensor]) -> pd.DataFrame:
@@ -157,16 +154,6 @@ def _predictions(data: PreparedDataset, logits: Sequence[Tensor]) -> pd.DataFram
         table["confidence"] = confidence.numpy()
         tables.append(table)
     return pd.concat(tables)
-
-
-def _result(model: nn.Module, progress: Progress, predictions: pd.DataFrame) -> TrainingResult:
-    features = {k: v.cpu() for k, v in progress.kept.items() if not k.startswith(PREDICTED)}
-    by_epoch = {
-        int(name.removeprefix(PREDICTED)): value
-        for name, value in progress.kept.items()
-        if name.startswith(PREDICTED)
-    }
-    return TrainingResult(model.state_dict(), progress.rows, predictions, features, by_epoch)
 
 
 def require_all_classes(data: PreparedDataset) -> None:

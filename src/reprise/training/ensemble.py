@@ -34,9 +34,8 @@ def majority_vote(predictions: list[Tensor], n_classes: int) -> tuple[Tensor, Te
     equally many votes the one of the first epoch that predicts one of them wins.
     """
     votes = torch.stack([F.one_hot(predicted, n_classes) for predicted in predictions])
-    rank = 2 ** torch.arange(len(predictions) - 1, -1, -1)
-    counts = votes.sum(0)
-    score = counts * 2 ** len(predictions) + (votes * rank[:, None, None]).sum(0)
-    winner = score.argmax(1)
-    share = counts.gather(1, winner[:, None])[:, 0].float() / len(predictions)
+    tie_breaks = 2 ** torch.arange(len(predictions) - 1, -1, -1)
+    weights = 2 ** len(predictions) + tie_breaks
+    winner = (votes * weights[:, None, None]).sum(0).argmax(1)
+    share = votes.sum(0).gather(1, winner[:, None])[:, 0].float() / len(predictions)
     return winner, share

@@ -12,11 +12,9 @@ from reprise.datasets.batches import Batches, Rows, normalization
 from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
 from reprise.errors import RepriseError, did_you_mean
 from reprise.params.base import PARAMS, Task, load_block
-from reprise.params.runtime import load_runtime
-from reprise.params.training import Training
+from reprise.params.training import Training, load_runtime
 from reprise.training.checkpoint import Checkpoint, job_checkpoint
-from reprise.training.inference import predict_batches
-from reprise.training.runtime import Device, configure_torch
+from reprise.training.runtime import Device, configure_torch, predict_batches
 
 TaskT = TypeVar("TaskT", bound=Task)
 RecipeT = TypeVar("RecipeT", bound=Training)
@@ -48,7 +46,8 @@ class JobContext(Generic[RecipeT_co]):
         values: what the job reads of params.yaml besides its recipe.
         """
         parameters = [self.seed, self.recipe.model_dump(), *values]
-        return job_checkpoint(out, parameters, self.data.folder, files, self.device)
+        dataset = sorted(path for path in self.data.folder.iterdir() if path.is_file())
+        return job_checkpoint(out, parameters, [*dataset, *files], self.device)
 
 
 def job_parser(description: str | None, stage: str, seeds: bool = True) -> argparse.ArgumentParser:

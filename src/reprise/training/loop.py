@@ -2,9 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,7 @@ class Progress:
     rows: list[Row] = field(default_factory=list)  # of history.csv
     sums: Tensors = field(default_factory=dict)  # over the batches of the current epoch
     kept: Tensors = field(default_factory=dict)  # features or masks of the epochs that are saved
+    predictions: dict[int, Tensor] = field(default_factory=dict)  # of the epochs that vote
     best: float = -np.inf
     best_state: Tensors = field(default_factory=dict)  # of the epoch with the best validation score
 
@@ -88,8 +90,9 @@ def train(job: TrainingJob, checkpoint: Checkpoint) -> Progress:
     steps = per_epoch * recipe.epochs
     progress, optimizer = Progress(), make_optimizer(recipe, job.model)
     scaler = job.context.device.scaler()
+    stateful: dict[str, Any] = {"model": job.model, "optimizer": optimizer, "scaler": scaler}
     if (state := checkpoint.load()) is not None:
-        load_state_dict(state, progress, job.model, optimizer, scaler)
+        progress = restore(state, stateful)
         logging.info("%s: resuming from step %d of %d", key, progress.step, steps)
     job.model.train()
     if job.validate_first and not progress.rows:
@@ -100,9 +103,10 @@ def train(job: TrainingJob, checkpoint: Checkpoint) -> Progress:
         shuffled = train_rows[permutation(seed, epoch, len(train_rows))]
         for batch in range(first_batch, per_epoch):
             if progress.step and checkpoint.due():
-                checkpoint.save(state_dict(progress, job.model, optimizer, scaler))
+                states = {name: member.state_dict() for name, member in stateful.items()}
+                checkpoint.save({"progress": vars(progress)} | states)
             if progress.step and progress.step == restart_at(recipe, progress.step, per_epoch)[0]:
-                optimizer = make_optimizer(recipe, job.model)
+                optimizer = stateful["optimizer"] = make_optimizer(recipe, job.model)
             rate = learning_rate(recipe, progress.step, per_epoch)
             rows = shuffled[batch * recipe.batch_size :][: recipe.batch_size]
             progress.add(step(job, optimizer, scaler, rows, epoch, rate, progress.step))
@@ -154,29 +158,14 @@ def end_epoch(job: TrainingJob, progress: Progress, row: Row) -> None:
     sys.stderr.flush()
 
 
-def state_dict(
-    progress: Progress, model: nn.Module, optimizer: Optimizer, scaler: GradScaler
-) -> State:
-    """The whole state of a training, in types that `torch.load` reads with weights_only."""
-    return {
-        "progress": {item.name: getattr(progress, item.name) for item in fields(progress)},
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scaler": scaler.state_dict(),
-    }
-
-
-def load_state_dict(
-    state: State, progress: Progress, model: nn.Module, optimizer: Optimizer, scaler: GradScaler
-) -> None:
-    """Restore a `state_dict`."""
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    scaler.load_state_dict(state["scaler"])
-    for name, value in state["progress"].items():
-        setattr(progress, name, value)
-    device = next(model.parameters()).device
+def restore(state: State, stateful: Mapping[str, Any]) -> Progress:
+    """The progress of a checkpoint; model, optimizer and scaler get their states."""
+    for name, member in stateful.items():
+        member.load_state_dict(state[name])
+    progress = Progress(**state["progress"])
+    device = next(stateful["model"].parameters()).device
     progress.sums = {name: value.to(device) for name, value in progress.sums.items()}
+    return progress
 
 
 def count_steps(images: int, recipe: Training, config_key: str) -> int:

@@ -3,23 +3,21 @@
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor, nn
+
+from reprise.datasets.batches import Rows
+from reprise.datasets.transforms import to_device
+from reprise.errors import RepriseError
+from reprise.params.training import Runtime
+
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
-os.environ.setdefault(CUBLAS, ":4096:8")  # read when cuBLAS starts
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
-from torch import nn  # noqa: E402
-
-from reprise.datasets.device_copy import to_device  # noqa: E402
-from reprise.errors import RepriseError  # noqa: E402
-from reprise.params.runtime import Runtime  # noqa: E402
-
+os.environ.setdefault(CUBLAS, ":4096:8")  # read when cuBLAS starts, in the first product on a GPU
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 DETERMINISTIC_CUBLAS = (":4096:8", ":16:8")  # see torch.use_deterministic_algorithms
 AMPERE = (8, 0)  # the first compute capability with instructions for bfloat16
@@ -40,7 +38,7 @@ class Device:
         """Move a model to the device, its weights with channels last, as convolutions prefer."""
         model.to(self.device).to(memory_format=torch.channels_last)
 
-    def indices_to_device(self, rows: NDArray[np.int64]) -> torch.Tensor:
+    def indices_to_device(self, rows: Rows) -> Tensor:
         """Row numbers on the device, without waiting for a GPU."""
         return to_device(torch.from_numpy(rows), self.device)
 
@@ -77,33 +75,27 @@ def configure_torch(runtime: Runtime, seed: int = 0, depthwise: bool = False) ->
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     torch.backends.cuda.matmul.allow_tf32 = False
-    if runtime.device == "cuda" and not torch.cuda.is_available():
+    gpu = runtime.device != "cpu" and torch.cuda.is_available()
+    if runtime.device == "cuda" and not gpu:
         raise RepriseError("params.yaml: runtime.device is cuda, but no GPU is visible; use auto")
-    if runtime.device != "cpu" and torch.cuda.is_available():
-        if os.environ[CUBLAS] not in DETERMINISTIC_CUBLAS:
-            raise RepriseError(
-                f"{CUBLAS} is '{os.environ[CUBLAS]}', which is not deterministic; unset it, or set "
-                f"it to {DETERMINISTIC_CUBLAS[0]}"
-            )
-        # before 8.0, bfloat16 is emulated, slower than float32, and not supported by cuDNN
-        fast = torch.cuda.get_device_capability() >= AMPERE
-        dtype = dtype_of(runtime.precision, fast)
-        return Device(torch.device("cuda"), dtype, torch.cuda.get_device_name())
-    if runtime.precision == "float16":
+    if gpu and os.environ[CUBLAS] not in DETERMINISTIC_CUBLAS:
+        raise RepriseError(
+            f"{CUBLAS} is '{os.environ[CUBLAS]}', which is not deterministic; unset it, or set it "
+            f"to {DETERMINISTIC_CUBLAS[0]}"
+        )
+    if runtime.precision == "float16" and not gpu:
         raise RepriseError(
             "params.yaml: runtime.precision is float16, which needs a GPU, but the device is the "
             "CPU; use auto, bfloat16 or float32"
         )
-    fast = native_bfloat16() and not depthwise
-    return Device(torch.device("cpu"), dtype_of(runtime.precision, fast))
-
-
-def dtype_of(precision: str, fast: bool) -> torch.dtype:
-    """The dtype of a precision in params.yaml; auto is bfloat16 where that is `fast`."""
+    precision: str = runtime.precision
     if precision == "auto":
-        return torch.bfloat16 if fast else torch.float32
-    dtype: torch.dtype = getattr(torch, precision)
-    return dtype
+        # before 8.0, bfloat16 is emulated, slower than float32, and not supported by cuDNN
+        newer_gpu = gpu and torch.cuda.get_device_capability() >= AMPERE
+        fast_on_cpu = not gpu and not depthwise and native_bfloat16()
+        precision = "bfloat16" if newer_gpu or fast_on_cpu else "float32"
+    name = torch.cuda.get_device_name() if gpu else ""
+    return Device(torch.device("cuda" if gpu else "cpu"), getattr(torch, precision), name)
 
 
 def keep_memory() -> None:
@@ -137,3 +129,20 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
+
+
+def predict_batches(
+    network: Callable[[Tensor], Tensor],
+    eval_batch: Callable[[Rows], Tensor],
+    rows: Rows,
+    device: Device,
+    batch_size: int,
+) -> Tensor:
+    """Outputs of a network for `rows` of a dataset, without gradients, (n, ...) float32.
+
+    network: from a batch to (n, ...); a module has to be in evaluation mode. eval_batch: from
+    `batch_size` rows to their batch, such as `Batches.eval_batch`.
+    """
+    with torch.no_grad(), device.autocast():
+        batches = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+        return torch.cat([network(eval_batch(batch)).float() for batch in batches])

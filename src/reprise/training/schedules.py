@@ -22,19 +22,9 @@ def restart_at(recipe: Training, step: int, steps_per_epoch: int) -> tuple[int, 
 def learning_rate(recipe: Training, step: int, steps_per_epoch: int) -> float:
     """The learning rate of a step (counted from 0).
 
-    Linear from near 0 over the first `warmup` epochs after a restart; then, with t steps done of
-    the remaining T, and S steps an epoch:
-
-    - constant: 1
-    - cosine: (1 + cos(pi t/T)) / 2, as torch's CosineAnnealingLR
-    - cosine_restarts: the same over T_0 epochs, then from the top, each cycle T_mult times as long,
-      as CosineAnnealingWarmRestarts (Loshchilov and Hutter 2017)
-    - step: gamma^(t // (step_size S)), as StepLR
-    - milestones: gamma^(milestones that t has reached), as MultiStepLR
-    - exponential: gamma^(t / S), as ExponentialLR
-    - polynomial: (1 - t/T)^power, as PolynomialLR
-
-    times `learning_rate`. With lr_interval 'epoch', t is that of the epoch's first step.
+    Linear from near 0 over the first `warmup` epochs after a restart, then `learning_rate` times
+    the factor of the schedule (see `lr_factor`); with lr_interval 'epoch', that of the epoch's
+    first step.
     """
     start, length = restart_at(recipe, step, steps_per_epoch)
     warmup = recipe.warmup * steps_per_epoch
@@ -47,25 +37,28 @@ def learning_rate(recipe: Training, step: int, steps_per_epoch: int) -> float:
 
 
 def lr_factor(recipe: Training, done: int, total: int, steps_per_epoch: int) -> float:
-    """What the schedule multiplies the learning rate with after `done` of `total` steps."""
+    """What a schedule multiplies the learning rate with after `done` of `total` steps.
+
+    The schedules are torch's, in steps; the comments have their names there.
+    """
     match recipe.schedule:
         case "constant":
             return 1.0
-        case "cosine":
+        case "cosine":  # CosineAnnealingLR
             return half_cosine(done / total)
-        case "cosine_restarts":
+        case "cosine_restarts":  # CosineAnnealingWarmRestarts (Loshchilov and Hutter 2017)
             cycle = recipe.T_0 * steps_per_epoch
             while done >= cycle:
                 done, cycle = done - cycle, cycle * recipe.T_mult
             return half_cosine(done / cycle)
-        case "step":
+        case "step":  # StepLR
             return float(recipe.gamma ** (done // (recipe.step_size * steps_per_epoch)))
-        case "milestones":
+        case "milestones":  # MultiStepLR
             reached = sum(done >= epoch * steps_per_epoch for epoch in recipe.milestones)
             return float(recipe.gamma**reached)
-        case "exponential":
+        case "exponential":  # ExponentialLR
             return float(recipe.gamma ** (done / steps_per_epoch))
-        case "polynomial":
+        case "polynomial":  # PolynomialLR
             return float((1 - done / total) ** recipe.power)
 
 

@@ -1,7 +1,7 @@
 """Training of a segmentation network; the epoch is chosen by validation mIoU."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from reprise.params.segment import SegmentRecipe
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.job import JobContext
 from reprise.training.loop import Progress, Row, Tensors, TrainingJob, train, write_history
-from reprise.training.losses import loss_of
 from reprise.training.runtime import eval_mode
 
+CPU = torch.device("cpu")
+Loss = Callable[[Tensor, Tensor], Tensor]  # logits (n, C, H, W), ids (n, H, W) int64 -> a number
 Masks = dict[str, NDArray[np.uint8]]  # label maps (H, W) by file name without its ending
 
 
@@ -72,8 +73,7 @@ def train_segmenter(
     labels = torch.from_numpy(targets.maps).to(device.device)
     size = targets.maps.shape[1:]
     train_rows, val_rows = data.require_rows("train"), data.require_rows("val")
-    classes = targets.n_classes, targets.ignore
-    loss = loss_of(recipe.loss, targets.maps, train_rows, *classes, device.device)
+    loss = loss_of(recipe.loss, targets, train_rows, device.device)
     shown = recipe.shown_epochs
 
     def training_step(rows: Rows, epoch: int) -> Tensors:
@@ -91,8 +91,8 @@ def train_segmenter(
         return maps.cpu().numpy().astype(np.uint8)
 
     def validation_step(row: Row, progress: Progress) -> None:
-        ids, ignore = targets.n_classes, targets.ignore
-        matrix = confusion(targets.maps[val_rows], predict(val_rows), ids, ignore)
+        maps = targets.maps[val_rows], predict(val_rows)
+        matrix = confusion(*maps, targets.n_classes, targets.ignore)
         row["val_miou"] = mean_iou(matrix).value
         row["val_pixel_accuracy"] = pixel_accuracy(matrix)
         for stage in [name for name, epoch in shown.items() if images and epoch == row["epoch"]]:
@@ -122,6 +122,60 @@ def warn_of_empty_classes(data: PreparedDataset, targets: Targets) -> None:
     counts = np.bincount(targets.maps[data.rows("train")].ravel(), minlength=256)
     for number in np.flatnonzero(counts[: targets.n_classes] == 0):
         logging.warning("%s: class %d has no pixel in the train split", data.folder, number)
+
+
+def loss_of(name: str, targets: Targets, train: Rows, device: torch.device = CPU) -> Loss:
+    """The loss that a recipe names.
+
+    - cross_entropy: the mean over the pixels that are not ignored
+    - weighted_cross_entropy: each pixel weighs 1 / share of its class in the train split, and the
+      sum is divided by that of the weights, as CrossEntropyLoss(weight) does; a class without a
+      pixel weighs 0
+    - bce: binary cross-entropy of each class with its one-hot map, the mean over all; an ignored
+      pixel is 0 in every map (CS6550's starter)
+
+    train: the rows of the train split; device: of the logits. No loss waits for a GPU.
+    """
+    classes, ignore = targets.n_classes, targets.ignore
+    if name == "bce":
+        return lambda logits, target: bce(logits, target, classes)
+    if name == "weighted_cross_entropy":
+        weights = inverse_shares((targets.maps[row] for row in train), classes).to(device)
+        return lambda logits, target: weighted_cross_entropy(logits, target, ignore, weights)
+    return lambda logits, target: cross_entropy(logits, target, ignore)
+
+
+def cross_entropy(logits: Tensor, target: Tensor, ignore: int) -> Tensor:
+    """Cross-entropy, the mean over the pixels that are not ignored."""
+    # the mean by hand: on a GPU, that of F.cross_entropy is not deterministic for label maps
+    losses = F.cross_entropy(logits, target, ignore_index=ignore, reduction="none")
+    return losses.sum() / (target != ignore).sum().clamp(min=1)
+
+
+def weighted_cross_entropy(logits: Tensor, target: Tensor, ignore: int, weights: Tensor) -> Tensor:
+    """The same with a weight for each class, (classes,)."""
+    losses = F.cross_entropy(logits, target, weights, ignore_index=ignore, reduction="none")
+    counted = target != ignore
+    pixel_weights = weights[target.where(counted, 0)]
+    # a mask as index waits for a GPU, which has to count; the zeros that replace it would change
+    # the rounding of the sum, and with it the weights trained on CPU
+    on_cpu = target.device.type == "cpu"
+    included = pixel_weights[counted] if on_cpu else pixel_weights.where(counted, 0)
+    return losses.sum() / included.sum().clamp(min=1e-12)
+
+
+def bce(logits: Tensor, target: Tensor, classes: int) -> Tensor:
+    """Binary cross-entropy with one-hot maps; an id outside the classes is in none of them."""
+    ids = torch.arange(classes, device=target.device)[None, :, None, None]
+    return F.binary_cross_entropy_with_logits(logits, (target[:, None] == ids).float())
+
+
+def inverse_shares(maps: Iterable[NDArray[np.uint8]], classes: int) -> Tensor:
+    """1 / share of each class among the pixels of all classes, (classes,) float32."""
+    counts = sum(np.bincount(labels.ravel(), minlength=256)[:classes] for labels in maps)
+    shares = np.asarray(counts) / max(1, int(np.sum(counts)))
+    inverse = np.divide(1, shares, out=np.zeros(classes), where=shares > 0)
+    return torch.from_numpy(inverse).float()
 
 
 def write_segmenter(folder: Path, result: SegmentationResult) -> None:

@@ -9,7 +9,6 @@ A module defines two functions for the class `Recipe` of the module of its name 
   network by name, in the order of the forward pass.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,22 +21,19 @@ from reprise.training.job import JobContext
 from reprise.training.runtime import eval_mode
 
 
-@dataclass(frozen=True)
-class KnnEvaluator:
-    """kNN accuracy of a backbone: train images classify val images; NaN without labels."""
+def evaluate_knn(context: JobContext[Any], backbone: Backbone) -> float:
+    """kNN accuracy of a backbone: train images classify val images; NaN without labels.
 
-    context: JobContext[Any]  # its recipe is a Pretraining
-
-    def __call__(self, backbone: Backbone) -> float:
-        data = self.context.data
-        if data.unlabelled:
-            return float("nan")
-        labels = torch.from_numpy(np.array(data.labels)).long()
-        train, val = data.require_rows("train"), data.require_rows("val")
-        with eval_mode(backbone):
-            features = [self.context.predict(backbone, rows).cpu() for rows in (train, val)]
-        k = self.context.recipe.knn_k
-        return knn_accuracy(features[0], labels[train], features[1], labels[val], k)
+    context: of a recipe of pretraining.
+    """
+    data = context.data
+    if data.unlabelled:
+        return float("nan")
+    labels = torch.from_numpy(np.array(data.labels)).long()
+    train, val = data.require_rows("train"), data.require_rows("val")
+    with eval_mode(backbone):
+        features = [context.predict(backbone, rows).cpu() for rows in (train, val)]
+    return knn_accuracy(features[0], labels[train], features[1], labels[val], context.recipe.knn_k)
 
 
 def knn_accuracy(

@@ -5,12 +5,13 @@ Numbers in comments are those of the paper and of the authors' code (byol/ in th
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from reprise.datasets.batches import Rows
 from reprise.errors import RepriseError
@@ -18,13 +19,13 @@ from reprise.models.backbone import Backbone
 from reprise.models.build import build_backbone
 from reprise.models.convolution import swap_layers
 from reprise.params.byol import Recipe
-from reprise.params.runtime import WeightsFile
+from reprise.params.training import WeightsFile
 from reprise.training import schedules
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.job import JobContext
 from reprise.training.loop import Progress, Row, Tensors, TrainingJob, train
 from reprise.training.runtime import eval_mode
-from reprise.training.ssl import KnnEvaluator
+from reprise.training.ssl import evaluate_knn
 
 MIN_NORMALIZED_STD = 0.25  # both: see `collapsed`
 MIN_RANK = 2.0
@@ -33,26 +34,25 @@ MIN_RANK = 2.0
 CONCAT_MAX_PIXELS = 64 * 64
 
 
-class TwoViewNorm1d(nn.BatchNorm1d):
-    """Batch norm of a batch of two concatenated views, each normalised by itself.
+class TwoViewNorm(_BatchNorm):
+    """Batch norm of a batch of two concatenated views, each normalized by itself.
 
-    In training each half is normalised with its own statistics, and the running statistics take in
+    In training each half is normalized with its own statistics, and the running statistics take in
     the first half and then the second, as in two passes; in evaluation it is batch norm.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        return torch.cat([super(TwoViewNorm1d, self).forward(view) for view in x.chunk(2)])
+        return torch.cat([super(TwoViewNorm, self).forward(view) for view in x.chunk(2)])
 
 
-class TwoViewNorm2d(nn.BatchNorm2d):
-    """The same for feature maps (2n, C, H, W)."""
+class TwoViewNorm1d(TwoViewNorm, nn.BatchNorm1d):
+    """For features (2n, C)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        return torch.cat([super(TwoViewNorm2d, self).forward(view) for view in x.chunk(2)])
+
+class TwoViewNorm2d(TwoViewNorm, nn.BatchNorm2d):
+    """For feature maps (2n, C, H, W)."""
 
 
 def mlp(width: int, hidden: int, out: int) -> nn.Sequential:
@@ -99,37 +99,25 @@ class Byol(nn.Module):
 
     use_momentum=False: no target network (`target` is None). Both views are compared with the
     online network's projections, without a gradient, and the projector is SimSiam's; the predictor
-    stays BYOL's. byol-pytorch computes the same projections in a second forward pass, so that its
-    running statistics are updated twice for each view and step.
+    stays BYOL's.
     """
 
     target: nn.Sequential | None
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        proj_hidden_dim: int,
-        proj_output_dim: int,
-        base_tau: float,
-        *,
-        use_momentum: bool = True,
-        ema_buffers: bool = False,
-        concat_views: bool = False,
-    ) -> None:
+    def __init__(self, backbone: Backbone, recipe: Recipe, concat_views: bool = False) -> None:
         super().__init__()
-        make_projector = mlp if use_momentum else simsiam_mlp
-        projector = make_projector(backbone.width, proj_hidden_dim, proj_output_dim)
-        self.online = nn.Sequential(backbone, projector)
-        self.predictor = mlp(proj_output_dim, proj_hidden_dim, proj_output_dim)
+        hidden, out = recipe.proj_hidden_dim, recipe.proj_output_dim
+        make_projector = mlp if recipe.use_momentum else simsiam_mlp
+        self.online = nn.Sequential(backbone, make_projector(backbone.width, hidden, out))
+        self.predictor = mlp(out, hidden, out)
         self.concat_views = concat_views
         if concat_views:
             swap_layers(self, {nn.BatchNorm1d: TwoViewNorm1d, nn.BatchNorm2d: TwoViewNorm2d})
         self.target = None
-        if use_momentum:
+        if recipe.use_momentum:
             self.target = copy.deepcopy(self.online).requires_grad_(False)
-        self.ema_buffers = ema_buffers
-        self.base_tau = base_tau
-        self.tau = base_tau
+        self.ema_buffers = recipe.ema_buffers
+        self.tau = self.base_tau = recipe.base_tau
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
@@ -142,15 +130,12 @@ class Byol(nn.Module):
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         projections = self._for_views(self.online, first, second)
         predictions = self._for_views(self.predictor, *projections)
-        with torch.no_grad():
-            targets = (
-                [projection.detach() for projection in projections]
-                if self.target is None
-                else self._for_views(self.target, first, second)
-            )
-        losses = regression_loss(predictions[0], targets[1])
-        losses = losses + regression_loss(predictions[1], targets[0])
-        return losses.mean()
+        targets = [projection.detach() for projection in projections]
+        if self.target is not None:
+            with torch.no_grad():
+                targets = list(self._for_views(self.target, first, second))
+        first_loss = regression_loss(predictions[0], targets[1])
+        return (first_loss + regression_loss(predictions[1], targets[0])).mean()
 
     def _for_views(self, network: nn.Module, first: Tensor, second: Tensor) -> Sequence[Tensor]:
         """A network's output for each view."""
@@ -178,11 +163,6 @@ class Byol(nn.Module):
                 else:
                     buffer.copy_(source)
         torch._foreach_lerp_(target, online, 1 - self.tau)
-
-    def trainable_parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters that the optimizer trains."""
-        yield from self.online.parameters()
-        yield from self.predictor.parameters()
 
 
 def regression_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -242,9 +222,9 @@ def pretrain(
     recipe, device, batches = context.recipe, context.device, context.batches
     backbone = build_backbone(recipe.backbone, recipe.stem)
     small = batches.size[0] * batches.size[1] <= CONCAT_MAX_PIXELS
-    model = _build(recipe, backbone, small or device.device.type != "cpu")
+    model = Byol(backbone, recipe, concat_views=small or device.device.type != "cpu")
     device.to_device(model)
-    knn, val = KnnEvaluator(context), context.data.require_rows("val")
+    val = context.data.require_rows("val")
 
     def training_step(rows: Rows, epoch: int) -> Tensors:
         with device.autocast():
@@ -256,7 +236,7 @@ def pretrain(
         with eval_mode(model):
             projections = context.predict(model.online, val)
         std, rank = row["feature_std"], row["effective_rank"] = collapse_statistics(projections)
-        row["knn_accuracy"] = knn(backbone)
+        row["knn_accuracy"] = evaluate_knn(context, backbone)
         width = recipe.proj_output_dim
         if row["epoch"] and collapsed(std, rank, width) and not recipe.allow_collapse:
             raise RepriseError(
@@ -273,13 +253,6 @@ def pretrain(
 
 def trained_layers(recipe: Recipe, n_classes: int) -> dict[str, nn.Module]:
     """Backbone, projector and predictor."""
-    model = _build(recipe, build_backbone(recipe.backbone, recipe.stem), concat_views=False)
+    model = Byol(build_backbone(recipe.backbone, recipe.stem), recipe)
     backbone, projector = model.online
     return {"backbone": backbone, "projector": projector, "predictor": model.predictor}
-
-
-def _build(recipe: Recipe, backbone: Backbone, concat_views: bool) -> Byol:
-    return Byol(
-        backbone, recipe.proj_hidden_dim, recipe.proj_output_dim, recipe.base_tau,
-        use_momentum=recipe.use_momentum, ema_buffers=recipe.ema_buffers, concat_views=concat_views,
-    )  # fmt: skip

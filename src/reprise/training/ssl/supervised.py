@@ -10,14 +10,14 @@ from torch.nn import functional as F
 from reprise.datasets.batches import Rows
 from reprise.models.backbone import Backbone
 from reprise.models.build import build_backbone, load_weights_into
-from reprise.params.runtime import WeightsFile
 from reprise.params.supervised import Recipe
+from reprise.params.training import WeightsFile
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.classification import require_all_classes
 from reprise.training.job import JobContext
 from reprise.training.loop import Progress, Row, Tensors, TrainingJob, train
 from reprise.training.runtime import eval_mode
-from reprise.training.ssl import KnnEvaluator
+from reprise.training.ssl import evaluate_knn
 
 
 def pretrain(
@@ -35,7 +35,7 @@ def pretrain(
     model = nn.Sequential(backbone, nn.Linear(backbone.width, len(data.classes.names)))
     device.to_device(model)
     labels = torch.from_numpy(np.array(data.labels)).long().to(device.device)
-    knn, val = KnnEvaluator(context), data.require_rows("val")
+    val = data.require_rows("val")
 
     def training_step(rows: Rows, epoch: int) -> Tensors:
         with device.autocast():
@@ -46,7 +46,7 @@ def pretrain(
         with eval_mode(model):
             logits = context.predict(model, val)
         row["val_accuracy"] = float((logits.argmax(dim=1) == labels[val]).float().mean())
-        row["knn_accuracy"] = knn(backbone)
+        row["knn_accuracy"] = evaluate_knn(context, backbone)
         progress.update_best(row, backbone.net, row["val_accuracy"])
 
     job = TrainingJob(model, context, training_step, validation_step, validate_first=True)
@@ -64,11 +64,11 @@ def load_published(
     recipe = context.recipe
     backbone = build_backbone(recipe.backbone, recipe.stem, keep_imagenet_fc=True)
     context.device.to_device(backbone)
-    nan, knn = float("nan"), KnnEvaluator(context)
+    nan = float("nan")
     row: Row = {"epoch": 0, "step": 0, "learning_rate": nan, "train_loss": nan, "val_accuracy": nan}
-    rows = [row | {"knn_accuracy": knn(backbone), "selected": 0}]
+    rows = [row | {"knn_accuracy": evaluate_knn(context, backbone), "selected": 0}]
     load_weights_into(backbone, recipe.backbone, recipe.weights, files)
-    rows.append(row | {"knn_accuracy": knn(backbone), "selected": 1})
+    rows.append(row | {"knn_accuracy": evaluate_knn(context, backbone), "selected": 1})
     return backbone.net.state_dict(), rows
 
 

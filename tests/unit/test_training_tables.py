@@ -1,10 +1,13 @@
-"""The tables of networks: one row a network, networks of one shape once in the readable form."""
+"""The tables of networks and of their trainings: networks of one shape once in the markdown."""
+
+from pathlib import Path
 
 import pandas as pd
+import pytest
 from support.fake_results import fake_params
 from support.training import datasets_of
 
-from reprise.evaluation.model_summary import layers_table, networks_table
+from reprise.evaluation.training_tables import layers_table, networks_table
 from reprise.training.networks import COLUMNS, layer_table
 
 
@@ -41,3 +44,23 @@ def test_a_configuration_without_a_run_gives_tables_that_say_so() -> None:
     empty = pd.DataFrame(columns=COLUMNS)
     texts = {networks_table(empty).markdown, layers_table(empty).markdown}
     assert texts == {"No runs in params.yaml.\n"}
+
+
+def test_epochs_to_95_per_cent_are_those_of_the_history(evaluated_results: Path) -> None:
+    table = pd.read_csv(evaluated_results / "tables/convergence.csv").set_index(
+        ["stage", "task", "run", "seed"]
+    )
+    history = pd.read_csv(evaluated_results / "finetune/tiny/A/1/history.csv")
+    row = table.loc[("finetune", "tiny", "A", 1)]
+    best = history["val_accuracy"].max()
+    near = history.loc[history["val_accuracy"] >= 0.95 * best, "epoch"].iloc[0]
+    assert (row["epochs"], row["epochs_to_95pct"]) == (12, near)
+    assert row["best_epoch"] == history.loc[history["selected"] == 1, "epoch"].item()
+    assert row["best_score"] == pytest.approx(best, abs=1e-6)
+
+
+def test_the_histories_have_a_row_for_each_epoch(evaluated_results: Path) -> None:
+    table = pd.read_csv(evaluated_results / "tables/histories.csv")
+    sizes = table.groupby(["stage", "task", "run", "seed"])
+    assert len(sizes) == 2 + 15 + 4 + 3
+    assert (sizes["selected"].sum() == 1).all()

@@ -7,9 +7,9 @@ from torchvision import models
 from torchvision.models import segmentation
 
 from reprise.models.build import build_classifier
-from reprise.models.model_summary import LayerGroup, layer_groups, sam_groups
 from reprise.models.sam import build_sam, image_size
 from reprise.params.classify import ClassifyRecipe
+from reprise.training.networks import LayerGroup, layer_groups, sam_groups
 
 META = torch.device("meta")
 CNN = ClassifyRecipe(

@@ -1,0 +1,142 @@
+"""Results without a run of an engine: the tables in the terminal, or the report of what exists.
+
+An engine stops before a table with a missing number. `rebuild_report` runs the scripts that need no
+training one after the other, and continues after one that missed a file; each names what it missed.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from reprise.cli import run
+from reprise.datasets.prepared import read_prepared
+from reprise.engines.snakemake_hooks import mark_outdated
+from reprise.errors import RepriseError
+from reprise.evaluation.markdown import REST
+from reprise.figures import figures
+from reprise.jobs import Job, tasks
+from reprise.params.load import Params, load_params
+from reprise.report.html import cells
+
+RESULTS = Path("results")
+REPORT = RESULTS / "report.html"
+# what is made from the outputs of the jobs
+DERIVED = ["tables/[!.]*", "figures/[!.]*", "vector/[!.]*", "metrics.json", "intervals.json"]
+DERIVED += ["checksums.csv", "report.html"]
+
+
+def main() -> None:
+    """Print the tables of results/, or rebuild the report with what is missing marked."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("what", choices=["tables", "page"])
+    if parser.parse_args().what == "page":
+        rebuild_report(load_params())
+    else:
+        print_tables(RESULTS, load_params(), Console(highlight=False))
+
+
+def print_tables(results: Path, params: Params, console: Console) -> None:
+    """Print the table of every training task: aligned, with color if `console` is a terminal.
+
+    Raises RepriseError if one is missing.
+    """
+    for stage, task, _ in tasks(params, "finetune", "classify", "segment", "pretrain"):
+        path = results / "tables" / f"{stage}_{task}.md"
+        if not path.is_file():
+            raise RepriseError(f"{path}: not found; run `make run` first")
+        console.print(Text(f"{stage} {task}", style="bold"))
+        for block in path.read_text().strip().split("\n\n"):
+            if block.startswith("|"):
+                table, width = _table(block)
+                console.print(table, width=max(width, console.width), crop=False)
+            else:
+                console.print(Padding(Text(block, style="dim"), (0, 0, 0, 2)))
+        console.print()
+    console.print(f"The report with everything: {results / 'report.html'}", soft_wrap=True)
+
+
+def _table(block: str) -> tuple[Table, int]:
+    """A markdown table, right-aligned where it is so there; and the width that cuts no cell."""
+    heading, rule, *rows = [cells(line) for line in block.splitlines()]
+    table = Table(box=None, pad_edge=False, header_style="cyan")
+    total = 0
+    for name, align, column in zip(heading, rule, zip(*rows, strict=True), strict=True):
+        side: Literal["right", "left"] = "right" if align.endswith(":") else "left"
+        width = max(cell_len(word) for word in [*column, *name.split()])
+        table.add_column(Text(name), justify=side, min_width=width)
+        total += width + 2
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: a name in brackets is not markup
+    return table, total
+
+
+def rebuild_report(params: Params) -> None:
+    """Write the report. Raises RepriseError if something is missing in it, or a dataset is."""
+    for name in dict.fromkeys(task.data for _, _, task in tasks(params)):
+        read_prepared(RESULTS / "prepare" / name)
+    # what cannot be made again must not remain as if it were of these results
+    for path in derived_files():
+        path.unlink()
+    reasons: set[str] = set()
+    for words in steps(params):
+        for reason in (line.partition(REST)[0] for line in errors(*words)):
+            if reason not in reasons:
+                print(reason, file=sys.stderr)
+            reasons.add(reason)
+    if not reasons:
+        print(f"reprise: {REPORT}: complete")
+        return
+    # both engines make it all again: an incomplete table does not pass for a finished one
+    mark_outdated([str(path) for path in derived_files()])
+    what = "is incomplete; it marks what is missing" if REPORT.exists() else "could not be written"
+    raise RepriseError(f"{REPORT}: {what}; see the lines above")
+
+
+def derived_files() -> list[Path]:
+    """Every file of an earlier report: tables, figures, checksums, metrics, and the page itself."""
+    return [path for pattern in DERIVED for path in sorted(RESULTS.glob(pattern))]
+
+
+def steps(params: Params) -> Iterator[list[str]]:
+    """The scripts with their arguments, each after those whose files it reads."""
+    yield ["model_summary"]
+    yield ["evaluate"]
+    yield ["checksums", "--out", str(RESULTS / "checksums.csv")]
+    for name, embed in params.embed.items():
+        job = Job(embed.stage, embed.task, embed.run, embed.seed)
+        features = job.folder(RESULTS) / "features.safetensors"
+        for method in embed.methods:
+            out = RESULTS / "embed" / name / f"{method}.csv"
+            if is_outdated(out, features):
+                words = ["--name", name, "--method", method]
+                yield ["embed", *words, "--features", str(features), "--out", str(out)]
+    yield ["plot", "--figures", *figures(params)]
+    yield ["report", "--out", str(REPORT)]
+
+
+def is_outdated(out: Path, features: Path) -> bool:
+    """Whether coordinates are missing, or older than their features."""
+    made = [path.stat().st_mtime for path in (out, out.with_suffix(".layout.csv")) if path.exists()]
+    return len(made) < 2 or (features.exists() and features.stat().st_mtime > min(made))
+
+
+def errors(name: str, *words: str) -> list[str]:
+    """Run a script of the workflow; the lines that it printed if it failed."""
+    command = [sys.executable, f"workflow/scripts/{name}.py", *words]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if not ended.returncode:
+        return []
+    return ended.stderr.splitlines() or [f"{name}: ended with exit status {ended.returncode}"]
+
+
+if __name__ == "__main__":
+    run(main)
