@@ -17,7 +17,7 @@ export UV_NO_PROGRESS := 1
 REPOSITORY := python -m reprise.engines.repository
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sync clean show page plots preset dvc.yaml data weights test test-all test-peers lint verify rulegraph edits schema readme bench bench-gpu
+.PHONY: help install run sync clean baseline show page plots preset dvc.yaml data weights test test-all test-peers lint verify rulegraph edits schema readme bench coverage bench-gpu
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z.-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ run: $(READY) ## everything in params.yaml: from prepared images to the tables a
 
 sync: $(READY) ## let Snakemake and DVC agree on results/; restores what DVC's cache has
 	python -m reprise.engines.sync
+
+baseline: $(READY) ## commit this machine's results: what `dvc metrics diff` then compares with
+	@python -m reprise.engines.baseline
 
 clean: ## delete results and logs (not the environment, nor what Git or DVC's cache keeps)
 	git clean -fdXq results logs
@@ -115,6 +118,9 @@ readme: $(READY) ## put the tables of the last run into README.md
 
 bench: $(PEERS) ## speed against byol-pytorch, lightly, torchmetrics; ONLY=row, QUICK=1
 	PYTHONPATH=src .venv-peers/bin/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+coverage: $(READY) ## how often intervals hold the truth on simulated data, for docs/coverage.md
+	PYTHONPATH=src python -m bench.coverage
 
 bench-gpu: $(READY) ## tests, speed and repeatability on a GPU, in nine minutes; ARGS="--help"
 	bench/gpu_check.sh $(ARGS)

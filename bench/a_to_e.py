@@ -45,13 +45,13 @@ def row(name: str, quick: bool) -> Measured:
         as_table(data, folder / "files")
         torch.manual_seed(0)
         random = build_backbone(task.common.backbone, task.common.stem).net.state_dict()
-        for start in ("byol", "supervised"):
-            write_tensors(backbone_file(folder, task, start), random)
+        for start, seed in itertools.product(("byol", "supervised"), SEEDS):
+            write_tensors(backbone_file(folder, task, start, seed), random)
 
         def ours() -> None:
             def job(run: str, seed: int) -> None:
                 start = task.recipes[run].start
-                file = None if start == "none" else backbone_file(folder, task, start)
+                file = None if start == "none" else backbone_file(folder, task, start, seed)
                 finetune(run, seed, dataset, file, folder / "ours" / run / str(seed))
 
             with ThreadPoolExecutor(PARALLEL_JOBS) as pool:
@@ -60,7 +60,7 @@ def row(name: str, quick: bool) -> Measured:
         def course(run: str, seed: int, workers: int) -> float:
             out = folder / "course" / run / str(seed)
             options = course_options(task.common, run, seed, len(data.classes.names), workers)
-            file = backbone_file(folder, task, "byol")
+            file = backbone_file(folder, task, "byol", seed)
             inputs = ["--files", str(folder / "files"), "--backbone", str(file)]
             command = [sys.executable, "-m", "bench.course", *inputs, "--out", str(out), *options]
             return spend(command, ROOT).wall
@@ -87,10 +87,10 @@ def row(name: str, quick: bool) -> Measured:
     return Measured(title, "s", sides, comparisons, [note])
 
 
-def backbone_file(folder: Path, task: FinetuneTask, start: str) -> Path:
+def backbone_file(folder: Path, task: FinetuneTask, start: str, seed: int) -> Path:
     """The file of a pretrained backbone, where finetune.py expects it."""
-    pretraining = folder / "pretrain" / str(task.pretraining)
-    return pretraining / start / str(task.pretraining_seed) / "backbone.safetensors"
+    pretraining = folder / "pretrain" / str(task.pretraining) / start
+    return pretraining / str(task.pretraining_seed(seed, SEEDS)) / "backbone.safetensors"
 
 
 def finetune(run: str, seed: int, dataset: Path, backbone: Path | None, out: Path) -> None:

@@ -45,11 +45,11 @@ def row(name: str, quick: bool) -> Measured:
 
 
 def overlay(params: Path, seeds: list[int], epochs: int) -> None:
-    """More seeds and epochs of fine-tuning."""
+    """More seeds, and more epochs of fine-tuning."""
     yaml = YAML(typ="safe", pure=True)
     values = yaml.load(params.read_text())
     task = values["finetune"]["earth"]
-    task["seeds"] = seeds
+    task["seeds"] = values["pretrain"]["earth"]["seeds"] = seeds
     task["common"] |= {"epochs": epochs, "head_hidden_dim": 256, "feature_epochs": [1]}
     with params.open("w") as stream:
         yaml.dump(values, stream)

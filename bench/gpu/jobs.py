@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from bench.gpu.result import Part
 from bench.measure import ROOT
+from reprise.evaluation.job_outputs import MACHINE
 
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -25,7 +26,8 @@ from support import killable_job  # noqa: E402  # the jobs that the tests kill
 JOBS = {"pretrain": "BYOL", "full": "run A", "frozen": "run D", "segment": "FCN-32s"}
 TRIES = 4  # to kill a job between its first checkpoint and its end
 WEIGHTS = ("model.safetensors", "backbone.safetensors")
-FIXED = ("epoch", "step", "learning_rate", "tau", "selected")  # columns without measured numbers
+# columns without measured numbers
+FIXED = ("epoch", "step", "learning_rate", "tau", "selected", *MACHINE)
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from reprise.atomic_io import WRITTEN, files_in, sha256, write_text
 from reprise.errors import RepriseError
 
 STARTED = time.time_ns()  # this module is imported before a job reads anything
+# where this process trains or predicts (see training/runtime.py); empty where torch is not used
+MACHINE: dict[str, str | int] = {}
 
 
 def run(main: Callable[[], None]) -> None:
@@ -66,7 +68,8 @@ def _start_logging() -> Path | None:
 def _recorded(log: Path | None) -> Iterator[None]:
     """If there is a log, write a record next to it when the block succeeds.
 
-    It has the command, its start time, params.yaml as it was, and the digests of the outputs.
+    It has the command, its start time, params.yaml as it was, the machine that it trained on, and
+    the digests of the outputs.
     """
     if log is None:
         yield
@@ -79,5 +82,6 @@ def _recorded(log: Path | None) -> Iterator[None]:
     # not the checkpoints, which are hidden files
     outputs = [path for path in WRITTEN if not path.name.startswith(".")]
     digests = {file.as_posix(): sha256(file) for file in sorted(files_in(outputs))}
-    content = {"command": sys.orig_argv[1:], "started": STARTED, "params": text, "outputs": digests}
+    content = {"command": sys.orig_argv[1:], "started": STARTED, "params": text}
+    content |= {"machine": MACHINE, "outputs": digests}
     write_text(record, json.dumps(content, indent=1) + "\n")

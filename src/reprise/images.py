@@ -1,17 +1,30 @@
 """Image files: one place for finding, opening and scaling them, with its errors and limits."""
 
 import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from reprise.errors import RepriseError
 
 Image.MAX_IMAGE_PIXELS = 200_000_000  # Pillow warns above this, and refuses twice as many
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MODES_OF_8_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+# what makes an image upright, by its EXIF orientation; 1 is upright
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -20,20 +33,46 @@ def list_images(folder: Path) -> list[Path]:
     return [folder / n for n in names if n.lower().endswith(IMAGE_SUFFIXES) and n[0] != "."]
 
 
-def open_image(path: Path, advice: str = "replace it", pixels: bool = True) -> Image.Image:
-    """A decoded image; with `pixels=False` only its header is read (size and mode).
+def open_image(path: Path, advice: str = "replace it") -> Image.Image:
+    """A decoded image, turned upright as its EXIF orientation says.
 
     Raises RepriseError, ending in `advice`, when the file is missing or cannot be decoded.
     """
+    with _opened(path, advice) as image:
+        image.load()
+        method = UPRIGHT.get(_orientation(image))
+        return image if method is None else image.transpose(method)
+
+
+def image_size(path: Path, advice: str = "replace it") -> tuple[int, int]:
+    """Width and height of an image as `open_image` gives it, without decoding a JPEG file.
+
+    Raises RepriseError as `open_image` does, but for pixels that cannot be decoded.
+    """
+    with _opened(path, advice) as image:
+        width, height = image.size
+        return (height, width) if _orientation(image) >= 5 else (width, height)
+
+
+@contextmanager
+def _opened(path: Path, advice: str) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            if pixels:
-                image.load()
-            return image
+            yield image
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; {advice}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise RepriseError(f"{path}: cannot be decoded as an image ({error}); {advice}") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where an image has none or its EXIF block is damaged."""
+    # ImageOps.exif_transpose fails on a damaged block, though the pixels can be read
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (OSError, SyntaxError, ValueError, TypeError, struct.error):
+        return 1
+    return value if value in UPRIGHT else 1
 
 
 def read_image(

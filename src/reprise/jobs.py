@@ -62,3 +62,14 @@ def init_weights(params: Params, stage: str, task: str, run: str) -> str:
         return NONE
     published = init_weights(params, "pretrain", block.pretraining, start)
     return OWN if published == NONE else published
+
+
+def shared_pretraining(params: Params, task: str, run: str) -> bool:
+    """Whether all seeds of a fine-tuning run start from one backbone.
+
+    So they do with `pretraining_seeds: shared`, and if the weights of the backbone are published.
+    """
+    weights = init_weights(params, "finetune", task, run)
+    return weights != NONE and (
+        weights != OWN or params.finetune[task].pretraining_seeds == "shared"
+    )

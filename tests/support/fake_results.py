@@ -24,6 +24,8 @@ MAPS = GRID | {"source": "earth_maps"}
 EMBED = {"seed": 0, "methods": ["pca", "tsne"], "max_points": 16, "pca_components": 4}
 EMBED |= {"perplexity": 3.0, "random_state": 0}
 STARTS = {"A": "none", "B": "supervised", "C": "byol", "D": "supervised", "E": "byol"}
+MACHINE = {"cpu_capability": "AMD AVX512", "device": "cpu", "precision": "float32"}
+MACHINE |= {"torch": "2.15.0", "threads": 1}
 SPLITS = ["train"] * 6 + ["val"] * 6 + ["test"] * 12
 
 
@@ -65,7 +67,7 @@ def _training_tasks() -> dict[str, Any]:
         "pretrain": {
             "tiny": {
                 "data": "old",
-                "seeds": [0],
+                "seeds": [0, 1, 2],
                 "runs": ["byol", "supervised"],
                 "recipes": {run: BACKBONE | {"method": run} for run in ("byol", "supervised")},
             }
@@ -191,7 +193,7 @@ def fake_dataset(
 def fake_jobs(results: Path, params: Params) -> None:
     """Write the outputs of every training job; the prepared datasets must be in `results`."""
     rng = np.random.default_rng(2)
-    skill = {"A": 0.55, "B": 0.62, "C": 0.66, "D": 0.5}
+    skill = {"A": 0.75, "B": 0.82, "C": 0.9, "D": 0.8, "big": 1.0}  # above a constant prediction
     for job in jobs(params):
         task = getattr(params, job.stage)[job.task]
         folder, dataset = job.folder(results), results / "prepare" / task.data
@@ -199,7 +201,7 @@ def fake_jobs(results: Path, params: Params) -> None:
             write_csv(folder / "history.csv", pretrain_history(job.run, 6, rng))
             write_bytes(folder / "backbone.safetensors", job.run.encode())
         elif job.stage in CLASSIFYING:
-            fake_classifier(folder, dataset, skill.get(job.run, 0.6), rng)
+            fake_classifier(folder, dataset, skill.get(job.run, 0.9), rng)
             if getattr(task.recipes[job.run], "ensemble_epochs", 1) > 1:
                 add_best_epoch(folder / "predictions.csv")
         else:
@@ -215,13 +217,14 @@ def history(epochs: int, rng: np.random.Generator) -> pd.DataFrame:
     columns = {"epoch": epoch, "step": 10 * epoch, "learning_rate": 0.01, "train_loss": loss}
     frame = pd.DataFrame(columns | {"score": score})
     frame["selected"] = (np.arange(epochs) == score.argmax()).astype(int)
-    return frame
+    return frame.assign(**MACHINE)
 
 
 def pretrain_history(method: str, epochs: int, rng: np.random.Generator) -> pd.DataFrame:
     """Like `history`, with the random network as epoch 0."""
     frame = history(epochs, rng).rename(columns={"score": "knn_accuracy"})
     first = {"epoch": 0, "step": 0, "learning_rate": 0, "knn_accuracy": 0.3, "selected": 0}
+    first |= MACHINE
     frame = pd.concat([pd.DataFrame([first]), frame], ignore_index=True)
     if method == "byol":
         columns = {"tau": 0.99, "feature_std": 0.8, "effective_rank": 12.5}
@@ -256,7 +259,7 @@ def fake_classifier(folder: Path, dataset: Path, skill: float, rng: np.random.Ge
 def add_best_epoch(path: Path) -> None:
     """Add what the best epoch of an ensemble predicts: another class for every third image."""
     table = pd.read_csv(path, dtype={"id": str})
-    other = (table["prediction"] + (table.index % 3 == 0)) % (table["label"].max() + 1)
+    other = (table["prediction"] + (table.index % 7 == 0)) % (table["label"].max() + 1)
     write_csv(path, table.assign(best_epoch_prediction=other))
 
 
@@ -282,7 +285,7 @@ def fake_segmenter(
 
     for row, (name, split) in enumerate(zip(index["id"], index["split"], strict=True)):
         if split != "train":
-            write_mask(folder / "predictions" / f"{name}.png", predict(row, 0.6))
+            write_mask(folder / "predictions" / f"{name}.png", predict(row, 0.8))
         if name in images:
             for epoch, skill in (("early", 0.2), ("middle", 0.5), ("final", 0.8)):
                 write_mask(folder / "masks" / f"{name}_{epoch}.png", predict(row, skill))

@@ -22,7 +22,7 @@ from reprise.datasets.batches import (
     normalization,
 )
 from reprise.datasets.prepared import PreparedDataset
-from reprise.datasets.transforms import sample_augmentations
+from reprise.datasets.transforms import sample_augmentations, warp
 from reprise.errors import RepriseError
 from reprise.params.training import Augment
 
@@ -222,3 +222,18 @@ def test_quarter_turns_of_oblong_images_end_in_one_line(data: PreparedDataset) -
     assert 0 < sum(same) < COUNT
     for a, b in zip(before, after, strict=True):
         assert torch.equal(a, b) or torch.equal(a.flip(-1), b)
+
+
+def test_oblong_images_and_their_label_maps_are_rotated_in_pixels(data: PreparedDataset) -> None:
+    oblong, maps = data.with_images(data.images[:, :-8]), np.array(data.labels[:, :-8])
+    recipe, maps = MOVES["rotate"], torch.from_numpy(maps)
+    batches = Batches(oblong, recipe, 0, CPU)
+    images, moved = batches.train_batch_with_labels(ROWS, 1, maps)
+    square, right = (
+        sample_augmentations(ROWS, recipe, 0, 1, ratio=ratio) for ratio in (1, SIZE / (SIZE - 8))
+    )
+    assert torch.equal(moved, warp(maps[:, None], right, "nearest")[:, 0].long())
+    assert not torch.equal(moved, warp(maps[:, None], square, "nearest")[:, 0].long())
+    mean, std = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
+    pixels = warp(torch.from_numpy(np.array(oblong.images)).permute(0, 3, 1, 2), right)
+    assert torch.allclose(images, (pixels / 255 - mean) / std, atol=1e-5)

@@ -39,7 +39,7 @@ def test_every_dataset_script_and_job_has_its_rows(evaluated_results: Path, para
     sizes = table.groupby("stage").size().to_dict()
     assert sizes == {
         "prepare": 6 * 4,  # images, labels, index, description
-        "pretrain": 1 + 2 * 2,  # the script; backbone and history of a job
+        "pretrain": 1 + 6 * 2,  # the script; backbone and history of a job
         "finetune": 1 + 15 * 3,  # model, predictions and history
         "classify": 1 + 4 * 3,
         "segment": 1 + 3 * 3,
@@ -60,4 +60,4 @@ def test_a_missing_file_is_named_or_collected(evaluated: Path, params: Params) -
     missing = Missing()
     table = checksums(evaluated, params, missing)
     (reason,) = missing.reasons("classify")
-    assert str(path) in reason and len(table) == 24 + 5 + 46 + 12 + 10
+    assert str(path) in reason and len(table) == 24 + 13 + 46 + 12 + 10

@@ -22,8 +22,8 @@ def test_colors_come_back_and_black_and_red_are_unknown() -> None:
 @pytest.mark.parametrize(
     ("table", "sources", "targets"),
     [
-        (classes.IGBP_TO_DEEPGLOBE, classes.IGBP, classes.DEEPGLOBE),
-        (classes.IGBP_TO_GROUPS, classes.IGBP, classes.IGBP_GROUPS),
+        (classes.IGBP_TO_DEEPGLOBE, classes.IGBP, [*classes.DEEPGLOBE, "unknown"]),
+        (classes.IGBP_TO_GROUPS, classes.IGBP, [*classes.IGBP_GROUPS, "void"]),
         (classes.GROUPS_TO_THREE, classes.IGBP_GROUPS, classes.THREE_GROUPS),
         (classes.CAMVID_TO_THREE, [*classes.CAMVID, "void"], classes.CAMVID_THREE),
     ],
@@ -33,6 +33,15 @@ def test_a_grouping_has_a_target_for_each_class_and_uses_all_targets(
 ) -> None:
     assert len(table) == len(sources)
     assert set(table) == set(range(len(targets)))
+
+
+def test_wetland_alone_has_no_class_in_label_maps() -> None:
+    for table, ignore in (
+        (classes.IGBP_TO_DEEPGLOBE, classes.UNKNOWN),
+        (classes.IGBP_TO_GROUPS, classes.IGBP_GROUPS_VOID),
+    ):
+        ignored = [name for name, new in zip(classes.IGBP, table, strict=True) if new == ignore]
+        assert ignored == ["permanent wetland"]
 
 
 def test_entries_are_numbered_with_names_and_colors() -> None:

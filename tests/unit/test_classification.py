@@ -1,6 +1,7 @@
 """Training a classifier: repeatable, frozen where it says so, and clear about bad input."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from reprise.training.classification import (
     TrainingResult,
     count_views,
     train_classifier,
+    val_scores,
     write_classifier,
 )
 from reprise.training.runtime import predict_batches
@@ -58,7 +60,7 @@ def trained(
 
 def test_two_trainings_write_the_same_bytes(data: PreparedDataset, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write_classifier(tmp_path / name, trained(data))
+        write_classifier(tmp_path / name, trained(data), CPU)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert files == ["features.safetensors", "history.csv", "model.safetensors", "predictions.csv"]
     for name in files:
@@ -125,6 +127,25 @@ def test_cached_features_are_those_of_each_epoch(data: PreparedDataset) -> None:
 )
 def test_views_are_counted_where_they_are_finite(augment: dict[str, Any], views: int) -> None:
     assert count_views(Augment(**augment)) == views
+
+
+def test_an_epoch_whose_logits_are_not_numbers_has_no_accuracy_and_is_not_chosen(
+    data: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, right = torch.tensor([0, 1, 1]), torch.tensor([[9.0, 0.0], [0.0, 9.0], [0.0, 9.0]])
+    assert val_scores(right, target)["val_accuracy"] == 1
+    right[0, 1] = math.nan
+    assert all(map(math.isnan, val_scores(right, target).values()))
+    calls = []
+
+    def first_is_nan(logits: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
+        calls.append(logits)
+        return val_scores(logits * math.nan if len(calls) == 1 else logits, target)
+
+    monkeypatch.setattr("reprise.training.classification.val_scores", first_is_nan)
+    history = trained(data).history
+    assert math.isnan(history[0]["val_accuracy"]) and history[1]["val_accuracy"] >= 0
+    assert [row["selected"] for row in history] == [0, 1]
 
 
 @pytest.mark.parametrize(

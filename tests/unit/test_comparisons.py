@@ -9,22 +9,30 @@ import pandas as pd
 import pytest
 
 from reprise.datasets.prepared import Classes
-from reprise.evaluation.comparisons import compare, compare_family, sentence
+from reprise.evaluation.comparisons import (
+    FEW,
+    SHARED,
+    compare,
+    compare_family,
+    constant_sentences,
+    sentence,
+)
 from reprise.evaluation.evaluate import evaluate
-from reprise.evaluation.scores import ClassCounts, accuracy, over_seeds
-from reprise.evaluation.statistics import holm, mcnemar
+from reprise.evaluation.scores import ClassCounts, accuracy
+from reprise.evaluation.statistics import holm, sign_flip
+from reprise.evaluation.summaries import over_seeds
 from reprise.params.load import Params
 
 ONE_SEED = {"ci_low": math.nan, "ci_high": math.nan, "seeds_sd": math.nan, "seeds": 1,
-            "seeds_needed": math.nan}  # fmt: skip
+            "seeds_needed": math.nan, "verdict": FEW[1]}  # fmt: skip
 
 
 def row(**values: Any) -> dict[str, Any]:
     """A comparison as in tables/comparisons.csv; by default one that is not significant."""
     default = {
         "a": "C", "b": "B", "difference": 0.031, "ci_low": -0.008, "ci_high": 0.07,
-        "images_low": -0.004, "images_high": 0.066, "seeds_sd": 0.01, "images": 458, "seeds": 3,
-        "p": 0.11, "significant": False, "seeds_needed": 106.0,
+        "groups_low": -0.004, "groups_high": 0.066, "seeds_sd": 0.01, "images": 458, "seeds": 3,
+        "p": 0.11, "significant": False, "seeds_needed": 106.0, "verdict": "",
     }  # fmt: skip
     return default | values
 
@@ -56,12 +64,13 @@ def test_the_sentence_is_made_from_the_numbers() -> None:
         ),
         (
             ONE_SEED,
-            "C - B: +3.1 points, 95 % CI [-0.4, 6.6] (images only); not significant.",
+            "C - B: +3.1 points, 95 % CI [-0.4, 6.6] (images only); one training each: a "
+            "difference of two networks, not of two methods.",
         ),
         (
-            ONE_SEED | {"significant": True},
-            "C - B: +3.1 points, 95 % CI [-0.4, 6.6] (images only); significant for these two "
-            "trained networks (one seed each) after Holm's correction for 10 comparisons.",
+            {"verdict": SHARED, "seeds_needed": math.nan},
+            "C - B: +3.1 points, 95 % CI [-0.8, 7.0]; of one pretraining: no verdict on the "
+            "methods of pretraining.",
         ),
     ],
 )
@@ -84,9 +93,12 @@ def predictions(*shares: float, seeds: int = 3, images: int = 400) -> dict[str, 
 def run(name: str, correct: np.ndarray, seeds: tuple[int, ...]) -> dict[str, Any]:
     """A row of `summarize`."""
     classes, empty = Classes(("a", "b"), (), None), np.zeros((2, 2), np.int64)
-    counts = [ClassCounts(classes, 0.5, empty, seed) for seed in correct]
-    scores = {"accuracy": over_seeds([accuracy(seed) for seed in correct])}
+    groups = np.arange(correct.shape[1]) // 4
+    constant = np.zeros(correct.shape[1], bool)
+    counts = [ClassCounts(classes, 0.5, empty, seed, groups, constant) for seed in correct]
+    scores = {"accuracy": over_seeds([accuracy(seed) for seed in correct], groups)}
     whose = {"stage": "finetune", "task": "tiny", "run": name, "seed_list": seeds}
+    whose["above_constant"] = True
     return whose | {"counts": counts, "scores": scores}
 
 
@@ -124,14 +136,47 @@ def test_a_named_pair_has_the_order_in_which_it_is_named() -> None:
     assert frame.loc[("A", "B"), "difference"] == -default.loc[("B", "A"), "difference"]
 
 
-def test_with_one_seed_the_test_is_mcnemars_and_no_interval_is_over_seeds() -> None:
-    correct = predictions(0.5, 0.6, seeds=1)
+def test_with_one_seed_groups_are_flipped_and_there_is_no_verdict() -> None:
+    correct = predictions(0.3, 0.8, seeds=1)
     pair = compared(correct).iloc[0]
-    only_a = int((correct["A"] & ~correct["B"]).sum())
-    only_b = int((correct["B"] & ~correct["A"]).sum())
-    assert pair["test"] == "McNemar" and pair["p"] == mcnemar(only_b, only_a)
+    by_group = (correct["B"].astype(int) - correct["A"]).reshape(-1, 4).sum(axis=1)
+    assert pair["test"] == "sign flip" and pair["p"] == sign_flip(by_group) < 0.001
     assert math.isnan(pair["ci_low"]) and math.isnan(pair["seeds_sd"])
-    assert "one seed each" in pair["summary"] or not pair["significant"]
+    assert not pair["significant"] and "difference of two networks" in pair["summary"]
+
+
+@pytest.mark.parametrize(("seeds", "verdict"), [(2, FEW[2]), (3, "")])
+def test_a_verdict_takes_three_seeds_on_each_side(seeds: int, verdict: str) -> None:
+    pair = compared(predictions(0.3, 0.8, seeds=seeds)).iloc[0]
+    assert pair["p_holm"] < 0.05
+    assert (pair["verdict"], pair["significant"]) == (verdict, verdict == "")
+    assert ("significant" in pair["summary"]) == (verdict == "")
+
+
+def test_runs_of_one_shared_pretraining_get_no_verdict() -> None:
+    correct = predictions(0.3, 0.8)
+    runs = [run(name, values, (0, 1, 2)) for name, values in correct.items()]
+    pair = compare_family("accuracy", runs, [], ["B"]).iloc[0]
+    assert pair["verdict"] == SHARED and not pair["significant"]
+    assert "of one pretraining" in pair["summary"]
+
+
+def test_a_run_that_is_not_above_the_constant_prediction_is_not_compared(params: Params) -> None:
+    runs = [run(name, c, (0, 1, 2)) for name, c in predictions(0.3, 0.5, 0.8).items()]
+    runs[0]["above_constant"] = False
+    frame = compare(pd.DataFrame(runs), params)
+    assert frame[["a", "b"]].to_numpy().tolist() == [["C", "B"]]
+    table = pd.DataFrame([runs[0] | {"test_accuracy": 0.3, "constant": 0.29}])
+    (words,) = constant_sentences(table)
+    assert words.startswith("A (0.300) is not above the constant prediction")
+
+
+def test_the_seeds_needed_are_those_at_holms_level() -> None:
+    frame = compared(predictions(0.5, 0.51, 0.52, 0.53, 0.535))
+    alone = compared(predictions(0.5, 0.51)).iloc[0]
+    pair = frame.set_index(["a", "b"]).loc[("B", "A")]
+    assert pair["difference"] == alone["difference"] and not alone["significant"]
+    assert not pair["seeds_needed"] < alone["seeds_needed"]
 
 
 def test_a_run_that_lacks_a_seed_is_not_compared(params: Params) -> None:
@@ -162,7 +207,7 @@ def test_an_ensemble_is_compared_with_its_best_epoch_alone(
         (table[name] == table["label"]).mean() for name in ("prediction", "best_epoch_prediction")
     ]
     assert rows["difference"].item() == pytest.approx(shares[0] - shares[1])
-    assert rows["images_low"].item() <= rows["difference"].item() <= rows["images_high"].item()
+    assert rows["groups_low"].item() <= rows["difference"].item() <= rows["groups_high"].item()
 
 
 def test_without_an_ensemble_no_best_epoch_is_scored(

@@ -1,8 +1,11 @@
 """Convolutions on small maps: torch's results and gradients, by matrix products where promised."""
 
+import random
+
 import pytest
 import torch
 from torch import nn
+from torch.testing import assert_close
 from torchvision.models import resnet18
 
 from reprise.models.build import build_backbone, build_classifier, build_finetuned, build_segmenter
@@ -40,6 +43,41 @@ def test_a_cropped_kernel_gives_the_outputs_and_gradients_of_the_whole_one(
         outputs.square().sum().backward()
         assert torch.allclose(ours.weight.grad, plain.weight.grad, atol=1e-12)
         assert torch.allclose(images.grad, copies.grad, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+def test_a_layer_of_any_shape_is_torchs_in_values_gradients_and_errors(seed: int) -> None:
+    """Also where no part of the kernel meets a pixel, and for other paddings and single images."""
+    rng = random.Random(seed)
+    torch.manual_seed(seed)
+    padding = rng.choice(["same", "valid", *[(rng.randrange(5), rng.randrange(5))] * 3])
+    options = {
+        "kernel_size": (rng.randint(1, 5), rng.randint(1, 5)),
+        "stride": 1 if padding == "same" else (rng.randint(1, 8), rng.randint(1, 8)),
+        "padding": padding,
+        "dilation": rng.choice([1, 1, 1, 2]),
+        "groups": rng.choice([1, 1, 2]),
+        "bias": rng.random() < 0.5,
+        "padding_mode": rng.choice(["zeros"] * 4 + ["reflect", "replicate", "circular"]),
+        "dtype": torch.float64,
+    }
+    shape = rng.choice([(2,), (2,), (1,), (0,), ()]) + (4, rng.randint(1, 6), rng.randint(1, 6))
+    plain, ours = nn.Conv2d(4, 6, **options), CroppedConv2d(4, 6, **options)
+    ours.load_state_dict(plain.state_dict())
+    images = torch.randn(shape, dtype=torch.float64)
+    assert_close(outcome(ours, images), outcome(plain, images), atol=1e-11, rtol=0)
+
+
+def outcome(layer: nn.Conv2d, images: torch.Tensor) -> list[torch.Tensor]:
+    """A layer's output and gradients; of an error its words, as numbers."""
+    images = images.clone().requires_grad_()
+    try:
+        output = layer(images)
+    except RuntimeError as error:
+        return [torch.tensor(list(str(error).encode()))]
+    output.square().sum().backward()
+    return [output, images.grad, *(parameter.grad for parameter in layer.parameters())]
 
 
 @pytest.mark.parametrize(

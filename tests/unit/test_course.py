@@ -42,6 +42,13 @@ def test_each_layout_becomes_a_prepared_dataset(
     assert images["train"] > images["val"] > 0
     assert (images["test"] > 0) == (layout != "mini_imagenet")
     assert data.index["id"].is_unique and data.unlabelled == (layout == "mini_imagenet")
+    assert data.index["group"].tolist() == data.index["id"].tolist()
+    assert data.scaling == ("cut" if data.kind == "segmentation" else "resized")
+    assert data.info["split"]["seed"] == 0
+
+
+def test_label_maps_of_a_size_are_resized(folders: Folders) -> None:
+    assert load_folder(folders("deepglobe"), "deepglobe", size=64).scaling == "resized"
 
 
 def test_the_courses_val_split_is_test_and_val_is_cut_from_train(folders: Folders) -> None:

@@ -18,6 +18,8 @@ OTHER_PAGES = [
     "benchmarks",
     "benchmarks-gpu",
     "course",
+    "coverage",
+    "determinism",
     "engines",
     "glossary",
     "rulegraph",
@@ -60,7 +62,9 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
     assert [link for link in links if not (path.parent / link).is_file()] == []
 
 
-@pytest.mark.parametrize("page", ["README", "docs/course", "docs/engines", "docs/style"])
+@pytest.mark.parametrize(
+    "page", ["README", "docs/course", "docs/determinism", "docs/engines", "docs/style"]
+)
 def test_every_link_to_a_heading_finds_it(page: str) -> None:
     path = ROOT / f"{page}.md"
     for file, anchor in re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", path.read_text()):

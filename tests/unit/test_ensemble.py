@@ -1,5 +1,6 @@
 """A vote of the epochs of the lowest validation loss."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ def test_the_epochs_of_the_lowest_loss_vote_and_the_lower_loss_breaks_ties() -> 
     losses = {1: 0.9, 2: 0.5, 3: 0.7, 4: 0.5, 5: 0.6}
     history: list[Any] = [{"epoch": e, "val_loss": loss} for e, loss in losses.items()]
     assert ensemble_epochs(history, 4) == [2, 4, 5, 3]
+    nothing: list[Any] = [{"epoch": 0, "val_loss": math.nan}, *history]
+    assert ensemble_epochs(nothing, 6) == [2, 4, 5, 3, 1, 0]
     predictions = torch.tensor([[0, 0, 2, 1], [0, 1, 1, 2], [1, 1, 0, 3], [0, 0, 0, 2]])
     winner, share = majority_vote(list(predictions), 4)
     # 3 to 1; 2 to 2, the first epoch predicts 0; 2 of 4; 2 of 4

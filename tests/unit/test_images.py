@@ -8,7 +8,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from reprise.errors import RepriseError
-from reprise.images import list_images, open_image, read_image, read_rgb
+from reprise.images import UPRIGHT, image_size, list_images, open_image, read_image, read_rgb
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 3), dtype=np.uint8)
 
@@ -29,9 +29,55 @@ def test_pixels_are_those_of_the_file_and_converted_or_resized_on_request(pictur
     assert read_image(picture, size=(4, 6)).dtype == np.uint8
 
 
-def test_a_header_is_read_without_pixels(picture: Path) -> None:
+def test_a_size_is_read_without_pixels(picture: Path) -> None:
     picture.write_bytes(picture.read_bytes()[:60])
-    assert open_image(picture, pixels=False).size == (8, 12)
+    assert image_size(picture) == (8, 12)
+    picture.write_bytes(b"text")
+    with pytest.raises(RepriseError, match=r"picture.png: cannot be decoded .*; replace it"):
+        image_size(picture)
+
+
+# where the four corners of the upright image are in the file: upper left, upper right, lower left,
+# lower right (EXIF 2.32, table 6)
+CORNERS = {
+    1: "abcd", 2: "badc", 3: "dcba", 4: "cdab", 5: "acbd", 6: "bdac", 7: "dbca", 8: "cadb",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("orientation", CORNERS)
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_the_orientation_of_a_camera_is_applied(
+    orientation: int, ending: str, tmp_path: Path
+) -> None:
+    shades = {corner: 60 * number for number, corner in enumerate("abcd")}
+    stored = np.array([shades[corner] for corner in CORNERS[orientation]], np.uint8).reshape(2, 2)
+    height, width = (16, 32) if orientation < 5 else (32, 16)
+    pixels = np.kron(stored, np.ones((height // 2, width // 2), np.uint8))
+    exif, path = Image.Exif(), tmp_path / f"a.{ending}"
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(path, exif=exif, quality=95)
+    upright = np.kron(np.array([[0, 60], [120, 180]]), np.ones((8, 16)))
+    assert image_size(path) == open_image(path).size == (32, 16)
+    assert np.abs(read_image(path).astype(int) - upright).max() < 10  # JPEG is not exact
+    assert np.abs(read_rgb(path, 16)[..., 1] - upright[:, 8:24]).max() < 10
+    assert (orientation in UPRIGHT) == (orientation > 1)
+
+
+@pytest.mark.filterwarnings("ignore:.*EXIF")
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_a_damaged_exif_block_leaves_an_image_as_it_is(ending: str, tmp_path: Path) -> None:
+    exif, path, rng = Image.Exif(), tmp_path / f"a.{ending}", np.random.default_rng(0)
+    exif[0x0112] = 6
+    pixels, whole = np.zeros((12, 8, 3), np.uint8), exif.tobytes()
+    sizes = set()
+    for _ in range(300):
+        block = bytearray(whole[: rng.integers(7, len(whole) + 1)])
+        for place in rng.integers(0, len(block), 2):
+            block[place] = rng.integers(256)
+        Image.fromarray(pixels).save(path, exif=bytes(block))
+        sizes.add(open_image(path).size)
+        assert image_size(path) == open_image(path).size
+    assert sizes == {(8, 12), (12, 8)}
 
 
 def test_an_image_that_cannot_be_decoded_is_named(picture: Path) -> None:

@@ -9,7 +9,13 @@ from PIL import Image
 
 from reprise.datasets.prepared import Classes, PreparedDataset, read_prepared
 from reprise.errors import RepriseError
-from reprise.evaluation.job_outputs import read_mask, read_predictions
+from reprise.evaluation.job_outputs import (
+    MACHINE,
+    machine_counts,
+    read_history,
+    read_mask,
+    read_predictions,
+)
 
 CLASSES = Classes(("urban", "forest", "water"), (), None)
 PREDICTIONS = "classify/baseline/cnn/0/predictions.csv"
@@ -118,3 +124,17 @@ def test_a_colored_mask_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "0001.png")
     with pytest.raises(RepriseError, match="mode RGB"):
         read_mask(tmp_path / "0001.png", (2, 2), CLASSES)
+
+
+def test_machines_are_counted_as_the_histories_say(evaluated: Path) -> None:
+    def history(seed: int) -> pd.DataFrame:
+        return read_history(evaluated / f"finetune/tiny/A/{seed}/history.csv", "finetune")
+
+    path = evaluated / "finetune/tiny/A/1/history.csv"
+    pd.read_csv(path).assign(threads=2, precision="bfloat16").to_csv(path, index=False)
+    old = history(2).drop(columns="torch")  # of an earlier version
+    counts = machine_counts([history(0), None, history(1), old])
+    assert counts["threads"] == {"1": 1, "2": 1}
+    assert counts["precision"] == {"bfloat16": 1, "float32": 1}
+    assert counts["torch"] == {"2.15.0": 2}
+    assert machine_counts([None]) == {name: {} for name in MACHINE}

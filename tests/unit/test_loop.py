@@ -63,15 +63,45 @@ def test_a_history_has_a_row_an_epoch_and_the_first_of_equals_is_selected(tmp_pa
     losses = [row["train_loss"] for row in progress.rows]
     assert [row["epoch"] for row in progress.rows] == [1, 2, 3, 4]
     assert [row["selected"] for row in progress.rows].index(1) == losses.index(min(losses))
-    write_history(tmp_path / "history.csv", progress.rows)
+    write_history(tmp_path / "history.csv", progress.rows, CPU)
     header = (tmp_path / "history.csv").read_text().splitlines()[0]
-    assert header == "epoch,step,learning_rate,train_loss,selected"
+    machine = "cpu_capability,device,precision,torch,threads"
+    assert header == f"epoch,step,learning_rate,train_loss,selected,{machine}"
     equals, model = Progress(), nn.Linear(1, 1)
     for _ in range(2):
         row: Row = {}
         equals.update_best(row, model, 0.5)
         equals.rows.append(row)
     assert [row["selected"] for row in equals.rows] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("scores", "selected"),
+    [
+        ([math.nan, math.nan], [1, 0]),
+        ([math.nan, 0.0, 0.5], [0, 0, 1]),
+        ([0.5, math.nan, 0.4], [1, 0, 0]),
+        ([math.nan, -1.0], [0, 1]),
+    ],
+)
+def test_a_score_that_is_not_a_number_is_the_lowest_and_a_line_says_so(
+    scores: list[float], selected: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    progress, model = Progress(), nn.Linear(1, 1)
+    for epoch, score in enumerate(scores, 1):
+        with torch.no_grad():
+            model.weight.fill_(epoch)
+        row: Row = {"epoch": epoch}
+        progress.update_best(row, model, score)
+        progress.rows.append(row)
+    assert [row["selected"] for row in progress.rows] == selected
+    assert progress.best_state["weight"].item() == 1 + selected.index(1)
+    named = [record.getMessage() for record in caplog.records]
+    assert named == [
+        f"epoch {epoch}: the validation score is not a number"
+        for epoch, score in enumerate(scores, 1)
+        if math.isnan(score)
+    ]
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])

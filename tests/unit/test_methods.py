@@ -1,17 +1,20 @@
 """How the numbers were made, and what they do not show."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from support.small_datasets import small_dataset, write_and_read
 
 from reprise.atomic_io import sha256
 from reprise.datasets.prepared import PreparedDataset, read_prepared
 from reprise.jobs import tasks
 from reprise.params.load import Params
 from reprise.report.html import ResultsReader
-from reprise.report.methods import DIGITS, dataset_rows, limitations, provenance
+from reprise.report.methods import DIGITS, dataset_rows, limitations, provenance, split_rows
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +55,19 @@ def test_the_limitations_are_computed(
 ) -> None:
     text = "\n".join(limitations(ResultsReader(whole_results), params, datasets))
     assert "One seed only: classify baseline, segment baseline, segment skips." in text
-    assert "All seeds of finetune tiny start from the backbones of one pretraining seed" in text
+    assert "Of one pretraining" not in text
     assert re.search(r"\u00b1\d+\.\d \(finetune tiny, 12 images\), \u00b1", text)
     assert "our numbers on them cannot be compared with published ones" in text
     assert "Dataset cover: Not real: cover." in text
+
+
+def test_runs_of_one_pretraining_are_named(
+    whole_results: Path, params: Params, datasets: dict[str, PreparedDataset]
+) -> None:
+    task = params.finetune["tiny"].model_copy(update={"pretraining_seeds": "shared"})
+    shared = params.model_copy(update={"finetune": {"tiny": task}})
+    text = "\n".join(limitations(ResultsReader(whole_results), shared, datasets))
+    assert "Of one pretraining: finetune tiny, B, C, D, E. All seeds of these runs" in text
 
 
 def test_a_rare_class_is_named_with_its_share(
@@ -74,3 +86,27 @@ def test_a_row_for_each_dataset_with_its_splits(datasets: dict[str, PreparedData
     rows = dataset_rows(datasets)
     assert len(rows) == 6
     assert any(row[3:7] == ["6", "6", "12", "drawn <for> the tests"] for row in rows)
+
+
+def test_a_row_for_each_dataset_says_how_it_was_split(tmp_path: Path) -> None:
+    labels = np.array([0, 0, 0, 1, 0, 1], np.uint8)
+    images = np.zeros((6, 2, 2, 3), np.uint8)
+    words = {"one": "block", "many": "blocks"}
+    split = {"seed": 7, "least_gap_pixels": 3}
+    groups = list("xyzxyw")
+    tiles = small_dataset(images, labels, 2, groups=groups, group=words, split=split)
+    datasets = {
+        "tiles": write_and_read(tmp_path / "tiles", tiles),
+        "plain": write_and_read(tmp_path / "plain", small_dataset(images, labels, 2)),
+    }
+    assert split_rows(datasets) == [
+        ["tiles", "1 / 1 / 2 blocks", "50.0", "3", "7", "b in val"],
+        ["plain", "2 / 2 / 2 images", "50.0", "-", "-", "b in val"],
+    ]
+
+
+def test_a_dataset_of_an_earlier_version_has_no_split_to_describe(
+    datasets: dict[str, PreparedDataset],
+) -> None:
+    older = {name: replace(data, info={"note": ""}) for name, data in datasets.items()}
+    assert all(row[2:] == ["-", "-", "-", "none"] for row in split_rows(older))

@@ -29,7 +29,8 @@ def test_the_command_rewrites_a_file_and_keeps_the_old_one(tmp_path: Path) -> No
     assert {run: finetune.recipes[run].start for run in finetune.runs} == {
         "A": "none", "B": "supervised", "C": "byol", "D": "supervised", "E": "byol",
     }  # fmt: skip
-    assert finetune.pretraining_seed == 3
+    assert finetune.pretraining_seeds == "shared"
+    assert finetune.pretraining_seed(1, params.pretrain["earth"].seeds) == 3
     assert finetune.training("B").learning_rate == 0.0002
     assert finetune.common.T_0 == 2 and finetune.common.lr_interval == "epoch"
     cnn = params.classify["baseline"].recipes["cnn"]

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reprise.datasets.orl import prepare, read_labels
+from reprise.datasets.prepared import SPLITS
 from reprise.errors import RepriseError
 from reprise.params.datasets import OrlDataset
 
@@ -15,9 +17,11 @@ def test_a_person_is_in_one_split() -> None:
     faces = prepare(RECIPE)
     assert faces.images.shape == (400, 112, 92, 3) and faces.labels.sum() == 119
     splits: dict[int, set[str]] = {}
-    for subject, split in zip(faces.columns["subject"], faces.splits, strict=True):
+    for subject, split in zip(np.asarray(faces.groups).tolist(), faces.splits, strict=True):
         splits.setdefault(subject, set()).add(split)
     assert len(splits) == 40 and all(len(of_person) == 1 for of_person in splits.values())
+    shares = [faces.labels[faces.splits == split].mean() for split in SPLITS]
+    assert max(shares) - min(shares) < 0.02  # a person has glasses in all images or in none
 
 
 @pytest.mark.parametrize(

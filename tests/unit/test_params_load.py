@@ -53,7 +53,15 @@ def test_the_preset_is_valid() -> None:
         ("pretrain.earth.recipes.byol.backbone", "resnet11", ".*backbone: 'resnet11' is not in"),
         ("finetune.earth.recipes.C.start", "moco", ".*start: 'moco' is not in pretrain.earth.runs"),
         ("finetune.earth.pretraining", "mars", ".*pretraining: 'mars' is not in pretrain"),
-        ("finetune.earth.pretraining_seed", 3, ".*seed: 3 is not in pretrain.earth.seeds"),
+        ("finetune.earth.seeds", [0, 3], ".*earth.seeds: 3 is not in pretrain.earth.seeds; add it "
+         "there, or set finetune.earth.pretraining_seeds: shared"),
+        ("pretrain.earth.seeds", [], "pretrain.earth.seeds: is empty, but finetune.earth starts"),
+        ("finetune.earth.pretraining_seeds", 0, ".*seeds: Input should be 'paired' or 'shared'"),
+        ("finetune.earth.pretraining_seed", 0, ".*unknown key.*did you mean 'pretraining_seeds'"),
+        ("pretrain.earth.seeds", [0, 1, 2, 1], "pretrain.earth.seeds: 1 is given twice; name it"),
+        ("segment.skips.seeds", [4, 4], "segment.skips.seeds: 4 is given twice"),
+        ("classify.baseline.runs", ["cnn", "cnn"], "classify.baseline.runs: 'cnn' is given twice"),
+        ("embed.cnn.methods", ["pca", "pca"], "embed.cnn.methods: 'pca' is given twice"),
         ("datasets.climate.source", "tile", "datasets.climate: .*'tile'"),
         ("embed.cnn.run", "vit", "embed.cnn.run: 'vit' is not in classify.baseline.runs"),
         ("embed.cnn.split", "train", "embed.cnn.split: classify jobs save the features of test"),
@@ -63,6 +71,26 @@ def test_the_preset_is_valid() -> None:
 def test_a_wrong_value_is_named(key: str, value: Any, message: str) -> None:
     with pytest.raises(RepriseError, match=f"^params.yaml: {message}"):
         parse(changed(key, value))
+
+
+def test_one_shared_pretraining_serves_seeds_that_it_lacks() -> None:
+    values = changed("finetune.earth.seeds", [7, 8])
+    values["finetune"]["earth"]["pretraining_seeds"] = "shared"
+    values["pretrain"]["earth"]["seeds"] = [4]
+    del values["embed"]
+    params = parse(values)
+    seeds = params.pretrain["earth"].seeds
+    assert params.finetune["earth"].pretraining_seed(8, seeds) == 4
+    values["pretrain"]["earth"]["seeds"] = []
+    with pytest.raises(RepriseError, match="pretrain.earth.seeds: is empty"):
+        parse(values)
+
+
+def test_runs_from_scratch_need_no_pretraining_of_their_seeds() -> None:
+    values = changed("finetune.earth.seeds", [7, 8])
+    values["finetune"]["earth"] |= {"runs": ["A"]}
+    del values["embed"]
+    assert parse(values).finetune["earth"].seeds == [7, 8]
 
 
 def test_a_missing_key_is_named() -> None:

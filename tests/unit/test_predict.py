@@ -156,6 +156,11 @@ MISTAKES = {
     "same mask": (MASKS, "--images {t}/two", "its mask would be a_mask.png, as would that of"),
     "column": (CLASSES, "--header id,name", "unknown column 'name'; choose from id"),
     "line": (CLASSES, "--header id\n", "--header: not one line"),
+    "scale": (MASKS, "--scale large", "--scale 'large': must be a factor above 0, such as 0.5, or"),
+    "no scale": (MASKS, "--scale 0", "--scale '0': must be a factor above 0"),
+    "infinite": (MASKS, "--scale inf", "--scale 'inf': must be a factor above 0"),
+    "huge": (MASKS, "--scale 1e9", "a.png: 32 x 32 pixels, 32000000000 x 32000000000 with"),
+    "scale of classes": (CLASSES, "--scale 1", f"--scale 1: {CLASSES} predicts classes"),
     "mask": (MASKS, "--mask ../{}.png", "must be a PNG file name containing {}, e.g. {}_mask.png"),
     "mask without name": (MASKS, "--mask a.png", "must be a PNG file name containing {}"),
 }

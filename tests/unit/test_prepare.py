@@ -7,8 +7,11 @@ from typing import get_args
 
 import pytest
 
-from reprise.datasets.prepared import read_prepared
+from reprise.datasets import earth, orl
+from reprise.datasets.prepared import SPLITS, read_prepared
+from reprise.datasets.writer import write_dataset
 from reprise.params.datasets import CourseDataset, MapDataset, OrlDataset, TileDataset
+from reprise.params.load import load_params
 
 ROOT = Path(__file__).parents[2]
 PARAMS = """\
@@ -54,3 +57,26 @@ def test_every_source_has_its_module(block: type[CourseDataset]) -> None:
     (source,) = get_args(block.model_fields["source"].annotation)
     module = ROOT / f"src/reprise/datasets/{source.partition('_')[0]}.py"
     assert "def prepare(" in module.read_text()
+
+
+def test_the_page_has_the_splits_of_the_default_datasets(tmp_path: Path) -> None:
+    page = (ROOT / "docs/add-a-dataset.md").read_text()
+    params = load_params(ROOT / "presets/earth.yaml")
+    for name, recipe in params.datasets.items():
+        source = {"orl": orl, "earth": earth}[recipe.source.partition("_")[0]]
+        write_dataset(tmp_path / name, name, source.prepare(recipe))
+        data = read_prepared(tmp_path / name)
+        made = data.info["split"]
+        images = " / ".join(str(len(data.rows(split))) for split in SPLITS)
+        groups = " / ".join(str(made["groups"][split]) for split in SPLITS)
+        gap = f"{made['least_gap_pixels']} pixels" if "least_gap_pixels" in made else "-"
+        missing = [
+            f"{zone.split()[0]} in {split}"
+            for split, zones in made["missing_classes"].items()
+            for zone in zones
+        ]
+        cells = [name, images, f"{groups} {data.group_words['many']}", f"{made['distance']:.3f}"]
+        assert f"| {' | '.join([*cells, gap, '; '.join(missing) or 'none'])} |" in page
+        for task in params.segment.values():
+            if task.data == name:
+                assert {data.index["split"][data.row(image)] for image in task.images} == {"test"}

@@ -51,6 +51,40 @@ def test_what_is_written_is_what_is_read(data: PreparedDataset) -> None:
     assert np.allclose(data.std, train.std(axis=0), atol=1e-6)
 
 
+def test_groups_are_numbered(tmp_path: Path) -> None:
+    words = {"one": "person", "many": "persons"}
+    dataset = small_dataset(IMAGES, LABELS, 2, groups=["007", "NA", "7"] * 2, group=words)
+    data = write_and_read(tmp_path, dataset)
+    groups = data.groups(data.rows("test"))
+    assert groups.dtype == np.int64 and groups.tolist() == [2, 2]
+    assert data.groups(np.arange(6)).tolist() == [0, 1, 2, 0, 1, 2]
+    assert data.index["group"].tolist()[:3] == ["007", "NA", "7"]
+    assert data.group_words == words
+    edit(data, group=None)
+    assert read_prepared(data.folder).group_words["many"] == "groups"
+
+
+def test_without_a_column_each_image_is_its_own_group_and_a_line_says_so(
+    data: PreparedDataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = data.folder / "index.csv"
+    data.index.drop(columns="group").to_csv(path, index=False)
+    edit(data, group={"one": "person", "many": "persons"})
+    with caplog.at_level("INFO"):
+        older = read_prepared(data.folder)
+    assert caplog.messages == [f"{path}: no column 'group': each image counts as its own group"]
+    assert older.groups(np.array([5, 0])).tolist() == [5, 0]
+    assert older.group_words["many"] == "images"
+
+
+def test_how_images_came_to_their_size_is_read(data: PreparedDataset) -> None:
+    assert data.scaling == "resized"
+    edit(data, scaling="cut")
+    assert read_prepared(data.folder).scaling == "cut"
+    edit(data, scaling=None)  # as before it was recorded
+    assert read_prepared(data.folder).scaling == "resized"
+
+
 def test_a_split_without_images_has_no_rows_and_can_be_required(tmp_path: Path) -> None:
     dataset = small_dataset(
         IMAGES, LABELS, 2, splits=["train", "val"] * 3, required_splits=("train", "val")
@@ -155,6 +189,13 @@ def test_a_damaged_index_is_refused(data: PreparedDataset) -> None:
     path = data.folder / "index.csv"
     path.write_text(path.read_text().replace("0001,val", "0001,select"))
     with pytest.raises(RepriseError, match=r"index.csv: row 3: split 'select': use one of train"):
+        read_prepared(data.folder)
+    path.write_text("id,split,group\n0,train,x\n1,val,y\n2,train,x\n3,test,y\n4,val,x\n")
+    message = r"index.csv: row 5: group 'y': in the splits val and test; a group must be in one"
+    with pytest.raises(RepriseError, match=message):
+        read_prepared(data.folder)
+    path.write_text("id,split,group\n0,train,x\n1,val,\n")
+    with pytest.raises(RepriseError, match=r"index.csv: row 3: group '': empty; name what"):
         read_prepared(data.folder)
     path.write_text("id,role\n0000,train\n")
     with pytest.raises(RepriseError, match=r"index.csv: column 'split' is missing"):

@@ -141,12 +141,11 @@ def test_ours_is_the_number_of_the_table_and_theirs_has_wilsons_interval(
     assert (first["other_solutions"], first["other_min"], first["other_max"]) == (2, 0.8, 0.9)
     assert (first["our_task"], first["our_run"]) == ("baseline", "cnn")
     assert not table["same_data"].any()
-    of_images = {"accuracy": "wilson", "miou_cs6550": "images"}
     for row, name, run in ((first, "classify_baseline", "cnn"), (mask, "segment_skips", "skip")):
         path = evaluated_results / "tables" / f"{name}.csv"
         own, metric = pd.read_csv(path).set_index("run").loc[run], row["metric"]
         assert row["ours"] == pytest.approx(own[f"test_{metric}"], abs=1e-6)
-        low = own[f"test_{metric}_{of_images[metric]}_low"]
+        low = own[f"test_{metric}_groups_low"]
         assert row["ours_low"] == pytest.approx(low, abs=1e-6)
         assert row["ours_low"] < row["ours"] < row["ours_high"]
     assert np.isnan(mask["low"]) and np.isnan(mask["high"])

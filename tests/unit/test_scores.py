@@ -1,13 +1,13 @@
-"""The scores of jobs and runs: accuracy, mIoU and the courses' metrics share their resamples."""
+"""The scores of jobs and runs: accuracy, mIoU, the courses' metrics, and their groups."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from scipy import stats
 
 from reprise.datasets.prepared import Classes, PreparedDataset, read_prepared
 from reprise.errors import RepriseError
@@ -21,15 +21,13 @@ from reprise.evaluation.scores import (
     count_masks,
     course_scores,
     miou,
-    over_seeds,
-    summarize,
 )
 from reprise.evaluation.statistics import Estimate, SeedScores, wilson
+from reprise.evaluation.summaries import concentrated_classes, over_seeds, summarize
 from reprise.metrics.confusion import (
     confusion,
     ignored_pixel_predictions,
     mean_iou,
-    mean_ious,
     pixel_accuracy,
 )
 from reprise.metrics.courses import cs6550_scores, with_ignored_row
@@ -42,89 +40,98 @@ def matrices(images: int, seed: int) -> np.ndarray:
     return np.array([confusion(t, p, 4, ignore=3) for t, p in zip(truth, guess, strict=True)])
 
 
-def test_a_paired_difference_has_scipys_interval() -> None:
+def jackknife(of_rows: Callable[[np.ndarray], float], groups: np.ndarray) -> float:
+    """The standard error of a score of some rows, by leaving out one group at a time."""
+    rows, numbers = np.arange(len(groups)), np.unique(groups)
+    left_out = np.array([of_rows(rows[groups != number]) for number in numbers])
+    k = len(numbers)
+    return math.sqrt((k - 1) / k * ((left_out - of_rows(rows)) ** 2).sum())
+
+
+BLOCKS = np.repeat(np.arange(12), [1, 2, 3, 4, 5, 5, 5, 6, 6, 7, 8, 8])  # of 60 images
+TEN = np.arange(10)
+
+
+def test_a_paired_difference_has_the_error_of_the_groups_that_both_share() -> None:
     rng = np.random.default_rng(1)
-    one, other = rng.random((2, 300)) < np.array([[0.7], [0.6]])
-    ours = (over_seeds([accuracy(one)]) - over_seeds([accuracy(other)])).estimate()
-    theirs = stats.bootstrap(
-        (one.astype(float), other.astype(float)),
-        lambda a, b, axis: a.mean(axis) - b.mean(axis),
-        paired=True, method="percentile", n_resamples=10_000, rng=2,
-    )  # fmt: skip
+    level = rng.normal(0, 0.2, 12)[BLOCKS]
+    one, other = rng.random((2, 60)) < np.array([[0.7], [0.6]]) + level
+    scores = [over_seeds([accuracy(correct)], BLOCKS) for correct in (one, other)]
+    ours = (scores[0] - scores[1]).estimate()
     assert ours.value == pytest.approx(one.mean() - other.mean())
-    assert ours.images_se == pytest.approx(theirs.standard_error, rel=0.03)
-    assert (ours.images_low, ours.images_high) == pytest.approx(
-        theirs.confidence_interval, abs=0.005
-    )
-
-
-def test_the_same_resamples_are_drawn_for_every_run_and_each_time() -> None:
-    correct = np.random.default_rng(3).random((2, 40)) < 0.5
-    first, again = (over_seeds([accuracy(seed) for seed in correct]) for _ in range(2))
-    wrong = over_seeds([accuracy(~seed) for seed in correct])
-    assert np.array_equal(first.resamples, again.resamples)
-    assert first.resamples + wrong.resamples == pytest.approx(1)
-
-
-def test_the_seeds_of_a_run_do_not_change_each_others_resamples() -> None:
-    correct = np.random.default_rng(0).random((3, 40)) < 0.6
-    three = over_seeds([accuracy(seed) for seed in correct])
-    two = over_seeds([accuracy(seed) for seed in correct[:2]])
-    assert np.array_equal(two.resamples, three.resamples[:, :2])
+    expected = jackknife(lambda rows: one[rows].mean() - other[rows].mean(), BLOCKS)
+    assert ours.groups_se == pytest.approx(expected)
+    assert (ours.images, ours.groups) == (60, 12)
 
 
 def test_only_runs_of_the_same_images_and_seeds_are_compared() -> None:
     one = SeedScores(np.zeros(2), np.zeros((5, 2)), 10)
     fewer_seeds = SeedScores(np.zeros(1), np.zeros((5, 1)), 10)
-    for other in (fewer_seeds, SeedScores(one.values, one.resamples, 9)):
+    for other in (fewer_seeds, SeedScores(one.values, one.left_out, 9)):
         with pytest.raises(ValueError, match="same seeds on the same images"):
             one - other
 
 
-def test_a_mious_interval_is_scipys() -> None:
+def test_a_miou_is_that_of_the_summed_matrix_without_each_group() -> None:
     own = matrices(60, 6)
-    found = over_seeds([miou(own, [0, 1, 2])]).estimate()
-    theirs = stats.bootstrap(
-        (np.arange(60),),
-        lambda rows, axis: mean_ious(own[rows].sum(axis=-4 + 1), [0, 1, 2]),
-        method="percentile", n_resamples=4000, rng=7,
-    )  # fmt: skip
+    found = over_seeds([miou(own, [0, 1, 2])], BLOCKS).estimate()
     assert found.value == mean_iou(own.sum(axis=0), [0, 1, 2]).value
-    assert (found.images_low, found.images_high) == pytest.approx(
-        theirs.confidence_interval, abs=0.003
-    )
+    expected = jackknife(lambda rows: mean_iou(own[rows].sum(axis=0), [0, 1, 2]).value, BLOCKS)
+    assert found.groups_se == pytest.approx(expected)
 
 
-def test_the_courses_metrics_have_the_intervals_of_resampled_images() -> None:
+def test_the_courses_metrics_have_the_errors_of_groups() -> None:
     rng = np.random.default_rng(1)
-    truth = rng.choice([0, 1, 2, 3], (30, 9, 8), p=[0.4, 0.3, 0.2, 0.1]).astype(np.uint8)
-    prediction = np.where(rng.random(truth.shape) < rng.random((30, 1, 1)), truth, 1)
+    truth = rng.choice([0, 1, 2, 3], (60, 9, 8), p=[0.4, 0.3, 0.2, 0.1]).astype(np.uint8)
+    prediction = np.where(rng.random(truth.shape) < rng.random((60, 1, 1)), truth, 1)
     prediction = np.where(prediction == 3, 0, prediction).astype(np.uint8)
     both = list(zip(truth, prediction, strict=True))
     images = np.array([confusion(t, p, 3, 3) for t, p in both])
     ignored = np.array([ignored_pixel_predictions(t, p, 3, 3) for t, p in both])
-    classes = Classes(("a", "b", "c"), (), 3)
-    found = course_estimates(MaskCounts(classes, 0.5, images, ignored))
-    own: dict[str, list[float]] = {metric: [] for metric in COURSE_METRICS}
-    for drawn in [np.arange(30), *rng.integers(0, 30, (3000, 30))]:
-        whole = with_ignored_row(images[drawn].sum(axis=0), ignored[drawn].sum(axis=0))
-        own["miou_dlcv"].append(mean_iou(whole, range(3)).value)
-        miou, accuracy = cs6550_scores(images[drawn], ignored[drawn], [0, 1, 2])
-        own["miou_cs6550"].append(miou)
-        own["pixel_accuracy_cs6550"].append(accuracy)
-    for metric, values in own.items():
-        one = found[metric]
-        assert one.value == values[0]
-        ends = np.quantile(values[1:], [0.025, 0.975])
-        assert (one.images_low, one.images_high) == pytest.approx(ends, abs=0.005)
+    found = course_estimates(mask_counts(Classes(("a", "b", "c"), (), 3), images, ignored))
+
+    def dlcv(rows: np.ndarray) -> float:
+        whole = with_ignored_row(images[rows].sum(axis=0), ignored[rows].sum(axis=0))
+        return mean_iou(whole, range(3)).value
+
+    own: dict[str, Callable[[np.ndarray], float]] = {
+        "miou_dlcv": dlcv,
+        "miou_cs6550": lambda rows: cs6550_scores(images[rows], ignored[rows], [0, 1, 2])[0],
+        "pixel_accuracy_cs6550": lambda rows: cs6550_scores(images[rows], ignored[rows], [0, 1, 2])[
+            1
+        ],
+    }
+    for metric in COURSE_METRICS:
+        assert found[metric].value == own[metric](np.arange(60))
+        assert found[metric].groups_se == pytest.approx(jackknife(own[metric], BLOCKS), rel=1e-6)
     absent = Classes(("a", "b", "c", "d"), (), 4)
-    estimates = course_estimates(MaskCounts(absent, 0.5, *with_absent_class(images, ignored)))
-    assert math.isnan(estimates["miou_dlcv"].value) and math.isnan(estimates["miou_dlcv"].images_se)
+    estimates = course_estimates(mask_counts(absent, *with_absent_class(images, ignored)))
+    assert math.isnan(estimates["miou_dlcv"].value) and math.isnan(estimates["miou_dlcv"].groups_se)
     assert estimates["miou_cs6550"].value == found["miou_cs6550"].value
 
 
+def mask_counts(classes: Classes, images: np.ndarray, ignored: np.ndarray) -> MaskCounts:
+    return MaskCounts(classes, 0.5, images, ignored, BLOCKS, 0)
+
+
 def course_estimates(counts: MaskCounts) -> dict[str, Estimate]:
-    return {name: over_seeds([score]).estimate() for name, score in course_scores(counts).items()}
+    scores = course_scores(counts)
+    return {name: over_seeds([score], BLOCKS).estimate() for name, score in scores.items()}
+
+
+def test_a_class_in_few_groups_leaves_the_miou_without_an_interval() -> None:
+    images = np.tile(np.array([[30, 2, 0], [3, 20, 1], [0, 0, 0]]), (60, 1, 1))
+    classes = Classes(("water", "forest", "ice"), (), None)
+    none = np.zeros((60, 3), np.int64)
+    assert concentrated_classes(mask_counts(classes, images, none)) == []
+    images[BLOCKS < 3, 2, 2] = 5
+    assert concentrated_classes(mask_counts(classes, images, none)) == ["ice"]
+
+
+def test_the_constant_prediction_is_the_most_frequent_class_everywhere() -> None:
+    images = np.tile(np.array([[30, 2], [3, 20]]), (60, 1, 1))
+    counts = mask_counts(Classes(("water", "forest"), (), None), images, np.zeros((60, 2), int))
+    assert counts.constant_score.value == pytest.approx(32 / 55 / 2)
 
 
 def with_absent_class(images: np.ndarray, ignored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,14 +139,14 @@ def with_absent_class(images: np.ndarray, ignored: np.ndarray) -> tuple[np.ndarr
     return np.pad(images, ((0, 0), (0, 1), (0, 1))), np.pad(ignored, ((0, 0), (0, 1)))
 
 
-def summary(correct: list[int]) -> pd.Series:
-    """The run of seeds that get this many of 10 images right."""
+def summary(correct: list[int], groups: np.ndarray = TEN) -> pd.Series:
+    """The run of seeds that get this many of 10 images right, against a constant that gets 2."""
     classes = Classes(("a", "b"), (), None)
     rows = []
     for seed, count in enumerate(correct):
         right = np.arange(10) < count
         matrix = np.array([[count, 10 - count], [0, 0]])
-        counts = ClassCounts(classes, 0.5, matrix, right)
+        counts = ClassCounts(classes, 0.5, matrix, right, groups, np.arange(10) < 2)
         rows.append(["classify", "baseline", "x", seed, "none", None, counts])
     columns = ["stage", "task", "run", "seed", "weights", "history", "counts"]
     return summarize(pd.DataFrame(rows, columns=columns)).iloc[0]
@@ -152,9 +159,23 @@ def test_a_mean_over_seeds_is_all_correct_over_all_n() -> None:
     assert row["test_accuracy_sd"] == pytest.approx(np.std([0.5, 0.6, 0.9], ddof=1))
 
 
-def test_the_interval_does_not_shrink_when_more_seeds_see_the_same_images() -> None:
+def test_wilsons_interval_stays_where_images_are_groups_and_no_seed_shrinks_it() -> None:
     one, three = summary([6]), summary([6, 6, 6])
-    assert one["test_accuracy_wilson_low"] == three["test_accuracy_wilson_low"] == wilson(6, 10)[0]
+    expected = pytest.approx(wilson(6, 10)[0])
+    assert one["test_accuracy_groups_low"] == three["test_accuracy_groups_low"] == expected
+    grouped = summary([6], np.arange(10) // 2)
+    assert grouped["groups"] == 5 and grouped["test_accuracy_groups_low"] != expected
+
+
+def test_no_interval_where_no_group_differs() -> None:
+    row = summary([10, 10, 10], np.arange(10) // 5)
+    assert math.isnan(row["test_accuracy_groups_low"]) and math.isnan(row["test_accuracy_ci_low"])
+
+
+def test_a_run_is_above_the_constant_prediction_if_its_interval_is() -> None:
+    assert summary([9, 9, 9])["above_constant"] and summary([9])["above_constant"]
+    assert not summary([3, 3, 3])["above_constant"] and not summary([2])["above_constant"]
+    assert summary([9])["constant"] == 0.2
 
 
 def test_one_seed_has_no_sd() -> None:

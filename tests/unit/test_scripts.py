@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.torch import save_file
 from support.small_datasets import small_dataset, write_and_read
 
@@ -27,6 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels, maps = np.arange(12, dtype=np.uint8) % 2, np.zeros((12, 32, 32), np.uint8)
     write_and_read(folder / "tiles", small_dataset(images, labels, 2, splits))
     write_and_read(folder / "maps", small_dataset(images, maps, 2, splits))
+    alone = {"finetune": yaml.safe_load(PARAMS.read_text())["finetune"]}
+    (folder / "alone.yaml").write_text(yaml.safe_dump(alone))
     (folder / BACKBONE).parent.mkdir(parents=True)
     save_file(build_backbone("resnet18", "small").net.state_dict(), folder / BACKBONE)
     return folder
@@ -59,6 +62,15 @@ CASES = {
         "finetune.earth.recipes.C.start is 'byol', so --backbone must be "
         "pretrain/earth/byol/0/backbone.safetensors, but is",
     ),
+    "backbone of another seed": (
+        f"{FINETUNE} --run B --backbone {{0}}/{BACKBONE}".replace("--seed 0", "--seed 1"),
+        "finetune.earth.recipes.B.start is 'supervised', so --backbone must be "
+        "pretrain/earth/supervised/1/backbone.safetensors, but is",
+    ),
+    "no pretraining": (
+        f"{FINETUNE} --run B --backbone {{0}}/{BACKBONE} --params {{0}}/alone.yaml",
+        "alone.yaml: pretrain.earth.seeds: not found or empty; add the seeds",
+    ),
     "no backbone": (f"{FINETUNE} --run B", "but is none; run `make dvc.yaml`"),
     "backbone from scratch": (
         f"{FINETUNE} --run A --backbone {{0}}/{BACKBONE}",
@@ -75,7 +87,7 @@ CASES = {
     ),
     "image": (
         "segment.py --task baseline --run fcn32s --seed 0 --data {0}/maps",
-        "segment.baseline.images: image '0234' is not in the test split; choose from 0008, 0009",
+        "segment.baseline.images: image '0117' is not in the test split; choose from 0008, 0009",
     ),
     "dataset": ("prepare.py --dataset mars", "datasets.mars: not found"),
     "params": (

@@ -10,6 +10,7 @@ from support.small_datasets import small_dataset, write_and_read
 from support.training import job_context, no_checkpoint
 
 from reprise.datasets.prepared import PreparedDataset
+from reprise.errors import RepriseError
 from reprise.models.build import build_segmenter
 from reprise.params.segment import SegmentRecipe
 from reprise.params.training import Augment
@@ -52,6 +53,21 @@ def test_a_segmenter_learns_masks_and_keeps_those_of_three_epochs(data: Prepared
     assert sorted(result.masks) == ["0016_early", "0016_final", "0016_middle"]
     assert sorted(result.predictions) == [f"{row:04d}" for row in range(12, 20)]
     assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_without_a_labelled_pixel_ends_in_one_line(
+    data: PreparedDataset, split: str
+) -> None:
+    targets = load_targets(data, 3)
+    targets.maps[data.rows(split)] = 3
+    model, context = build_segmenter(RECIPE, targets.n_classes), job_context(data, RECIPE)
+    with pytest.raises(RepriseError) as error:
+        train_segmenter(model, context, no_checkpoint(), targets, {"0016": 16})
+    assert f"all pixels of the {split} split have the ignored id 3; add" in str(error.value)
+    targets.maps[data.rows(split)[0], 0, 0] = 1  # one labelled pixel gives every epoch a score
+    result = train_segmenter(model, context, no_checkpoint(), targets, {"0016": 16})
+    assert sum(row["selected"] for row in result.history) == 1 and result.state
 
 
 def test_classes_without_a_training_pixel_are_named(

@@ -149,3 +149,39 @@ def test_cublas_is_set_before_a_gpu_starts(tmp_path: Path) -> None:
     for process in processes:
         output, _ = process.communicate()
         assert (process.returncode, output) == (7, ":4096:8\n"), process.args
+
+
+@pytest.mark.parametrize(
+    ("words", "capability"),
+    [
+        ("vendor_id : AuthenticAMD flags : fpu avx2 avx512f avx512_bf16", "AMD AVX512 avx512_bf16"),
+        (
+            "vendor_id : GenuineIntel flags : amx_bf16 avx512_fp16 avx512_bf16",
+            "Intel AVX512 avx512_bf16 avx512_fp16 amx_bf16",
+        ),
+        ("vendor_id : AuthenticAMD flags : fpu avx2", "AMD AVX512"),
+        ("", "arm64 AVX512"),  # no /proc/cpuinfo
+    ],
+)
+def test_a_kind_of_cpu_is_its_vendor_and_instructions(
+    words: str, capability: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "cpu_words", words.split)
+    monkeypatch.setattr(runtime.platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert runtime.cpu_capability() == capability
+    assert runtime.native_bfloat16() == ("bf16" in words)
+
+
+def test_a_machine_is_five_facts_and_no_name_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = configure_torch(Runtime(device="cpu", precision="float32", threads=1)).machine()
+    assert machine == {
+        "cpu_capability": runtime.cpu_capability(),
+        "device": "cpu",
+        "precision": "float32",
+        "torch": torch.__version__,
+        "threads": 1,
+    }
+    show_gpu(monkeypatch, "A100")
+    device = configure_torch(Runtime(device="cuda", precision="auto"))
+    assert device.machine() == machine | {"device": "A100", "precision": "bfloat16"}

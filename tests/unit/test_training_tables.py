@@ -1,12 +1,16 @@
 """The tables of networks and of their trainings: networks of one shape once in the markdown."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from support.fake_results import fake_params
 from support.training import datasets_of
 
+from reprise.atomic_io import write_csv
+from reprise.evaluation.evaluate import evaluate
 from reprise.evaluation.training_tables import layers_table, networks_table
 from reprise.training.networks import COLUMNS, layer_table
 
@@ -46,6 +50,34 @@ def test_a_configuration_without_a_run_gives_tables_that_say_so() -> None:
     assert texts == {"No runs in params.yaml.\n"}
 
 
+def pretrain(results: Path, seeds: list[int]) -> dict[str, Any]:
+    """A row of the table of a pretraining, from histories whose kNN accuracy is known."""
+    params = fake_params()
+    task = params.pretrain["tiny"].model_copy(update={"seeds": seeds, "runs": ["supervised"]})
+    for seed in seeds:
+        row = {"epoch": [0, 1, 2], "train_loss": 1.0, "val_accuracy": 0.6, "selected": [0, 1, 0]}
+        row |= {"knn_accuracy": [0.1 + seed / 10, 0.5 + seed / 10, 0.9]}
+        write_csv(results / f"pretrain/tiny/supervised/{seed}/history.csv", pd.DataFrame(row))
+    params = params.model_copy(update={"pretrain": {"tiny": task}})
+    (row,) = evaluate(results, params).tables["pretrain_tiny"].frame.to_dict("records")
+    return row
+
+
+def test_a_pretraining_is_one_row_of_means_over_its_seeds(results: Path) -> None:
+    row = pretrain(results, [0, 1, 3])
+    assert (row["run"], row["epochs"], row["seeds"]) == ("supervised", 2, 3)
+    accuracies = [0.5, 0.6, 0.8]  # of the selected epoch
+    assert row["knn_accuracy"] == pytest.approx(np.mean(accuracies))
+    assert row["knn_accuracy_sd"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert row["knn_accuracy_random"] == pytest.approx(np.mean([0.1, 0.2, 0.4]))
+    assert row["val_accuracy"] == pytest.approx(0.6) and np.isnan(row["effective_rank"])
+
+
+def test_a_pretraining_with_one_seed_has_no_sd(results: Path) -> None:
+    row = pretrain(results, [2])
+    assert row["seeds"] == 1 and np.isnan(row["knn_accuracy_sd"])
+
+
 def test_epochs_to_95_per_cent_are_those_of_the_history(evaluated_results: Path) -> None:
     table = pd.read_csv(evaluated_results / "tables/convergence.csv").set_index(
         ["stage", "task", "run", "seed"]
@@ -62,5 +94,5 @@ def test_epochs_to_95_per_cent_are_those_of_the_history(evaluated_results: Path)
 def test_the_histories_have_a_row_for_each_epoch(evaluated_results: Path) -> None:
     table = pd.read_csv(evaluated_results / "tables/histories.csv")
     sizes = table.groupby(["stage", "task", "run", "seed"])
-    assert len(sizes) == 2 + 15 + 4 + 3
+    assert len(sizes) == 6 + 15 + 4 + 3
     assert (sizes["selected"].sum() == 1).all()

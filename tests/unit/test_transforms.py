@@ -43,14 +43,14 @@ def noise(count: int, size: int = 16) -> Tensor:
     return 255 * torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
-def drawn(recipe: Augment, count: int, draw: float) -> AugmentParams:
+def drawn(recipe: Augment, count: int, draw: float, ratio: float = 1) -> AugmentParams:
     """Parameters of `count` images as if every random number had been `draw`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "reprise.datasets.transforms.uniform",
             lambda *address: np.full((count, address[-1]), draw),
         )
-        return sample_augmentations(np.arange(count), recipe, 0, 0)
+        return sample_augmentations(np.arange(count), recipe, 0, 0, ratio=ratio)
 
 
 def test_two_copies_of_one_image_in_a_batch_differ() -> None:
@@ -92,6 +92,32 @@ def test_two_flips_give_four_images_equally_often() -> None:
     assert sum(counts) == 4000 and min(counts) > 900
     with pytest.raises(ValueError, match="flip_vertical needs flip"):
         Augment(flip_vertical=True)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 128), (90, 50), (64, 64)])
+@pytest.mark.parametrize("draw", [0.0, 0.3, 0.999])
+def test_a_rotation_keeps_angles_and_lengths_of_images_of_any_shape(
+    height: int, width: int, draw: float
+) -> None:
+    """Three dots, the middle and two on the axes, are as far apart after it as before."""
+    rows, columns = np.mgrid[:height, :width]
+    ways = {"middle": (0, 0), "right": (0, 10), "down": (10, 0)}
+
+    def dot(down: int, right: int) -> np.ndarray:
+        square = (rows - height / 2 - down) ** 2 + (columns - width / 2 - right) ** 2
+        return np.exp(-square / 8)
+
+    images = torch.from_numpy(np.stack([dot(*way) for way in ways.values()])[None]).float()
+    params = drawn(Augment(degrees=30), 1, draw, width / height)
+    rotated = warp(images, params)[0].numpy()
+    places = [
+        np.array([(dots * rows).sum(), (dots * columns).sum()]) / dots.sum() for dots in rotated
+    ]
+    right, down = places[1] - places[0], places[2] - places[0]
+    assert np.allclose([np.hypot(*right), np.hypot(*down)], 10, atol=0.1)
+    assert abs(right @ down) < 1  # of 100: a right angle
+    turned = math.degrees(math.atan2(right[0], right[1]))
+    assert math.isclose(turned, -(2 * draw - 1) * 30, abs_tol=0.5)
 
 
 @pytest.mark.parametrize("recipe", WARPS)

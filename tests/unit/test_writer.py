@@ -9,8 +9,7 @@ import pytest
 from support.small_datasets import small_dataset
 
 from reprise.atomic_io import read_json
-from reprise.datasets.prepared import SPLITS
-from reprise.datasets.writer import Dataset, split_by_groups, write_dataset
+from reprise.datasets.writer import Dataset, write_dataset
 from reprise.errors import RepriseError
 
 
@@ -26,7 +25,7 @@ def test_the_files_describe_the_dataset(tmp_path: Path) -> None:
     names = ["dataset.json", "images.npy", "index.csv", "labels.npy"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     lines = (tmp_path / "index.csv").read_text().splitlines()
-    assert lines[:3] == ["id,split,label,lat", "0000,train,0,0.500", "0001,val,1,0.500"]
+    assert lines[:2] == ["id,split,group,label,lat", "0000,train,0000,0,0.500"]
     info = read_json(tmp_path / "dataset.json")
     assert info["images"] == {"train": 2, "val": 2, "test": 2}
     assert info["counts"]["test"] == {"a": 1, "b": 1}
@@ -42,6 +41,11 @@ def test_the_files_describe_the_dataset(tmp_path: Path) -> None:
             "must have the same size",
         ),
         ({"splits": np.array(["train"] * 6)}, "the val split has no images"),
+        (
+            {"groups": list("aabbcc")},
+            "index.csv: row 3: group 'a': in the splits train and val; a group must be in one",
+        ),
+        ({"groups": ["a", "", "b", "c", "d", "e"]}, "index.csv: row 3: group '': empty; name"),
     ],
 )
 def test_a_wrong_dataset_is_refused_and_nothing_is_written(
@@ -52,17 +56,31 @@ def test_a_wrong_dataset_is_refused_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_group_is_in_one_split_and_shares_are_met() -> None:
-    rng = np.random.default_rng(0)
-    groups, classes = rng.integers(0, 100, 4000), rng.integers(0, 3, 4000)
-    splits = split_by_groups(groups, classes, val=0.1, test=0.25, seed=0)
-    assert all(len(set(splits[groups == group])) == 1 for group in range(100))
-    for split, share in zip(SPLITS, (0.65, 0.1, 0.25), strict=True):
-        assert abs((splits == split).mean() - share) < 0.03
-    assert not np.array_equal(splits, split_by_groups(groups, classes, 0.1, 0.25, seed=1))
+def test_the_split_is_described_and_what_it_lacks_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    places = {"one": "place", "many": "places"}
+    dataset = replace(
+        small(), labels=np.array([0, 0, 0, 1, 0, 1], np.uint8), groups=list("xyzxyw"),
+        group=places, scaling="cut", split={"seed": 7, "least_gap_pixels": 3},
+    )  # fmt: skip
+    write_dataset(tmp_path, "small", dataset)
+    info = read_json(tmp_path / "dataset.json")
+    assert info["group"] == places and info["scaling"] == "cut"
+    assert info["split"] == {
+        "seed": 7,
+        "least_gap_pixels": 3,
+        "distance": 0.5,
+        "groups": {"train": 1, "val": 1, "test": 2},
+        "missing_classes": {"train": [], "val": ["b"], "test": []},
+    }
+    assert caplog.messages == ["small: the val split lacks: b"]
+    groups = [line.split(",")[2] for line in (tmp_path / "index.csv").read_text().splitlines()]
+    assert groups == ["group", *"xyzxyw"]
 
 
-def test_too_few_groups_are_refused() -> None:
-    groups = np.array([0, 0, 1, 1])
-    with pytest.raises(RepriseError, match="2 groups cannot fill three splits"):
-        split_by_groups(groups, groups, 0.1, 0.2, 0)
+def test_without_groups_each_image_is_its_own(tmp_path: Path) -> None:
+    write_dataset(tmp_path, "small", small())
+    info = read_json(tmp_path / "dataset.json")
+    assert info["group"] == {"one": "image", "many": "images"} and info["scaling"] == "resized"
+    assert info["split"]["groups"] == info["images"]

@@ -63,6 +63,7 @@ STALE = {
     "datasets/earth": [MAPS],
     "datasets/orl": ["prepare (glasses)"],
     "datasets/writer": ["prepare"],
+    "datasets/splits": ["prepare"],
     "datasets/transforms": [*TRAINING, "model_summary", "checksums"],
     "metrics/confusion": ["segment", "evaluate", "plot_tables", "plot_masks", "checksums"],
     "evaluation/checksums": ["checksums"],

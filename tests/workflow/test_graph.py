@@ -1,6 +1,7 @@
 """Both engines expand to the same jobs: for every preset, changed axes, and a new task."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,8 +88,8 @@ def test_changed_axes_need_no_new_dvc_yaml(tmp_path):
     baseline["runs"].append("again")
     baseline["seeds"] = [3, 5]
     params["datasets"]["more"] = params["datasets"]["climate"]
-    params["pretrain"]["earth"]["seeds"] = [0, 1]
-    params["finetune"]["earth"] |= {"seeds": [4], "pretraining_seed": 1}
+    params["pretrain"]["earth"]["seeds"] = [0, 1, 4]
+    params["finetune"]["earth"]["seeds"] = [4]
     params["segment"]["skips"]["data"] = params["segment"]["baseline"]["data"]
     params["embed"]["cnn"] |= {"run": "again", "seed": 5, "methods": ["pca"]}
     params["embed"]["byol_finetuned"]["seed"] = 4
@@ -129,6 +130,32 @@ def test_a_run_of_fine_tuning_with_another_start_needs_make_dvc_yaml(tmp_path):
     assert "dvc.yaml: no stage for finetune.earth.runs: B; run `make dvc.yaml`" in refused.stderr
     assert module(folder, "repository", "dvc.yaml").returncode == 0
     check(folder)
+
+
+def test_a_pretraining_shared_by_all_seeds_needs_make_dvc_yaml(tmp_path):
+    folder = clone(ROOT, tmp_path / "clone", "earth")
+    params = read_params(folder)
+    params["finetune"]["earth"]["pretraining_seeds"] = "shared"
+    params["pretrain"]["earth"]["seeds"] = [5, 0]
+    write_params(folder, params)
+    refused = module(folder, "code")
+    assert "dvc.yaml: no stage for finetune.earth.runs: B; run `make dvc.yaml`" in refused.stderr
+    assert module(folder, "repository", "dvc.yaml").returncode == 0
+    assert module(folder, "code").returncode == 0
+    check(folder)
+
+    def backbones():
+        commands = [job.command for jobs in dvc_jobs(folder).values() for job in jobs]
+        return {path for text in commands for path in re.findall(r"--backbone (\S+)", text)}
+
+    def shared(run, seed):
+        return f"results/pretrain/earth/{run}/{seed}/backbone.safetensors"
+
+    assert backbones() == {shared(run, 5) for run in ("byol", "supervised")}
+    params["pretrain"]["earth"]["seeds"] = [2]  # another first seed needs no new dvc.yaml
+    write_params(folder, params)
+    check(folder)
+    assert backbones() == {shared(run, 2) for run in ("byol", "supervised")}
 
 
 @pytest.mark.parametrize("stage", ["classify", "segment"])

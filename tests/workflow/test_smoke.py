@@ -69,6 +69,14 @@ def test_both_engines_make_the_same_bytes(snakemake_clone, dvc_clone):
     assert {"metrics.json", "report.html", "figures/finetune_earth.png"} <= ours.keys()
 
 
+def test_numbers_that_mean_nothing_show_nothing(snakemake_clone):
+    results = snakemake_clone / "results"
+    for path in [results / "report.html", *sorted((results / "tables").glob("*.md"))]:
+        assert "; significant" not in path.read_text(), path.name
+    comparisons = (results / "tables" / "comparisons.md").read_text()
+    assert "one training each" in comparisons
+
+
 def test_a_job_imports_only_what_its_code_file_lists(dvc_clone):
     """Otherwise an edit of that file would not rerun it."""
     stages = (dvc_clone.parent / DVC_OUTPUT).read_text().split("Running stage '")[1:]
@@ -134,7 +142,10 @@ def change(folder: Path, what: str) -> Path:
             "the learning rate of setting B": lambda: task["recipes"]["B"].update(
                 learning_rate=0.00012
             ),
-            "a seed added to `finetune.earth.seeds`": lambda: task["seeds"].append(7),
+            "a seed added to `seeds` of `pretrain.earth` and `finetune.earth`": lambda: [
+                block["earth"]["seeds"].append(7)
+                for block in (params["pretrain"], params["finetune"])
+            ],
             "`plot.dpi`": lambda: params["plot"].update(dpi=77),
         }
         edits[what.split(": ")[1]]()

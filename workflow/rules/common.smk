@@ -96,8 +96,9 @@ def backbone(wildcards):
     recipe = task.recipes.get(wildcards.run)
     if recipe is None or recipe.start == "none":
         return []
-    folder = f"results/pretrain/{task.pretraining}/{recipe.start}/{task.pretraining_seed}"
-    return f"{folder}/backbone.safetensors"
+    seeds = PARAMS.pretrain[task.pretraining].seeds
+    seed = task.pretraining_seed(wildcards.seed, seeds)
+    return f"results/pretrain/{task.pretraining}/{recipe.start}/{seed}/backbone.safetensors"
 
 
 def embedded_features(wildcards):

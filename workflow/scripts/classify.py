@@ -27,7 +27,7 @@ def main() -> None:
     )
     if votes:
         predict_by_vote(result, recipe.ensemble_epochs)
-    write_classifier(args.out, result)
+    write_classifier(args.out, result, context.device)
     checkpoint.remove()
 
 

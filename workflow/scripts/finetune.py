@@ -7,6 +7,7 @@ from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.models.build import build_finetuned
 from reprise.models.weights import load_pretrained
+from reprise.params.base import read_yaml, value_at
 from reprise.params.finetune import FinetuneTask
 from reprise.training.classification import train_classifier, write_classifier
 from reprise.training.job import config_key, job_parser, load_task, open_job
@@ -30,7 +31,7 @@ def main() -> None:
     files = [args.backbone] if args.backbone else []
     checkpoint = context.checkpoint(args.out, files, frozen)
     result = train_classifier(model, context, checkpoint, "train", recipe.feature_epochs)
-    write_classifier(args.out, result)
+    write_classifier(args.out, result, context.device)
     checkpoint.remove()
 
 
@@ -41,7 +42,8 @@ def check_backbone(args: argparse.Namespace, task: FinetuneTask) -> None:
         expected = "none"
         matches = backbone is None
     else:
-        folder = Path("pretrain", str(task.pretraining), start, str(task.pretraining_seed))
+        seed = task.pretraining_seed(args.seed, pretrained_seeds(args, task))
+        folder = Path("pretrain", str(task.pretraining), start, str(seed))
         expected = str(folder / "backbone.safetensors")
         matches = backbone is not None and backbone.absolute().as_posix().endswith(f"/{expected}")
     if not matches:
@@ -49,6 +51,15 @@ def check_backbone(args: argparse.Namespace, task: FinetuneTask) -> None:
             f"{config_key(args, 'finetune')}.start is '{start}', so --backbone must be {expected}, "
             f"but is {backbone or 'none'}; run `make dvc.yaml`"
         )
+
+
+def pretrained_seeds(args: argparse.Namespace, task: FinetuneTask) -> list[int]:
+    """The seeds of the pretraining task. Raises RepriseError if there are none."""
+    key = f"pretrain.{task.pretraining}.seeds"
+    seeds = value_at(read_yaml(args.params), key)
+    if not seeds:
+        raise RepriseError(f"{args.params}: {key}: not found or empty; add the seeds")
+    return list(seeds)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def main() -> None:
     checkpoint = context.checkpoint(args.out)
     state, history = method.pretrain(context, checkpoint, load_weights(args.params))
     write_tensors(args.out / "backbone.safetensors", state)
-    write_history(args.out / "history.csv", history)
+    write_history(args.out / "history.csv", history, context.device)
     checkpoint.remove()
 
 

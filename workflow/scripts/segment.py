@@ -21,7 +21,7 @@ def main() -> None:
     files = load_weights_into(model, recipe.model, recipe.weights, load_weights(args.params))
     checkpoint = context.checkpoint(args.out, files, task.images)
     result = train_segmenter(model, context, checkpoint, targets, images)
-    write_segmenter(args.out, result)
+    write_segmenter(args.out, result, context.device)
     checkpoint.remove()
 
 

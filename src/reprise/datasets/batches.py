@@ -119,7 +119,8 @@ class Batches:
         return dihedral(self._batch(rows), symmetries)
 
     def _augmentations(self, rows: Rows, epoch: int, view: int) -> AugmentParams:
-        params = sample_augmentations(rows, self.recipe, self.seed, epoch, view)
+        ratio = self.size[1] / self.size[0]
+        params = sample_augmentations(rows, self.recipe, self.seed, epoch, view, ratio)
         return replace(params, values=to_device(params.values, self.device))
 
     def _batch(self, rows: Rows, params: AugmentParams | None = None) -> Tensor:

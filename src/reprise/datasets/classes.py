@@ -16,6 +16,9 @@ IGBP = (
     "permanent wetland", "cropland", "urban", "cropland mosaic", "snow and ice", "barren",
 )  # fmt: skip
 
+# Label maps ignore permanent wetland. DeepGlobe's definition counts it as water (Demir et al.
+# 2018), but 98 % of its pixels have a color that is nearer to the mean of a land class.
+
 # DeepGlobe's land cover classes in the course's order and colors; UNKNOWN is ignored.
 DEEPGLOBE = (
     ("urban", (0, 255, 255)),
@@ -26,7 +29,7 @@ DEEPGLOBE = (
     ("barren", (255, 255, 255)),
 )
 UNKNOWN = 6
-IGBP_TO_DEEPGLOBE = (4, 3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 4, 1, 0, 1, 5, 5)
+IGBP_TO_DEEPGLOBE = (4, 3, 3, 3, 3, 3, 2, 2, 2, 2, 2, UNKNOWN, 1, 0, 1, 5, 5)
 
 # Eleven groups, as many as CamVid has; 11 (void) is ignored.
 IGBP_GROUPS = (
@@ -43,7 +46,7 @@ IGBP_GROUPS = (
     ("barren or built", (152, 78, 63)),
 )
 IGBP_GROUPS_VOID = 11
-IGBP_TO_GROUPS = (0, 1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 0, 8, 10, 8, 9, 10)
+IGBP_TO_GROUPS = (0, 1, 1, 2, 2, 3, 4, 4, 5, 6, 7, IGBP_GROUPS_VOID, 8, 10, 8, 9, 10)
 
 # The eleven groups merged into three, as the CS6550 homework does with CamVid.
 THREE_GROUPS = (
@@ -96,9 +99,43 @@ DEEPGLOBE_MAPS = _described(DEEPGLOBE, UNKNOWN)
 IGBP_MAPS = _described(IGBP_GROUPS, IGBP_GROUPS_VOID, THREE_GROUPS, GROUPS_TO_THREE)
 CAMVID_MAPS = _described(CAMVID, CAMVID_VOID, CAMVID_THREE, CAMVID_TO_THREE)
 
-# Koeppen-Geiger codes that can be trusted: 29 and 30 (ice caps, tundra) look shifted by one
-# against the package's own table, 31 is not in it, and 32 is ocean.
-KOEPPEN_CODES = range(1, 29)
+# Koeppen-Geiger zones by what defines them in Peel, Finlayson and McMahon (2007), table 1, short
+# enough for a legend. They do not have As (tropical with a dry summer: Kottek et al. 2006).
+KOEPPEN = {
+    "Af": "tropical rainforest",
+    "Am": "tropical monsoon",
+    "As": "tropical, dry summer",
+    "Aw": "tropical savanna",
+    "BSh": "hot steppe",
+    "BSk": "cold steppe",
+    "BWh": "hot desert",
+    "BWk": "cold desert",
+    "Cfa": "temperate, hot summer",
+    "Cfb": "temperate, warm summer",
+    "Cfc": "temperate, cold summer",
+    "Csa": "temperate, dry hot summer",
+    "Csb": "temperate, dry warm summer",
+    "Csc": "temperate, dry cold summer",
+    "Cwa": "mild dry winter, hot summer",
+    "Cwb": "mild dry winter, warm summer",
+    "Cwc": "mild dry winter, cold summer",
+    "Dfa": "cold, hot summer",
+    "Dfb": "cold, warm summer",
+    "Dfc": "cold, cold summer",
+    "Dfd": "very cold winter",
+    "Dsa": "cold, dry hot summer",
+    "Dsb": "cold, dry warm summer",
+    "Dsc": "cold, dry cold summer",
+    "Dsd": "very cold winter, dry summer",
+    "Dwa": "cold dry winter, hot summer",
+    "Dwb": "cold dry winter, warm summer",
+    "Dwc": "cold dry winter, cold summer",
+    "Dwd": "very cold dry winter",
+    "EF": "ice cap",
+    "ET": "tundra",
+    "Ocean": "ocean",
+}
+KOEPPEN_CODES = range(1, 32)  # 32 is ocean
 
 # DeepGlobe's masks have one bit per channel (128 and above is on). Red is not a class, and the
 # course's reader leaves such a pixel uninitialized; here it is unknown, as black is.

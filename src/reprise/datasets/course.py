@@ -28,7 +28,7 @@ from reprise.datasets.layouts import LAYOUTS, Item, Listing, list_folder, matchi
 from reprise.datasets.prepared import SPLITS, Bytes
 from reprise.datasets.writer import Dataset
 from reprise.errors import RepriseError
-from reprise.images import open_image, read_rgb, resize_and_crop
+from reprise.images import image_size, open_image, read_rgb, resize_and_crop
 from reprise.params.datasets import CourseDataset
 
 RAW = Path("data/raw")
@@ -105,6 +105,8 @@ def load(listing: Listing, recipe: CourseDataset) -> Dataset:
         ids=[f"train_{i.name}" if i.split == "train" else i.name for i in items],
         unlabelled=all(item.label is None for item in items),
         required_splits=SPLITS if "val" in layout.published else ("train", "val"),
+        split={"seed": recipe.seed},
+        scaling="cut" if layout.kind == "segmentation" and recipe.size is None else "resized",
         **described,
     )
 
@@ -188,7 +190,7 @@ def read_mask(path: Path, layout: str, size: int | None) -> Bytes:
 
 def check_same_size(image: Path, mask: Path) -> None:
     """Raise RepriseError when an image and its label map differ in size."""
-    sizes = [open_image(path, pixels=False).size for path in (image, mask)]
+    sizes = [image_size(path) for path in (image, mask)]
     if sizes[0] != sizes[1]:
         raise RepriseError(
             f"{mask}: {sizes[1]} (width, height), its image {sizes[0]}; the sizes must be equal"

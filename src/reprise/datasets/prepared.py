@@ -1,5 +1,6 @@
 """A prepared dataset as every stage reads it: memory-mapped arrays, an index and a description."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +17,9 @@ from reprise.errors import RepriseError
 
 Bytes = NDArray[np.uint8]
 Kind = Literal["classification", "segmentation"]
+Scaling = Literal["cut", "resized"]
 SPLITS = ("train", "val", "test")
+IMAGES = {"one": "image", "many": "images"}  # the word for a group where each image is its own
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,34 @@ class PreparedDataset:
         """Whether the labels are placeholders (all 0)."""
         return bool(self.info.get("unlabelled", False))
 
+    @property
+    def scaling(self) -> Scaling:
+        """How the images came to their size: cut at the scale of their source, or resized.
+
+        Datasets that were written before this was recorded are read as resized.
+        """
+        scaling: Scaling = self.info.get("scaling", "resized")
+        return scaling
+
+    @property
+    def group_words(self) -> Mapping[str, str]:
+        """The word for a group: `one` (such as block) and `many` (blocks)."""
+        words: Mapping[str, str] = self.info.get("group", {"one": "group", "many": "groups"})
+        return words if "group" in self.index else IMAGES
+
+    def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The group of each of these rows: (len(rows),) int64, equal numbers for one group.
+
+        A group holds the images that belong together, such as those of one place or one person.
+        The numbers count the groups of the whole index in the order of their first rows.
+        """
+        return self._group_numbers[rows]
+
+    @cached_property
+    def _group_numbers(self) -> NDArray[np.int64]:
+        column = "group" if "group" in self.index else "id"
+        return np.asarray(pd.factorize(self.index[column])[0], np.int64)
+
     def rows(self, split: str) -> NDArray[np.int64]:
         """Rows of a split, ascending; empty when it has no image."""
         return np.flatnonzero((self.index["split"] == split).to_numpy())
@@ -123,7 +154,10 @@ class PreparedDataset:
 def read_prepared(folder: Path, kind: Kind | None = None) -> PreparedDataset:
     """Read the description and the index of a prepared dataset, the arrays when they are used.
 
-    Raises RepriseError when a file is missing or damaged, or the dataset is not of this kind.
+    Where the index has no column `group`, each image is its own group, and a line is logged.
+
+    Raises RepriseError when a file is missing or damaged, the dataset is not of this kind, or a
+    group is in two splits.
     """
     path = folder / "dataset.json"
     info = read_json(path)
@@ -135,13 +169,32 @@ def read_prepared(folder: Path, kind: Kind | None = None) -> PreparedDataset:
             f"{folder}: a dataset for {info['kind']}, not for {kind}; change `data` in params.yaml"
         )
     classes = _classes(info["classes"], info["ignore"], f"{path}: classes")
-    index = read_csv(folder / "index.csv", ["id", "split"])
+    index = read_csv(folder / "index.csv", ["id", "split"], ["group"])
     wrong = ~index["split"].isin(SPLITS)
     check_rows(folder / "index.csv", index, "split", wrong, f"use one of {', '.join(SPLITS)}")
+    check_groups(folder / "index.csv", index)
     return PreparedDataset(
         folder, info["name"], info["kind"], classes, index, info, info["height"], info["width"],
         tuple(info["mean"]), tuple(info["std"]),
     )  # fmt: skip
+
+
+def check_groups(path: Path, index: pd.DataFrame) -> None:
+    """Raise RepriseError for the first image without a group, or whose group is in two splits.
+
+    index: the content of the file at `path`, with columns split and perhaps group.
+    """
+    if "group" not in index:
+        logging.info("%s: no column 'group': each image counts as its own group", path)
+        return
+    check_rows(path, index, "group", index["group"] == "", "empty; name what the image belongs to")
+    first = index.groupby("group")["split"].transform("first")
+    in_two = (first != index["split"]).to_numpy()
+    if in_two.any():
+        row = in_two.argmax()
+        splits = f"{first.iloc[row]} and {index['split'].iloc[row]}"
+        reason = f"in the splits {splits}; a group must be in one split"
+        check_rows(path, index, "group", in_two, reason)
 
 
 def _classes(entries: list[Mapping[str, Any]], ignore: int | None, key: str) -> Classes:

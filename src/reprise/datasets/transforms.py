@@ -72,14 +72,17 @@ class AugmentParams:
 
 
 def sample_augmentations(
-    rows: NDArray[np.int64], recipe: Augment, seed: int, epoch: int, view: int = 0
+    rows: NDArray[np.int64], recipe: Augment, seed: int, epoch: int, view: int = 0, ratio: float = 1
 ) -> AugmentParams:
-    """Draw the parameters of the images of `rows`, on the CPU."""
+    """Draw the parameters of the images of `rows`, on the CPU; ratio: their width / height."""
     draws = uniform(seed, epoch, rows, view, DRAWS)
     values = np.zeros((len(rows), 18), np.float32)
     symmetries = _symmetries(draws[:, 0], recipe)
     if recipe.interpolates:
-        values[:, 1:7] = (_SYMMETRIES[symmetries] @ _affine(draws, recipe)).reshape(-1, 6)
+        maps = _SYMMETRIES[symmetries] @ _affine(draws, recipe)
+        maps[:, 0, 1] /= ratio  # a turn by equal angles in pixels, not in the sides' coordinates
+        maps[:, 1, 0] *= ratio
+        values[:, 1:7] = maps.reshape(-1, 6)
     else:
         values[:, 0] = symmetries
     if recipe.changes_colors:
@@ -232,7 +235,7 @@ def _source_pixels(height: int, width: int, device: torch.device) -> Tensor:
 
 
 def _affine(draws: Floats, recipe: Augment) -> Floats:
-    """(n, 2, 3) maps from output to input coordinates.
+    """(n, 2, 3) maps from output to input coordinates of a square image.
 
     Crops are drawn as by torchvision's RandomResizedCrop: area uniform in min_scale..1, log aspect
     ratio uniform in 3/4..4/3, position uniform; the side is at most that of the image.

@@ -1,6 +1,7 @@
-"""What a source of images produces, and how it is split and written as a prepared dataset."""
+"""What a source of images produces, and how it is written as a prepared dataset."""
 
-import warnings
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reprise.atomic_io import atomic_file, write_csv, write_json
-from reprise.datasets.prepared import SPLITS, Bytes, Kind
+from reprise.datasets.prepared import IMAGES, SPLITS, Bytes, Kind, Scaling, check_groups
+from reprise.datasets.splits import Counts, class_counts, describe_split
 from reprise.errors import RepriseError
-
-FOLDS = 20  # splits are multiples of 1/20 of the groups
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,12 @@ class Dataset:
     splits: (n,) of train, val, test; columns: further columns of the index; classes, merged: as
     dataset.json lists them; ids: of the images, by default their row numbers; unlabelled: the
     labels are placeholders, all 0; required_splits: those that must have images.
+
+    groups: (n,) numbers or names of what the images show that makes them alike (a place, a
+    person), by default each image's id; a group is in one split. group: the word for one, in the
+    singular and the plural. scaling: "cut" where a pixel is one of the source, so that a larger
+    picture is read in windows of this size; "resized" where whole pictures were scaled to it.
+    split: the seed of the split, and least_gap_pixels between tiles of two splits.
     """
 
     images: Bytes
@@ -40,57 +46,40 @@ class Dataset:
     ids: list[str] | None = None
     unlabelled: bool = False
     required_splits: tuple[str, ...] = SPLITS
-
-
-def split_by_groups(
-    groups: NDArray[np.int64], classes: NDArray[np.int64], val: float, test: float, seed: int
-) -> NDArray[np.str_]:
-    """A split for each image: a group (a place, a person) is in one split, classes are balanced.
-
-    groups, classes: (n,) ids; val, test: shares of the groups, rounded to a twentieth; seed: of the
-    shuffle. Raises RepriseError when there are fewer than three groups.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
-
-    count = min(FOLDS, len(np.unique(groups)))
-    if count < len(SPLITS):
-        raise RepriseError(f"{count} groups cannot fill three splits; use smaller blocks")
-    folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    test_folds, val_folds = max(1, round(test * count)), max(1, round(val * count))
-    fold_of = np.empty(len(groups), np.int64)
-    with warnings.catch_warnings():
-        # a class with fewer images than folds is balanced as far as possible
-        warnings.simplefilter("ignore")
-        for fold, (_, rows) in enumerate(folds.split(groups, classes, groups)):
-            fold_of[rows] = fold
-    return np.select(
-        [fold_of < test_folds, fold_of < test_folds + val_folds], ["test", "val"], "train"
-    )
+    groups: NDArray[np.int64] | NDArray[np.str_] | list[str] | None = None
+    group: Mapping[str, str] = field(default_factory=IMAGES.copy)
+    scaling: Scaling = "resized"
+    split: dict[str, int] = field(default_factory=dict)
 
 
 def write_dataset(folder: Path, name: str, dataset: Dataset) -> None:
     """Write images.npy, labels.npy, index.csv, and dataset.json last.
 
-    Raises RepriseError for a label outside the classes, a label map whose size is not that of its
-    image, or a required split without images.
+    Logs the classes that a split lacks. Raises RepriseError for a label outside the classes, a
+    label map whose size is not that of its image, a group in two splits, or a required split
+    without images.
     """
     ids = dataset.ids or [f"{row:04d}" for row in range(len(dataset.images))]
-    _check(folder, dataset, ids)
-    index = pd.DataFrame({"id": ids, "split": dataset.splits})
+    groups = np.asarray(ids if dataset.groups is None else dataset.groups)
+    index = pd.DataFrame({"id": ids, "split": dataset.splits, "group": groups})
+    counts = class_counts(dataset.labels)
+    _check(folder, dataset, index, counts)
     if dataset.kind == "classification":
         index["label"] = dataset.labels
     in_split = {split: dataset.splits == split for split in SPLITS}
-    # of images, or of the pixels of label maps
-    labels = {split: _histogram(dataset.labels[rows]) for split, rows in in_split.items()}
     mean, std = _channel_statistics(dataset.images[in_split["train"]])
-    described = ("kind", "classes", "ignore", "merged", "source", "licence", "note")
-    info = {key: getattr(dataset, key) for key in described} | {
+    described = ("kind", "classes", "ignore", "merged", "group", "scaling")
+    info = {key: getattr(dataset, key) for key in (*described, "source", "licence", "note")} | {
         "name": name,
+        # images of each class, or pixels of label maps
         "counts": {
-            split: {entry["name"]: int(counts[entry["id"]]) for entry in dataset.classes}
-            for split, counts in labels.items()
+            split: {
+                entry["name"]: int(counts[rows, entry["id"]].sum()) for entry in dataset.classes
+            }
+            for split, rows in in_split.items()
         },
         "images": {split: int(rows.sum()) for split, rows in in_split.items()},
+        "split": _describe_split(name, dataset, groups, counts),
         "height": dataset.images.shape[1],
         "width": dataset.images.shape[2],
         "mean": mean,
@@ -105,24 +94,39 @@ def write_dataset(folder: Path, name: str, dataset: Dataset) -> None:
     write_json(folder / "dataset.json", info)
 
 
-def _check(folder: Path, dataset: Dataset, ids: list[str]) -> None:
+def _describe_split(
+    name: str, dataset: Dataset, groups: NDArray[Any], counts: Counts
+) -> dict[str, Any]:
+    """The key `split` of dataset.json; the classes that a split lacks are logged."""
+    scored = [entry for entry in dataset.classes if entry["id"] != dataset.ignore]
+    names, ids = [entry["name"] for entry in scored], [entry["id"] for entry in scored]
+    described = describe_split(dataset.splits, groups, counts[:, ids], names)
+    for split, missing in described["missing_classes"].items():
+        if missing:
+            logging.warning("%s: the %s split lacks: %s", name, split, "; ".join(missing))
+    return dataset.split | described
+
+
+def _check(folder: Path, dataset: Dataset, index: pd.DataFrame, counts: Counts) -> None:
     if dataset.kind == "segmentation" and dataset.images.shape[:3] != dataset.labels.shape:
         raise RepriseError(
             f"{folder}: images are {dataset.images.shape[1:3]} and masks "
             f"{dataset.labels.shape[1:]} (height, width); they must have the same size"
         )
-    allowed = {entry["id"] for entry in dataset.classes} | {dataset.ignore}
-    for image_id, labels in zip(ids, dataset.labels, strict=True):
-        unknown = set(np.unique(labels).tolist()) - allowed
-        if unknown:
-            raise RepriseError(
-                f"{folder}: image {image_id} has label {min(unknown)}, which is outside "
-                f"the {len(dataset.classes)} classes; correct the label or declare the class"
-            )
+    allowed = [entry["id"] for entry in dataset.classes]
+    allowed += [] if dataset.ignore is None else [dataset.ignore]
+    unknown = np.delete(np.arange(256), allowed)
+    images, labels = np.nonzero(counts[:, unknown])
+    if len(images):
+        raise RepriseError(
+            f"{folder}: image {index['id'].iloc[images[0]]} has label {unknown[labels[0]]}, which "
+            f"is outside the {len(dataset.classes)} classes; correct the label or declare the class"
+        )
     for split in dataset.required_splits:
         if split not in dataset.splits:
             advice = "raise its share in params.yaml, datasets"
             raise RepriseError(f"{folder}: the {split} split has no images; {advice}")
+    check_groups(folder / "index.csv", index)
 
 
 def _channel_statistics(images: Bytes) -> tuple[list[float], list[float]]:

@@ -19,6 +19,7 @@ from reprise.figures import FAMILIES, modules
 from reprise.import_closure import SRC, closure, dataset_module, loaded_by_name
 from reprise.jobs import STAGES
 from reprise.params.base import value_at
+from reprise.params.finetune import FinetuneTask
 from reprise.params.load import Params, load_params
 
 CODE = Path("workflow/code")
@@ -99,11 +100,23 @@ def stages_missing(params: Params, stages: dict[str, Any]) -> Iterator[str]:
             if stage == "finetune":
                 for name in block.runs:
                     start = block.recipes[name].start
-                    key = f"{stage}_{task}_{SCRATCH if start == 'none' else start}.matrix.run"
-                    if name not in (value_at(stages, key) or []):
+                    key = f"{stage}_{task}_{SCRATCH if start == 'none' else start}"
+                    starts = start == "none" or _backbone(block, start) in _deps(stages, key)
+                    if name not in (value_at(stages, f"{key}.matrix.run") or []) or not starts:
                         yield f"{stage}.{task}.runs: {name}"
             elif f"{stage}_{task}" not in stages:
                 yield f"{stage}.{task}"
+
+
+def _backbone(task: FinetuneTask, start: str) -> str:
+    """The backbone on which DVC's stage of the runs with this start depends."""
+    first = f"${{pretrain.{task.pretraining}.seeds[0]}}"
+    seed = "${item.seed}" if task.pretraining_seeds == "paired" else first
+    return f"results/pretrain/{task.pretraining}/{start}/{seed}/backbone.safetensors"
+
+
+def _deps(stages: dict[str, Any], name: str) -> list[str]:
+    return value_at(stages, f"{name}.deps") or []
 
 
 def _sources(script: Path, named: list[Path], recipes: Sequence[Path] = ()) -> list[str]:

@@ -5,7 +5,8 @@ axis (datasets, runs, seeds, methods), and one for each name that leads to a fil
 A rule then gives one job for every stage of DVC. In the texts of that job,
 
 - the placeholder of an axis becomes `${item.<wildcard>}` of a matrix over the key in params.yaml;
-- the placeholder of a name becomes `${<its key in params.yaml>}`;
+- the placeholder of a name becomes `${<its key in params.yaml>}`; so does the first seed of a
+  pretraining that all seeds of a fine-tuning share;
 - the files of other axes become their folder, and so do all files that jobs write to one folder.
 
 A fine-tuning task has one stage for each start of its runs, which are named there: DVC cannot look
@@ -71,14 +72,19 @@ class Placeholders:
                 "methods": [self._new(self.axes, f"${{{key}.methods}}")],
             }
             blocks["embed"][name] = embed.model_copy(update=values)
+        for name in dict.fromkeys(
+            task.pretraining
+            for task in params.finetune.values()
+            if task.pretraining and task.pretraining_seeds == "shared"
+        ):
+            first = self._new(self.names, f"pretrain.{name}.seeds[0]")
+            blocks["pretrain"][name].seeds.insert(0, first)
         return params.model_copy(update=blocks)
 
     def _task(self, key: str, task: Any) -> Any:
         values: dict[str, Any] = {"data": self._new(self.names, f"{key}.data")}
         if isinstance(task, FinetuneTask):
             values |= self._by_start(task)
-            if "pretraining_seed" in task.model_fields_set:
-                values["pretraining_seed"] = self._new(self.names, f"{key}.pretraining_seed")
         for axis in ("runs", "seeds"):
             if hasattr(task, axis) and axis not in values:
                 values[axis] = [self._new(self.axes, f"${{{key}.{axis}}}")]

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from reprise.cli import run
 from reprise.datasets.prepared import read_prepared
+from reprise.engines.baseline import machine_note
 from reprise.engines.snakemake_hooks import mark_outdated
 from reprise.errors import RepriseError
 from reprise.evaluation.markdown import REST
@@ -41,13 +42,14 @@ def main() -> None:
     if parser.parse_args().what == "page":
         rebuild_report(load_params())
     else:
-        print_tables(RESULTS, load_params(), Console(highlight=False))
+        print_tables(RESULTS, load_params(), Console(highlight=False), machine_note())
 
 
-def print_tables(results: Path, params: Params, console: Console) -> None:
-    """Print the table of every training task: aligned, with color if `console` is a terminal.
+def print_tables(results: Path, params: Params, console: Console, note: str = "") -> None:
+    """Print the table of every training task, and a note, if any.
 
-    Raises RepriseError if one is missing.
+    Columns are aligned, with color if `console` is a terminal.
+    Raises RepriseError if a table is missing.
     """
     for stage, task, _ in tasks(params, "finetune", "classify", "segment", "pretrain"):
         path = results / "tables" / f"{stage}_{task}.md"
@@ -61,6 +63,8 @@ def print_tables(results: Path, params: Params, console: Console) -> None:
             else:
                 console.print(Padding(Text(block, style="dim"), (0, 0, 0, 2)))
         console.print()
+    if note:
+        console.print(Text(note, style="yellow"), soft_wrap=True)
     console.print(f"The report with everything: {results / 'report.html'}", soft_wrap=True)
 
 

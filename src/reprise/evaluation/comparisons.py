@@ -12,29 +12,39 @@ from reprise.datasets.prepared import Classes
 from reprise.evaluation import markdown as md
 from reprise.evaluation.job_outputs import METRICS
 from reprise.evaluation.scores import BEST_EPOCH
-from reprise.evaluation.statistics import LEVEL, N_RESAMPLES, POWER, holm, mcnemar
+from reprise.evaluation.statistics import LEVEL, POWER, group_sums, holm, holm_levels, sign_flip
+from reprise.jobs import shared_pretraining
 from reprise.params.load import Params
 
-FAMILY = ["a", "b", "metric", "images", "seeds", "difference", "seeds_sd", "images_se"]
-FAMILY += ["images_low", "images_high", "ci_low", "ci_high", "test", "p", "p_holm"]
-FAMILY += ["significant", "seeds_needed", "named", "summary"]
+FAMILY = ["a", "b", "metric", "images", "groups", "seeds", "difference", "seeds_sd", "groups_se"]
+FAMILY += ["groups_low", "groups_high", "ci_low", "ci_high", "test", "p", "p_holm"]
+FAMILY += ["verdict", "significant", "seeds_needed", "named", "summary"]
 COLUMNS = ["stage", "task", *FAMILY]
+MIN_SEEDS = 3  # whole chains on each side, for a verdict on methods
+FEW = {1: "one training each: a difference of two networks, not of two methods"}
+FEW |= {2: f"two trainings each: too few to compare methods, which takes {MIN_SEEDS}"}
+ONE_GROUP = "one group of test images: no interval"
+SHARED = "of one pretraining: no verdict on the methods of pretraining"
 
-Run = Mapping[Any, Any]  # a row of `scores.summarize`
+Run = Mapping[Any, Any]  # a row of `summaries.summarize`
 
 
 def compare(runs: pd.DataFrame, params: Params) -> pd.DataFrame:
     """Compare the runs of each task with each other; Holm's correction is over each family.
 
-    `runs` are from `scores.summarize`. Returns COLUMNS and `family`, one row per pair (see
-    `compare_family`).
+    `runs` are from `summaries.summarize`. Returns COLUMNS and `family`, one row per pair (see
+    `compare_family`). Runs that are not above a constant prediction are not compared.
     """
     columns = [*COLUMNS, "family"]
     frames = []
-    for (stage, task), rows in md.groups(runs, "stage", "task"):
+    for (stage, task), rows in md.groups(
+        runs[runs["above_constant"].astype(bool)], "stage", "task"
+    ):
         named = getattr(params, stage)[task].named_pairs
+        finetuned = rows["run"].tolist() if stage == "finetune" else []
+        shared = [run for run in finetuned if shared_pretraining(params, task, run)]
         for suffix, members in families(rows.to_dict("records")):
-            frame = compare_family(METRICS[stage], members, named)
+            frame = compare_family(METRICS[stage], members, named, shared)
             frame = frame.assign(stage=stage, task=task, family=f"{stage}, {task}{suffix}")
             frames += [frame[columns]] if len(frame) else []
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
@@ -64,35 +74,51 @@ def families(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
 
 
 def compare_family(
-    metric: str, runs: Sequence[Run], named: Sequence[tuple[str, str]]
+    metric: str,
+    runs: Sequence[Run],
+    named: Sequence[tuple[str, str]],
+    shared: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Compare each pair of runs, which have the same seeds and classes, on the same images.
+    """Compare each pair of runs on the same images.
 
-    `metric` is accuracy or miou, `named` are pairs (a, b) that the task asks for by name.
+    Args:
+        metric: accuracy or miou.
+        runs: with the same seeds and classes.
+        named: pairs (a, b) that the task asks for by name.
+        shared: runs whose seeds all start from one pretraining.
 
-    Returns FAMILY, one row per pair: a minus b, in 0..1; b is the earlier run unless the pair is
-    named the other way round. `p` is of a difference of 0; `test` says which: Student's over images
-    and seeds, or, with one seed, McNemar's exact test (accuracy) or Student's over images (mIoU).
-    `seeds_needed` is a whole number or NaN, given where the difference is not significant. NaN:
-    unknown with one seed.
+    Returns:
+        FAMILY, one row per pair: a minus b, in 0..1; b is the earlier run unless the pair is named
+        the other way round. `p` is of a difference of 0; `test` says which: Student's over groups
+        and seeds, or, with one seed, the exact sign flip over groups (accuracy) or Student's over
+        groups (mIoU). `verdict` says why there is none, "" where there is one; `significant` is
+        false without a verdict. `seeds_needed` is a whole number or NaN, given where the difference
+        is not significant. NaN: unknown with one seed.
     """
-    rows = []
+    rows, estimates = [], []
     for earlier, later in combinations(runs, 2):
         swapped = (earlier["run"], later["run"]) in named
         a, b = (earlier, later) if swapped else (later, earlier)
         result = (a["scores"][metric] - b["scores"][metric]).estimate()
         row = {"a": a["run"], "b": b["run"], "metric": metric, "difference": result.value}
-        row |= {"test": "Student", "p": result.p(), "seeds_needed": result.seeds_needed()}
+        row |= {"test": "Student", "p": result.p()}
         if metric == "accuracy" and result.seeds == 1:
-            right_a, right_b = a["counts"][0].correct, b["counts"][0].correct
-            p = mcnemar(int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum()))
-            row |= {"test": "McNemar", "p": p}
+            right_a, right_b = (one["counts"][0].correct.astype(int) for one in (a, b))
+            by_group = group_sums((right_a - right_b)[:, None], a["counts"][0].groups)
+            row |= {"test": "sign flip", "p": sign_flip(by_group[:, 0].astype(int))}
+        row["verdict"] = FEW.get(result.seeds, SHARED if {a["run"], b["run"]} & set(shared) else "")
+        if result.groups == 1:
+            row["verdict"] = ONE_GROUP
         row["named"] = (row["a"], row["b"]) in named or row["a"] + BEST_EPOCH == row["b"]
         rows.append(asdict(result) | row)
+        estimates.append(result)
     frame = pd.DataFrame(rows, columns=FAMILY)
-    frame["p_holm"] = holm(frame["p"].tolist())
-    frame["significant"] = frame["p_holm"] < 1 - LEVEL
-    frame["seeds_needed"] = frame["seeds_needed"].astype(float).where(~frame["significant"])
+    p = frame["p"].fillna(1).tolist()  # unknown with one group
+    frame["p_holm"] = holm(p)
+    frame["significant"] = (frame["p_holm"] < 1 - LEVEL) & (frame["verdict"] == "")
+    needed = [one.seeds_needed(level) for one, level in zip(estimates, holm_levels(p), strict=True)]
+    forecast = (frame["verdict"] == "") & ~frame["significant"]
+    frame["seeds_needed"] = pd.Series(needed, dtype=float).where(forecast)
     frame["summary"] = [sentence(row, len(frame)) for row in frame.to_dict("records")]
     return frame
 
@@ -101,22 +127,34 @@ def sentence(row: Mapping[Any, Any], pairs: int) -> str:
     """What a comparison shows; `pairs` were corrected together."""
     gap = round(100 * row["difference"], 1) + 0.0  # no -0.0
     size = f"{gap:+.1f} point" + ("" if abs(gap) == 1 else "s")
-    source, only = ("images", " (images only)") if isnan(row["ci_low"]) else ("ci", "")
+    one_seed = isnan(row["ci_low"])
+    source = "groups" if one_seed else "ci"
     low, high = 100 * row[f"{source}_low"], 100 * row[f"{source}_high"]
-    interval = f"95 % CI [{low:.1f}, {high:.1f}]{only}"
-    conclusion = f"{_conclusion(row, pairs)}.{_seeds_needed(row)}"
-    return f"{row['a']} - {row['b']}: {size}, {interval}; {conclusion}"
+    interval = f"95 % CI [{low:.1f}, {high:.1f}]" + (" (images only)" if one_seed else "")
+    conclusion = row["verdict"] or _conclusion(row, pairs)
+    return f"{row['a']} - {row['b']}: {size}, {interval}; {conclusion}.{_seeds_needed(row)}"
 
 
 def _conclusion(row: Mapping[Any, Any], pairs: int) -> str:
     """Whether the difference is significant, by itself and among all pairs."""
     corrected = f" after Holm's correction for {pairs} comparisons" if pairs > 1 else ""
     if row["significant"]:
-        networks = " for these two trained networks (one seed each)" if isnan(row["ci_low"]) else ""
-        return f"significant{networks}{corrected}"
+        return f"significant{corrected}"
     if row["p"] < 1 - LEVEL:
         return f"not significant{corrected} (significant without it)"
     return "not significant"
+
+
+def constant_sentences(runs: pd.DataFrame) -> list[str]:
+    """A sentence for each run that is not above a constant prediction, and so is not compared."""
+    sentences = []
+    for row in runs[~runs["above_constant"].astype(bool)].to_dict("records"):
+        score = row[f"test_{METRICS[row['stage']]}"]
+        sentences.append(
+            f"{row['run']} ({score:.3f}) is not above the constant prediction of the most frequent "
+            f"class ({row['constant']:.3f}), so it is not compared."
+        )
+    return sentences
 
 
 def _seeds_needed(row: Mapping[Any, Any]) -> str:
@@ -134,11 +172,11 @@ def comparisons_table(frame: pd.DataFrame) -> md.Table:
         md.Column("Comparison", lambda row: f"{row['a']} - {row['b']}"),
         md.Column("Difference (points)", md.number("difference", "+.1f", 100)),
         md.Column("sd over seeds", md.number("seeds_sd", ".1f", 100)),
-        md.Column("95 % CI (images)", md.interval("images", ".1f", 100)),
+        md.Column("95 % CI (images)", md.interval("groups", ".1f", 100)),
         md.Column("95 % CI (images + seeds)", md.interval("ci", ".1f", 100)),
         md.Column("p", _p("p")),
         md.Column("p (Holm)", _p("p_holm")),
-        md.Column("Significant", lambda row: "yes" if row["significant"] else "no"),
+        md.Column("Significant", _significant),
         md.Column("Seeds needed", md.number("seeds_needed", ".0f")),
     ]
     blocks = md.sections(
@@ -147,18 +185,25 @@ def comparisons_table(frame: pd.DataFrame) -> md.Table:
     return md.page(frame[COLUMNS], blocks, empty="No task has two runs to compare.\n")
 
 
+def _significant(row: Any) -> str:
+    return "-" if row["verdict"] else "yes" if row["significant"] else "no"
+
+
 def _p(name: str) -> md.Cell:
-    return lambda row: "< 0.001" if row[name] < 0.001 else f"{row[name]:.3f}"
+    return lambda row: "< 0.001" if row[name] < 0.001 else md.number(name, ".3f")(row)
 
 
 def _method(rows: pd.DataFrame) -> str:
     """How the intervals and tests of a family were made."""
-    seeds = " and seeds (Student's t)"
-    if rows["ci_low"].isna().all():
-        seeds = "; one seed, so other seeds may differ"
+    images, groups = int(rows["images"].iloc[0]), int(rows["groups"].iloc[0])
+    drawn = f"{images} images" if images == groups else f"{images} images in {groups} groups"
+    test = "Student's t"
+    if (rows["test"] == "sign flip").all():
+        test = "the exact test that flips the signs of groups"
     pairs = f"{len(rows)} comparison{'s' if len(rows) > 1 else ''}"
     return (
-        f"95 % CI: over images ({N_RESAMPLES} paired resamples){seeds}. Significant: "
-        f"p < {1 - LEVEL:.2f} after Holm's correction for {pairs}. Seeds needed: for a power of "
-        f"{100 * POWER:.0f} % in one comparison."
+        f"95 % CI: over {drawn}, leaving out one group at a time, and over seeds where there are "
+        f"several. p: {test}, with Holm's correction for {pairs}; significant: below "
+        f"{1 - LEVEL:.2f} with at least {MIN_SEEDS} seeds. Seeds needed: for a power of "
+        f"{100 * POWER:.0f} % at the level of the correction."
     )

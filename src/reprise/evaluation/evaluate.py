@@ -10,7 +10,7 @@ import pandas as pd
 
 from reprise.datasets.prepared import PreparedDataset, read_prepared
 from reprise.errors import RepriseError
-from reprise.evaluation import job_outputs, scores, tables, training_tables
+from reprise.evaluation import job_outputs, scores, summaries, tables, training_tables
 from reprise.evaluation.comparisons import compare, comparisons_table
 from reprise.evaluation.job_outputs import METRICS
 from reprise.evaluation.markdown import Missing, Table
@@ -53,7 +53,7 @@ def evaluate(
 
     every_job = read_jobs(results, params, datasets, missing)
     counted = every_job[every_job["counts"].notna()]
-    runs = scores.summarize(counted)
+    runs = summaries.summarize(counted)
     pairs = compare(runs, params)
 
     of_runs = [f"{stage}_{name}" for stage, name, _ in tasks(params, *METRICS)]
@@ -71,6 +71,8 @@ def evaluate(
     numbers = published_numbers_table(published, params, datasets, every_job, named)
     named["published_numbers"] = missing.mark(numbers, [*of_runs, HISTORIES])
     metrics, intervals = _json_trees(params, named)
+    if len(every_job):
+        intervals["machine"] = job_outputs.machine_counts(every_job["history"])
     return Evaluation(named, metrics, intervals)
 
 
@@ -144,9 +146,8 @@ def _json_trees(params: Params, named: dict[str, Table]) -> tuple[dict[str, Any]
     """The content of metrics.json and of intervals.json.
 
     Both are nested stage -> task -> run -> number, and comparisons -> stage -> task -> a-b ->
-    number. The first has the number of HEADLINES of each run (of pretraining, the mean over its
-    seeds) and the difference of each named comparison; the second has all others, those of
-    pretraining with a level for the seed.
+    number. The first has the number of HEADLINES of each run and the difference of each named
+    comparison; the second has all others.
     """
     metrics: dict[str, Any] = {}
     intervals: dict[str, Any] = {}
@@ -154,11 +155,10 @@ def _json_trees(params: Params, named: dict[str, Table]) -> tuple[dict[str, Any]
         headline, frame = HEADLINES[stage], named[f"{stage}_{task}"].frame
         for tree in (metrics, intervals):
             _insert(tree, [stage, task], {})
-        for run, mean in frame.groupby("run", sort=False)[headline].mean().items():
-            _insert(metrics, [stage, task, run], {headline: mean})
-        keys = ["run", "seed"] if stage == "pretrain" else ["run"]
-        for row in frame.drop(columns=headline).to_dict("records"):
-            _insert(intervals, [stage, task, *(row.pop(key) for key in keys)], row)
+        for row in frame.to_dict("records"):
+            path = [stage, task, row.pop("run")]
+            _insert(metrics, path, {headline: row.pop(headline)})
+            _insert(intervals, path, row)
     for row in named["class_iou"].frame.to_dict("records"):
         _insert(intervals, ["segment", row["task"], row["run"], "iou"], {row["class"]: row["iou"]})
     for row in named["comparisons"].frame.to_dict("records"):

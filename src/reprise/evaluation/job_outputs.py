@@ -1,6 +1,6 @@
 """Readers of what the training jobs wrote, with checks: predictions, label maps and histories."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ from reprise.images import open_image
 
 PREDICTIONS = ["id", "split", "label", "prediction", "confidence"]
 BEST_EPOCH_COLUMN = "best_epoch_prediction"  # of an ensemble: what its best epoch predicts
+# columns of a history: where the job was trained; see Device.machine in training/runtime.py
+MACHINE = ["cpu_capability", "device", "precision", "torch", "threads"]
 METRICS = {"finetune": "accuracy", "classify": "accuracy", "segment": "miou"}  # by stage
 # the score on held-out images that each stage records
 SCORE_COLUMNS = {"pretrain": "knn_accuracy"} | {s: f"val_{name}" for s, name in METRICS.items()}
@@ -104,3 +106,18 @@ def read_history(path: Path, stage: str) -> pd.DataFrame:
             f"{path}: {selected.sum()} epochs are marked selected; exactly one must be"
         )
     return history.assign(score=history[columns[-1]], selected=selected.astype(int))
+
+
+def machine_counts(histories: Iterable[pd.DataFrame | None]) -> dict[str, dict[str, int]]:
+    """How many jobs were trained with each value of MACHINE: {"threads": {"1": 27}, ...}.
+
+    A history without these columns, of an earlier version, does not count.
+    """
+    rows = [
+        history[MACHINE].iloc[-1].astype(str)
+        for history in histories
+        if history is not None and set(MACHINE) <= set(history.columns)
+    ]
+    table = pd.DataFrame(rows, columns=MACHINE)
+    counts = {name: table[name].value_counts().sort_index() for name in MACHINE}
+    return {name: {str(value): int(n) for value, n in one.items()} for name, one in counts.items()}

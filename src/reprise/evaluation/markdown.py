@@ -86,6 +86,11 @@ def sections(
     return blocks
 
 
+def seeds_note(seeds: int) -> str:
+    """What the mean and the sd of a table are of."""
+    return "One seed, so no sd." if seeds == 1 else f"Mean and sd of {seeds} seeds."
+
+
 def document(*blocks: str) -> str:
     """Blocks of text with a blank line between them; empty ones are left out."""
     return "\n\n".join(block.strip("\n") for block in blocks if block) + "\n"

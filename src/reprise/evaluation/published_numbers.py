@@ -165,9 +165,8 @@ def our_result(
     if metric == CLASS_METRIC:
         of_class = {"task": task, "run": run, "class": number["class"]}
         return result | {"ours": _where(tables["class_iou"].frame, of_class)[metric].mean()}
-    of_images = "wilson" if metric == "accuracy" else "images"
     for end in ("low", "high"):
-        result[f"ours_{end}"] = row[f"test_{metric}_{of_images}_{end}"].mean()
+        result[f"ours_{end}"] = row[f"test_{metric}_groups_{end}"].mean()
         result[f"ours_ci_{end}"] = row[f"test_{metric}_ci_{end}"].mean()
     return result | {"ours": row[f"test_{metric}"].mean()}
 

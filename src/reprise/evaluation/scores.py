@@ -1,10 +1,9 @@
-"""The predictions of every job, counted against the labels and scored; every run over its seeds."""
+"""The predictions of every job, counted against the labels and scored."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,15 +11,14 @@ from numpy.typing import NDArray
 
 from reprise.datasets.prepared import Bytes, Classes, PreparedDataset
 from reprise.errors import RepriseError
-from reprise.evaluation.job_outputs import METRICS, read_mask, read_predictions
-from reprise.evaluation.statistics import Floats, SeedScores, resampled_sums, wilson
+from reprise.evaluation.job_outputs import read_mask, read_predictions
+from reprise.evaluation.statistics import Floats
 from reprise.metrics.confusion import (
     Matrix,
     confusion,
     ignored_pixel_predictions,
     mean_iou,
     mean_ious,
-    pixel_accuracy,
 )
 from reprise.metrics.courses import cs6550_correct, cs6550_ious, cs6550_scores, with_ignored_row
 
@@ -34,7 +32,7 @@ class Score:
     """A metric of one trained network on the test images, 0..1.
 
     `value` is that on all images (NaN: not defined). `columns` (images, m) are whole numbers whose
-    sums over a resample of the images give its score: `of_sums`, (resamples, m) -> (resamples,).
+    sums over some of the images give the score on these: `of_sums`, (subsets, m) -> (subsets,).
     """
 
     value: float
@@ -47,18 +45,27 @@ class ClassCounts:
     """The predictions of a classification job.
 
     `val_score` is the accuracy on the val split; `test` is the confusion matrix of the test split,
-    rows = truth; `correct` (test images,) says which are right, in the order of their ids.
+    rows = truth; `correct` (test images,) says which are right, in the order of their ids, and
+    `groups` to which group each belongs. `constant` are those that are right if every prediction is
+    the most frequent class of the train split.
     """
 
     classes: Classes
     val_score: float
     test: Matrix
     correct: NDArray[np.bool_]
+    groups: NDArray[np.int64]
+    constant: NDArray[np.bool_]
 
     @cached_property
     def scores(self) -> dict[str, Score]:
         """The accuracy on the test split."""
         return {"accuracy": accuracy(self.correct)}
+
+    @property
+    def constant_score(self) -> Score:
+        """The accuracy of the most frequent class."""
+        return accuracy(self.constant)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +74,16 @@ class MaskCounts:
 
     `val_score` is the mIoU on the val split; `images` (test images, classes, classes) are confusion
     matrices, rows = truth; `ignored` (test images, classes) counts what was predicted on pixels
-    whose truth is the ignored label, which the matrices leave out.
+    whose truth is the ignored label, which the matrices leave out. `groups` (test images,) are ids;
+    `most_frequent` is the class with the most pixels in the train split.
     """
 
     classes: Classes
     val_score: float
     images: Matrix
     ignored: Matrix
+    groups: NDArray[np.int64]
+    most_frequent: int
 
     @property
     def test(self) -> Matrix:
@@ -84,6 +94,13 @@ class MaskCounts:
     def scores(self) -> dict[str, Score]:
         """The mIoU and COURSE_METRICS on the test split."""
         return {"miou": miou(self.images, self.classes.ids)} | course_scores(self)
+
+    @property
+    def constant_score(self) -> Score:
+        """The mIoU if every pixel is predicted as the most frequent class."""
+        images = np.zeros_like(self.images)
+        images[:, :, self.most_frequent] = self.images.sum(axis=2)
+        return miou(images, self.classes.ids)
 
 
 def count_classes(
@@ -97,13 +114,18 @@ def count_classes(
     for split in ("val", "test"):
         dataset.require_rows(split)
     val, test = (table[table["split"] == split] for split in ("val", "test"))
+    labels = dataset.index["label"].iloc[dataset.rows("train")]
+    constant = (test["label"] == labels.mode().min()).to_numpy()
+    rows = dataset.rows("test")
+    groups = pd.Series(dataset.groups(rows), dataset.index["id"].iloc[rows])[test["id"]].to_numpy()
     counts = []
     for column in ("prediction", *extra):
-        right, correct = ((rows["label"] == rows[column]).to_numpy() for rows in (val, test))
+        right, correct = ((split["label"] == split[column]).to_numpy() for split in (val, test))
         matrix = confusion(
             test["label"].to_numpy(), test[column].to_numpy(), len(dataset.classes.names)
         )
-        counts.append(ClassCounts(dataset.classes, float(right.mean()), matrix, correct))
+        outcome = dataset.classes, float(right.mean()), matrix, correct, groups, constant
+        counts.append(ClassCounts(*outcome))
     return counts
 
 
@@ -120,7 +142,11 @@ def count_masks(folder: Path, dataset: PreparedDataset, merge_classes: int | Non
     val, _ = _count_split("val", folder, dataset, classes, new_ids)
     images, ignored = _count_split("test", folder, dataset, classes, new_ids)
     val_score = mean_iou(val.sum(axis=0), classes.ids).value
-    return MaskCounts(classes, val_score, images, ignored)
+    train = [new_ids[dataset.labels[row]] for row in dataset.rows("train")]
+    pixels = np.bincount(np.ravel(train), minlength=256)[: len(classes.names)]
+    most_frequent = max(classes.ids, key=lambda number: pixels[number])
+    groups = dataset.groups(dataset.rows("test"))
+    return MaskCounts(classes, val_score, images, ignored, groups, most_frequent)
 
 
 def _count_split(
@@ -149,8 +175,8 @@ def _count_split(
 
 def accuracy(correct: NDArray[np.bool_]) -> Score:
     """The share of correct images; `correct` is (images,)."""
-    columns = correct.astype(np.int64)[:, None]
-    return Score(float(correct.mean()), columns, lambda sums: sums[:, 0] / len(correct))
+    columns = np.stack([correct, np.ones_like(correct)], axis=1).astype(np.int64)
+    return Score(float(correct.mean()), columns, lambda sums: sums[:, 0] / sums[:, 1])
 
 
 def miou(images: Matrix, class_ids: list[int]) -> Score:
@@ -180,81 +206,13 @@ def course_scores(counts: MaskCounts) -> dict[str, Score]:
         return means
 
     correct, total = cs6550_correct(images, ignored)
-    shares = np.rint(correct / total * SCALE).astype(np.int64)[:, None]
+    shares = np.rint(correct / total * SCALE).astype(np.int64)
+    with_count = np.stack([shares, np.ones_like(shares)], axis=1)
     miou_value, accuracy_value = cs6550_scores(images, ignored, class_ids)
     return {
         "miou_dlcv": Score(np.nan if undefined else dlcv.value, dlcv.columns, dlcv.of_sums),
         "miou_cs6550": Score(miou_value, np.hstack([billionths, present]), cs6550_miou),
         "pixel_accuracy_cs6550": Score(
-            accuracy_value, shares, lambda sums: sums[:, 0] / (SCALE * len(images))
+            accuracy_value, with_count, lambda sums: sums[:, 0] / (SCALE * sums[:, 1])
         ),
-    }
-
-
-def over_seeds(scores: Sequence[Score]) -> SeedScores:
-    """The scores of one metric of a run's seeds, with their resamples."""
-    sums = resampled_sums(np.concatenate([score.columns for score in scores], axis=1))
-    ends = np.cumsum([score.columns.shape[1] for score in scores])[:-1]
-    sums_by_seed = zip(scores, np.split(sums, ends, axis=1), strict=True)
-    resamples = [score.of_sums(seed_sums) for score, seed_sums in sums_by_seed]
-    values = np.array([score.value for score in scores])
-    # where a metric is not defined on all images, it is not on resamples
-    stacked = np.where(np.isnan(values), np.nan, np.stack(resamples, axis=1))
-    return SeedScores(values, stacked, len(scores[0].columns))
-
-
-def summarize(jobs: pd.DataFrame) -> pd.DataFrame:
-    """The mean over the seeds of every run, from the rows of `evaluate.read_jobs` with counts.
-
-    Returns one row per run, in the order of the jobs: stage, task, run, weights; seed_list (a
-    tuple); seeds and images (how many); `counts`, a list, by job; `scores`, SeedScores by name of
-    the metric. In 0..1: val_<m> of the metric of METRICS, and for each metric test_<m>, test_<m>_sd
-    (NaN for one seed) and the intervals test_<m>_images_low, _images_high, _ci_low and _ci_high
-    (see Estimate). Classification: correct, n (summed over the seeds), test_accuracy_wilson_low and
-    _high. Segmentation: present_classes, classes, test_pixel_accuracy, pixels.
-    """
-    keys = ["stage", "task", "run"]
-    rows = []
-    for key, of_run in jobs.groupby(keys, sort=False):
-        metric, counts = METRICS[str(key[0])], list(of_run["counts"])
-        by_job = [each.scores for each in counts]
-        scores = {name: over_seeds([each[name] for each in by_job]) for name in by_job[0]}
-        row = dict(zip(keys, key, strict=True)) | {
-            "weights": of_run["weights"].iloc[0],
-            "seed_list": tuple(of_run["seed"]),
-            "seeds": len(of_run),
-            "images": scores[metric].images,
-            f"val_{metric}": np.mean([each.val_score for each in counts]),
-            "counts": counts,
-            "scores": scores,
-        }
-        for name, seeds in scores.items():
-            result = seeds.estimate()
-            row |= {f"test_{name}": np.clip(result.value, 0, 1), f"test_{name}_sd": result.seeds_sd}
-            for end in ("images_low", "images_high", "ci_low", "ci_high"):
-                row[f"test_{name}_{end}"] = np.clip(getattr(result, end), 0, 1)
-        rows.append(row | (_correct(counts) if metric == "accuracy" else _pixels(counts)))
-    return pd.DataFrame(rows, columns=None if rows else [*keys, "counts"])
-
-
-def _correct(seeds: Sequence[ClassCounts]) -> dict[str, Any]:
-    """Correct images of all seeds; Wilson's interval is at the number of images, not at n.
-
-    More seeds on the same images do not add images.
-    """
-    correct, images = sum(int(counts.correct.sum()) for counts in seeds), len(seeds[0].correct)
-    low, high = wilson(correct / len(seeds), images)
-    n = len(seeds) * images
-    ends = {"test_accuracy_wilson_low": low, "test_accuracy_wilson_high": high}
-    return {"correct": correct, "n": n, "test_accuracy": correct / n} | ends
-
-
-def _pixels(seeds: Sequence[MaskCounts]) -> dict[str, Any]:
-    """Labeled pixels, their accuracy, and the classes that are present in all seeds."""
-    means = [mean_iou(counts.test, counts.classes.ids) for counts in seeds]
-    return {
-        "present_classes": min(mean.present for mean in means),
-        "classes": means[0].classes,
-        "test_pixel_accuracy": np.mean([pixel_accuracy(counts.test) for counts in seeds]),
-        "pixels": int(seeds[0].test.sum()),
     }

@@ -1,6 +1,6 @@
 """Tables of the test scores: of each task, and of all tasks by class, seed and confusion.
 
-`runs` are rows of `scores.summarize`, `jobs` of `evaluate.read_jobs` (they all have counts), and
+`runs` are rows of `summaries.summarize`, `jobs` of `evaluate.read_jobs` (they all have counts), and
 `comparisons` of `comparisons.compare`.
 """
 
@@ -12,28 +12,36 @@ from numpy.typing import NDArray
 
 from reprise.datasets.prepared import Classes, PreparedDataset
 from reprise.evaluation import markdown as md
+from reprise.evaluation.comparisons import constant_sentences
 from reprise.evaluation.job_outputs import METRICS
 from reprise.evaluation.scores import BEST_EPOCH, COURSE_METRICS
-from reprise.evaluation.statistics import N_RESAMPLES
 from reprise.evaluation.training_tables import NO_RUN_OF_TASK, WEIGHTS
 from reprise.metrics.confusion import iou
 from reprise.metrics.courses import cs6550_class_ious
 from reprise.params.classify import ClassifyTask
 from reprise.params.finetune import FinetuneTask
 
-ACCURACY = ["run", "test_accuracy", "test_accuracy_sd", "test_accuracy_wilson_low"]
-ACCURACY += ["test_accuracy_wilson_high", "correct", "n", "images", "val_accuracy", "seeds"]
-ACCURACY += ["test_accuracy_ci_low", "test_accuracy_ci_high", "weights"]
+ENDS = ("_groups_low", "_groups_high", "_ci_low", "_ci_high")
+ACCURACY = ["run", "test_accuracy", "test_accuracy_sd", "correct", "n", "images", "groups"]
+ACCURACY += ["val_accuracy", "seeds", *(f"test_accuracy{end}" for end in ENDS), "weights"]
 MIOU = ["run", "test_miou", "test_miou_sd", "present_classes", "classes", "test_pixel_accuracy"]
-MIOU += ["pixels", "images", "val_miou", "seeds"]
-ENDS = ("_images_low", "_images_high", "_ci_low", "_ci_high")
+MIOU += ["pixels", "images", "groups", "val_miou", "seeds"]
 MIOU += [f"test_miou{end}" for end in ENDS]
 MIOU += [f"test_{metric}{end}" for metric in COURSE_METRICS for end in ("", *ENDS)] + ["weights"]
 CLASS_IOU = ["task", "run", "class", "iou", "pixels", "share", "iou_cs6550"]
 SEEDS = ["stage", "task", "run", "seed", "metric", "test", "val", "correct", "n"]
 CONFUSION = ["stage", "task", "run", "truth", "prediction", "count"]
 MOST_FREQUENT = 5  # confusions of each run in the markdown
-WHOLE_NUMBERS = ["correct", "n", "images", "seeds", "present_classes", "classes", "pixels"]
+WHOLE_NUMBERS = [
+    "correct",
+    "n",
+    "images",
+    "groups",
+    "seeds",
+    "present_classes",
+    "classes",
+    "pixels",
+]
 IMAGES_AND_SEEDS = "95 % CI (images + seeds)"
 COURSE_NOTE = (
     "The course scripts compute mIoU differently. Both count predictions on unlabeled pixels as "
@@ -62,21 +70,19 @@ def accuracy_table(
     columns += [
         *md.named(md.number, "test_accuracy"),
         md.Column("sd", md.number("test_accuracy_sd")),
-        md.Column("95 % CI (images)", md.interval("test_accuracy_wilson")),
+        md.Column("95 % CI (images)", md.interval("test_accuracy_groups")),
         md.Column(IMAGES_AND_SEEDS, md.interval("test_accuracy_ci")),
         md.Column("k/n", lambda row: f"{row['correct']}/{row['n']}"),
         *md.named(md.number, "val_accuracy"),
         *md.named(md.text, "seeds"),
     ]
-    train, test = (dataset.index.loc[dataset.rows(split), "label"] for split in ("train", "test"))
-    most_frequent = int(np.bincount(train.to_numpy()).argmax()) if len(train) else 0
+    most_frequent = int(dataset.index.loc[dataset.rows("train"), "label"].mode().min())
     note = (
-        f"{_measured(dataset, 'accuracy', frame)} k/n pools all seeds; the 95 % CI over images is "
-        f"Wilson's for n = {len(test)} images, the one over images and seeds is "
-        f"Student's t. Majority-class baseline ('{dataset.classes.names[most_frequent]}'): "
-        f"{float((test == most_frequent).mean()):.4f}."
+        f"{_measured(dataset, 'accuracy', frame)} k/n pools all seeds. {_intervals_note(frame)} "
+        f"A constant prediction of the most frequent class "
+        f"('{dataset.classes.names[most_frequent]}'): {runs['constant'].max():.4f}."
     )
-    notes = [note, _ensemble_note(frame, task), _sentences(comparisons)]
+    notes = [note, _ensemble_note(frame, task), _sentences(runs, comparisons)]
     return md.page(frame, [md.table(frame, columns)], *notes, empty=NO_RUN_OF_TASK)
 
 
@@ -88,7 +94,7 @@ def miou_table(runs: pd.DataFrame, comparisons: pd.DataFrame, dataset: PreparedD
         WEIGHTS,
         md.Column("Test mIoU", md.number("test_miou")),
         md.Column("sd", md.number("test_miou_sd")),
-        md.Column("95 % CI (images)", md.interval("test_miou_images")),
+        md.Column("95 % CI (images)", md.interval("test_miou_groups")),
         md.Column(IMAGES_AND_SEEDS, md.interval("test_miou_ci")),
         md.Column("Classes in the mean", lambda r: f"{r['present_classes']} of {r['classes']}"),
         md.Column("Pixel accuracy", md.number("test_pixel_accuracy")),
@@ -101,10 +107,10 @@ def miou_table(runs: pd.DataFrame, comparisons: pd.DataFrame, dataset: PreparedD
     note = (
         f"{_measured(dataset, 'mIoU', frame, pixels)} "
         "mIoU is computed from one confusion matrix over the whole split; classes absent from both "
-        "ground truth and prediction are excluded from the mean. The 95 % CI over images is from "
-        f"{N_RESAMPLES} resamples of the images."
+        f"ground truth and prediction are excluded from the mean. {_intervals_note(frame)}"
     )
-    notes = [note, _sentences(comparisons), COURSE_NOTE, *_class_notes(runs)]
+    notes = [note, *_concentrated_notes(runs), _sentences(runs, comparisons), COURSE_NOTE]
+    notes += _class_notes(runs)
     return md.page(frame, [md.table(frame, columns)], *notes, empty=NO_RUN_OF_TASK)
 
 
@@ -129,17 +135,38 @@ def _ensemble_note(frame: pd.DataFrame, task: ClassifyTask | FinetuneTask) -> st
 def _measured(dataset: PreparedDataset, metric: str, frame: pd.DataFrame, more: str = "") -> str:
     """On how many images the runs were trained, selected and measured, and with how many seeds."""
     train, val, test = (len(dataset.rows(split)) for split in ("train", "val", "test"))
-    seeds = frame["seeds"].max()
-    mean = "One seed, so no sd." if seeds == 1 else f"Mean and sd of {seeds} seeds."
+    groups, seeds = frame["groups"].max(), frame["seeds"].max()
+    in_groups = f" in {groups} {dataset.group_words['many']}" if groups != test else ""
     return (
         f"Dataset {dataset.name}: trained on {train} images (split train), the epoch selected on "
-        f"{val} (split val), the {metric} measured on {test} (split test){more}. {mean}"
+        f"{val} (split val), the {metric} measured on "
+        f"{test} images{in_groups} (split test){more}. {md.seeds_note(seeds)}"
     )
 
 
-def _sentences(comparisons: pd.DataFrame) -> str:
-    """The sentences of the comparisons that the task names."""
-    return " ".join(comparisons.loc[comparisons["named"].astype(bool), "summary"])
+def _intervals_note(frame: pd.DataFrame) -> str:
+    """What the intervals of a task are over."""
+    if (frame["groups"] == frame["images"]).all():
+        return "Each image is its own group."
+    return (
+        "Images of one group are alike, so the 95 % CI over images leaves out one group at a time "
+        "(Student's t); '-': the groups do not differ, or there is one."
+    )
+
+
+def _concentrated_notes(runs: pd.DataFrame) -> list[str]:
+    """One line for each set of classes that lie in too few groups for an interval of the mIoU."""
+    few = runs.loc[runs["concentrated"] != "", ["concentrated", "run"]]
+    return [
+        f"No interval for the mIoU of {', '.join(rows['run'])}: {names} lie in too few groups."
+        for names, rows in few.groupby("concentrated", sort=False)
+    ]
+
+
+def _sentences(runs: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+    """The runs that are not compared, and the sentences of the comparisons that the task names."""
+    named = comparisons.loc[comparisons["named"].astype(bool), "summary"]
+    return " ".join([*constant_sentences(runs), *named])
 
 
 def _class_notes(runs: pd.DataFrame) -> list[str]:

@@ -14,8 +14,10 @@ from reprise.params.pretrain import PretrainTask
 
 KEYS = ["stage", "task", "run"]
 SHAPE = ["model", "input", "group", "layers", "output", "parameters", "multiply_adds"]
-PRETRAIN = ["run", "method", "seed", "epochs", "best_epoch", "knn_accuracy_random", "knn_accuracy"]
-PRETRAIN += ["val_accuracy", "feature_std", "effective_rank", "weights"]
+PRETRAIN_SCORES = ["knn_accuracy_random", "knn_accuracy", "val_accuracy", "feature_std"]
+PRETRAIN_SCORES += ["effective_rank"]
+PRETRAIN = ["run", "method", "weights", "epochs", "knn_accuracy_random", "knn_accuracy"]
+PRETRAIN += ["knn_accuracy_sd", "val_accuracy", "feature_std", "effective_rank", "seeds"]
 CONVERGENCE = [*KEYS, "seed", "epochs", "best_epoch", "epochs_to_95pct", "best_score"]
 HISTORIES = [*KEYS, "seed", "epoch", "train_loss", "score", "selected"]
 NEAR = 0.95  # of the best score of a history
@@ -85,23 +87,35 @@ def distinct(layers: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def pretrain_table(jobs: pd.DataFrame, dataset: PreparedDataset, task: PretrainTask) -> md.Table:
-    """PRETRAIN, one row per job of a task of pretrain; `knn_accuracy_random` is of epoch 0."""
-    frame = _trainings(jobs, PRETRAIN)
+    """PRETRAIN, one row per run of a task of pretrain: means over its seeds.
+
+    The scores are those of the epoch that was saved, `knn_accuracy_random` of epoch 0;
+    `knn_accuracy_sd` is over the seeds (NaN for one), `seeds` is their number.
+    """
+    rows = _trainings(jobs, ["run", "weights", "epochs", *PRETRAIN_SCORES])
+    seeds = rows.astype(dict.fromkeys(PRETRAIN_SCORES, float)).groupby("run", sort=False)
+    frame = seeds[["weights", "epochs"]].first().join(seeds[PRETRAIN_SCORES].mean())
+    frame = frame.assign(knn_accuracy_sd=seeds["knn_accuracy"].std(), seeds=seeds.size())
+    frame = frame.reset_index()
     frame["method"] = [task.recipes[run].method for run in frame["run"]]
+    frame = frame[PRETRAIN]
     columns = [
         *md.left("run", "method"),
         WEIGHTS,
-        *md.named(md.text, "seed", "epochs", "best_epoch"),
+        *md.named(md.text, "epochs"),
         md.Column("kNN accuracy, untrained network", md.number("knn_accuracy_random")),
         md.Column("kNN accuracy", md.number("knn_accuracy")),
+        md.Column("sd", md.number("knn_accuracy_sd")),
         *md.named(md.number, "val_accuracy", "feature_std"),
         md.Column("Effective rank", md.number("effective_rank", ".1f")),
+        *md.named(md.text, "seeds"),
     ]
     neighbors = ", ".join(str(k) for k in sorted({task.recipes[run].knn_k for run in task.runs}))
     note = (
         f"Dataset {dataset.name}: pretrained on {len(dataset.rows('train'))} images (split train), "
         f"evaluated on {len(dataset.rows('val'))} (split val). kNN accuracy of the frozen features "
-        f"(k = {neighbors}); the untrained network is epoch 0."
+        f"(k = {neighbors}); the untrained network is epoch 0. "
+        f"{md.seeds_note(frame['seeds'].max())}"
     )
     return md.page(frame, [md.table(frame, columns)], note, empty=NO_RUN_OF_TASK)
 

@@ -19,10 +19,10 @@ from reprise.figures import style
 from reprise.params.load import Params
 
 ACCURACY = "test_accuracy"
-INTERVALS = [f"{ACCURACY}_{kind}_{end}" for kind in ("wilson", "ci") for end in ("low", "high")]
+INTERVALS = [f"{ACCURACY}_{kind}_{end}" for kind in ("groups", "ci") for end in ("low", "high")]
 SEEDS = ["stage", "task", "run", "seed", "test"]
 COMPARISONS = ["stage", "task", "a", "b", "difference", "significant"]
-COMPARISONS += ["images_low", "images_high", "ci_low", "ci_high"]
+COMPARISONS += ["groups_low", "groups_high", "ci_low", "ci_high"]
 PUBLISHED = ["homework", "stage", "task", "run", "metric", "value", "low", "high", "other_min"]
 PUBLISHED += ["other_median", "other_max", "our_task", "our_run", "same_data"]
 PUBLISHED += ["ours", "ours_low", "ours_high"]
@@ -55,10 +55,10 @@ def _accuracies(axes: Axes, table: pd.DataFrame, seeds: pd.DataFrame) -> None:
         look = {"color": style.color(position), "alpha": 0.8, "edgecolor": "white"}
         label = f"pretraining: {start}"
         axes.bar(rows.index, rows[ACCURACY], 0.62, hatch=hatches, label=label, **look)
-    wilson_low, wilson_high, ci_low, ci_high = (table[name] for name in INTERVALS)
+    groups_low, groups_high, ci_low, ci_high = (table[name] for name in INTERVALS)
     look = {"fmt": "none", "ecolor": style.INK, "elinewidth": 1.6, "capsize": 4}
-    reach = np.array([mean - wilson_low, wilson_high - mean])
-    axes.errorbar(table.index - 0.22, mean, reach, label="95 % CI, images (Wilson)", **look)
+    reach = np.array([mean - groups_low, groups_high - mean])
+    axes.errorbar(table.index - 0.22, mean, reach, label="95 % CI, images", **look)
     if ci_low.notna().any():
         look |= {"elinewidth": 0.9, "capsize": 2}
         reach = np.array([mean - ci_low, ci_high - mean])
@@ -78,7 +78,7 @@ def _accuracies(axes: Axes, table: pd.DataFrame, seeds: pd.DataFrame) -> None:
     axes.set_xticks(table.index, (table["run"] + "\n" + tuned).tolist())
     axes.set_ylabel("test accuracy")
     axes.grid(False, axis="x")
-    style.unit_axis(axes, [*wilson_high, *ci_high, *seeds["test"]])
+    style.unit_axis(axes, [*groups_high, *ci_high, *seeds["test"]])
     style.legend(axes)
 
 
@@ -173,7 +173,7 @@ def _differences(axes: Axes, rows: pd.DataFrame, seeds: pd.DataFrame) -> None:
     for y, row in enumerate(rows.to_dict("records")):
         color = SIGNIFICANT if row["significant"] else NOT_SIGNIFICANT
         look: dict[str, Any] = {"color": color, "solid_capstyle": "butt"}
-        images = [100 * row["images_low"], 100 * row["images_high"]]
+        images = [100 * row["groups_low"], 100 * row["groups_high"]]
         axes.plot(images, [y] * 2, lw=5, alpha=0.35, **look)
         if not pd.isna(row["ci_low"]):
             axes.plot([100 * row["ci_low"], 100 * row["ci_high"]], [y] * 2, lw=1.4, **look)

@@ -41,14 +41,15 @@ class CroppedConv2d(nn.Conv2d):
 
     On CPU, maps of which every output pixel sees all pixels become one matrix product (`AsLinear`),
     and in bfloat16 the gradient of a kernel on other small maps is one too (`Im2colGrad`): it was
-    faster up to 16 output pixels with stride 1, and up to 64 with stride 2. Kernels with dilation
-    or groups are torch's.
+    faster up to 16 output pixels with stride 1, and up to 64 with stride 2. Kernels with groups
+    are torch's, as is all of a layer that `_window` has no part for: with dilation, with padding
+    by other values than zeros, or for a single image (C, H, W).
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.dilation != (1, 1):
-            return super().forward(x)
         window = self._window(x)
+        if window is None:
+            return super().forward(x)
         y = self._by_products(x, window)
         if y is not None:
             return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
@@ -67,10 +68,17 @@ class CroppedConv2d(nn.Conv2d):
             y = Im2colGrad.apply(x, self.weight, window)
         return y
 
-    def _window(self, x: Tensor) -> KernelWindow:
-        assert not isinstance(self.padding, str), "padding is a number of pixels here"
+    def _window(self, x: Tensor) -> KernelWindow | None:
+        """The part of the kernel that overlaps pixels; None where only torch's layer is right."""
+        if self.dilation != (1, 1) or self.padding_mode != "zeros" or x.ndim != 4 or not x.numel():
+            return None
+        if isinstance(self.padding, str):  # "same" may pad one side more than the other
+            return None
         axes = zip(x.shape[-2:], self.kernel_size, self.stride, self.padding, strict=True)
         (rows, above, high), (columns, left, wide) = (overlap(*axis) for axis in axes)
+        # an output that lies in the padding, or a kernel that is larger than the padded map
+        if min(rows.stop - rows.start, columns.stop - columns.start, high, wide) < 1:
+            return None
         stride: Pair = self.stride  # type: ignore[assignment]
         return KernelWindow(rows, columns, stride, (above, left), (high, wide))
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -21,6 +21,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 # YAML has lists where a pair is meant
 Pair = Annotated[tuple[Name, Name], Field(strict=False)]
 T = TypeVar("T", bound=BaseModel)
+Items = TypeVar("Items", bound=list[Any])
 
 
 class Block(BaseModel):
@@ -38,11 +39,24 @@ class Block(BaseModel):
         return data
 
 
+def _distinct(items: Items) -> Items:
+    for place, item in enumerate(items):
+        if item in items[:place]:
+            raise invalid(f"{item!r} is given twice; name it once")
+    return items
+
+
+# a list in which no item is given twice
+Distinct = Annotated[
+    Items, AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})
+]
+
+
 class Task(Block):
     """A question about one dataset: the runs that answer it, each with a recipe."""
 
     data: str
-    runs: list[Name]
+    runs: Distinct[list[Name]]
 
     @model_validator(mode="after")
     def _runs_have_recipes(self) -> Self:
@@ -58,7 +72,7 @@ class TrainingTask(Task):
     a later run minus an earlier one.
     """
 
-    seeds: list[Count]
+    seeds: Distinct[list[Count]]
     comparisons: list[Pair] | None = None
 
     @model_validator(mode="after")

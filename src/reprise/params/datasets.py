@@ -8,7 +8,10 @@ from reprise.params.base import Block, Name, Positive, Share
 
 
 class OrlDataset(Block):
-    """ORL faces, split by person; `val` and `test` are shares of the persons."""
+    """ORL faces, split by person.
+
+    val, test: shares of the persons. seed: the first of the seeds that are tried for an even split.
+    """
 
     source: Literal["orl"]
     val: Share
@@ -20,8 +23,9 @@ class Grid(Block):
     """How the globe is cut into tiles.
 
     tile, stride: pixels. min_land_fraction: of a tile's pixels. block_degrees: side of the blocks
-    that belong to one split as a whole. val, test: shares of the blocks. max_train_images: at most
-    this many training tiles are used; null: all.
+    that belong to one split as a whole. val, test: shares of the tiles, in whole blocks. seed: the
+    first of the seeds that are tried for an even split. max_train_images: at most this many
+    training tiles are used; null: all.
     """
 
     tile: Positive

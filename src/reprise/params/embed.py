@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from reprise.params.base import Block, Name, Positive, Rate
+from reprise.params.base import Block, Distinct, Name, Positive, Rate
 
 
 class Embed(Block):
@@ -17,7 +17,7 @@ class Embed(Block):
     run: Name
     seed: int
     split: Literal["train", "val", "test"]
-    methods: list[Literal["pca", "tsne"]]
+    methods: Distinct[list[Literal["pca", "tsne"]]]
     max_points: Positive
     pca_components: Positive
     perplexity: Rate

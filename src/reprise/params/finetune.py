@@ -1,10 +1,11 @@
 """Fine-tuning tasks: a pretrained backbone with a new head; settings such as A to E are runs."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reprise.params.base import Block, Count, Name, Positive, Rate, TrainingTask
+from reprise.params.base import Block, Name, Positive, Rate, TrainingTask
 from reprise.params.pretrain import Stem
 from reprise.params.training import Training
 
@@ -36,10 +37,14 @@ class FinetuneRecipe(Block):
 
 
 class FinetuneTask(TrainingTask):
-    """Fine-tuning on one dataset, from the backbones of one pretraining task and seed."""
+    """Fine-tuning on one dataset, from the backbones of one pretraining task.
+
+    pretraining_seeds: paired: the run of a seed starts from the pretraining of the same seed;
+    shared: every run starts from the first seed of the pretraining.
+    """
 
     pretraining: str | None = None
-    pretraining_seed: Count = 0
+    pretraining_seeds: Literal["paired", "shared"] = "paired"
     common: FinetuneCommon
     recipes: dict[str, FinetuneRecipe]
 
@@ -47,3 +52,10 @@ class FinetuneTask(TrainingTask):
         """The common values with those of the run in their place."""
         values = self.recipes[run].model_dump(exclude={"start", "frozen"}, exclude_none=True)
         return self.common.model_copy(update=values)
+
+    def pretraining_seed(self, seed: int, pretrained: Sequence[int]) -> int:
+        """The seed of the pretraining that a run with `seed` starts from.
+
+        pretrained: the seeds of the pretraining task.
+        """
+        return seed if self.pretraining_seeds == "paired" else pretrained[0]

@@ -78,7 +78,7 @@ class Params(Block):
         for run, start in pretrained.items():
             choices = ["none", *pretraining.runs]
             require_name(f"{key}.recipes.{run}.start", start, choices, f"{where}.runs")
-        _require_seed(f"{key}.pretraining_seed", task.pretraining_seed, pretraining.seeds, where)
+        _check_pairs(key, task, pretraining.seeds, where)
 
     def _check_embedded(self, key: str, embed: Embed) -> None:
         """The job whose features are shown exists and saves them for this split."""
@@ -107,6 +107,18 @@ class Params(Block):
                 require_name(f"{key}.{option}", model, models.names(kind), "src/reprise/models")
                 weights += models.packaged_weights(model)
             require_name(f"{key}.weights", getattr(recipe, "weights", "none"), weights, "weights")
+
+
+def _check_pairs(key: str, task: FinetuneTask, pretrained: list[int], where: str) -> None:
+    """Every seed of fine-tuning has the pretraining that it starts from."""
+    if not pretrained:
+        raise invalid(f"{where}.seeds: is empty, but {key} starts from its backbones; add a seed")
+    lacking = [seed for seed in task.seeds if seed not in pretrained]
+    if lacking and task.pretraining_seeds == "paired":
+        raise invalid(
+            f"{key}.seeds: {lacking[0]} is not in {where}.seeds; add it there, or set "
+            f"{key}.pretraining_seeds: shared"
+        )
 
 
 def _require_seed(key: str, seed: int, seeds: list[int], where: str) -> None:

@@ -115,7 +115,7 @@ def _finetune(block: CommentedMap, pretrain: CommentedMap) -> CommentedMap:
         for setting, recipe in recipes.items():
             recipe.insert(0, "start", starts.get(setting, "none"))
         task = CommentedMap(data=block["data"], pretraining=name)
-        task["pretraining_seed"] = pretrain[name]["seeds"][0]
+        task["pretraining_seeds"] = "shared"
         task["seeds"] = _flow(block["seeds"])
         task["runs"] = _flow(sorted(starts))
         task["comparisons"] = _flow([_flow(p) for p in QUESTIONS if set(p) <= set(starts)])

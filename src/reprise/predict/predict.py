@@ -5,22 +5,23 @@ The images are those of a folder, or those that a csv file of a course lists.
 
 import argparse
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
-import torch
 from PIL import Image
 from tqdm import tqdm
 
 from reprise.atomic_io import move_into_folder, write_text
 from reprise.datasets.layouts import read_rows, safe_join
 from reprise.errors import RepriseError
-from reprise.images import list_images, read_rgb
+from reprise.images import image_size, list_images, read_rgb
 from reprise.predict.trained_run import TrainedRun, open_run
-from reprise.predict.windows import merge, split
+from reprise.predict.windows import COVER, Scale, Windows, label_maps
 
 FILENAME_COLUMNS = ("filename", "image_id")  # the courses' name for it differs by year
 COLUMNS = ("id", *FILENAME_COLUMNS, "label")
@@ -31,6 +32,10 @@ TABLE = "CSV listing the images to predict (columns: filename, optional id)"
 OUT = "CSV file to write; for label maps a folder, whose other files are kept"
 HEADER = "first line of the CSV file; columns: id, filename, image_id, label (default: %(default)s)"
 MASK = "file name pattern of the masks; {} is the image name without _sat (default: %(default)s)"
+SCALE = (
+    "for masks: factor by which images are scaled before they are read in windows, or 'cover': "
+    "until they just cover one window (default: as the training images were made, 1 or cover)"
+)
 PROJECT = "folder that holds params.yaml and results/ (default: the current folder)"
 
 
@@ -52,6 +57,7 @@ def add_command(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help=OUT)
     parser.add_argument("--header", default="id,filename,label", metavar="LINE", help=HEADER)
     parser.add_argument("--mask", default="{}_mask.png", metavar="PATTERN", help=MASK)
+    parser.add_argument("--scale", metavar="FACTOR", help=SCALE)
     parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help=PROJECT)
     parser.set_defaults(command=predict)
 
@@ -62,6 +68,7 @@ def predict(args: argparse.Namespace) -> None:
     columns, names = output_columns(args.header), mask_names(images, args.mask)
     run = open_run(args.run, args.project)
     check_output(args.out, run, [image.path for image in images], args)
+    scale = window_scale(args.scale, run)
     epochs = getattr(run.recipe, "ensemble_epochs", 1)
     if epochs > 1:
         logging.warning(
@@ -70,8 +77,9 @@ def predict(args: argparse.Namespace) -> None:
         )  # fmt: skip
     try:
         if run.segments:
-            write_masks(args.out, run, images, names)
+            write_masks(args.out, run, images, names, scale)
         else:
+            warn_of_scale(run, images)
             write_classes(args.out, run, images, args.header, columns)
     except OSError as error:
         raise RepriseError(f"{args.out}: cannot be written ({error}); pass another path") from None
@@ -174,6 +182,40 @@ def check_output(
         raise RepriseError(f"{out}: is an input; pass another path for the predictions")
 
 
+def window_scale(text: str | None, run: TrainedRun) -> Scale:
+    """The scale at which a run reads images in windows: that of its training images by default.
+
+    Raises RepriseError if `text` is neither a factor nor 'cover', or the run predicts no masks.
+    """
+    if text is None:
+        return 1.0 if run.cut else COVER
+    if not run.segments:
+        raise RepriseError(
+            f"--scale {text}: {run.job.path} predicts classes, and scales each image to the size "
+            "of the training images; leave --scale out"
+        )
+    if text == COVER:
+        return COVER
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not 0 < factor < math.inf:
+        raise RepriseError(f"--scale '{text}': must be a factor above 0, such as 0.5, or '{COVER}'")
+    return factor
+
+
+def warn_of_scale(run: TrainedRun, images: Sequence[InputImage]) -> None:
+    """Warn that a classifier of images that were cut reads a larger one at another scale."""
+    height, width = run.shape
+    if run.cut and any(image_size(image.path) != (width, height) for image in images):
+        logging.warning(
+            "%s: trained on images of %d x %d pixels, cut from larger ones; images of another size "
+            "are scaled to it, so they are seen at another scale than in training",
+            run.job.path, width, height,
+        )  # fmt: skip
+
+
 def write_classes(
     out: Path, run: TrainedRun, images: Sequence[InputImage], header: str, columns: Sequence[str]
 ) -> None:
@@ -192,27 +234,32 @@ def write_classes(
 
 
 def write_masks(
-    out: Path, run: TrainedRun, images: Sequence[InputImage], names: Sequence[str]
+    out: Path, run: TrainedRun, images: Sequence[InputImage], names: Sequence[str], scale: Scale
 ) -> None:
     """Write a mask of each image, of its size, in the colors of the dataset: all masks or none.
 
-    Raises RepriseError for an image that cannot be read or is too long (see `split`).
+    Raises RepriseError for an image that cannot be read or has an unsupported size (see `Windows`).
     """
-    colors, files = np.array(run.classes.colors, np.uint8), iter(names)
-    with move_into_folder(out) as folder:
-        for chunk in chunks(run, images):
-            splits = [split(read_rgb(i.path, None), run.shape, str(i.path)) for i in chunk]
-            logits = run.logits(np.concatenate([windows.pixels for windows in splits]))
-            counts = [len(windows.offsets) for windows in splits]
-            for windows, own_logits in zip(splits, torch.split(logits, counts), strict=True):
-                mask = merge(own_logits, windows).cpu().numpy()
-                Image.fromarray(colors[mask]).save(folder / next(files))
+    colors = np.array(run.classes.colors, np.uint8)
+    windows = (
+        Windows(read_rgb(image.path, None), run.shape, scale, str(image.path)) for image in images
+    )
+    masks = label_maps(run.logits, windows, run.batch_size)
+    with move_into_folder(out) as folder, progress_bar(len(images)) as bar:
+        for name, mask in zip(names, masks, strict=True):
+            Image.fromarray(colors[mask]).save(folder / name)
+            bar.update()
 
 
 def chunks(run: TrainedRun, images: Sequence[InputImage]) -> Iterator[Sequence[InputImage]]:
     """The images in chunks of one batch, with a progress bar."""
-    with tqdm(total=len(images), unit="image", disable=None, leave=False) as bar:
+    with progress_bar(len(images)) as bar:
         for start in range(0, len(images), run.batch_size):
             chunk = images[start : start + run.batch_size]
             yield chunk
             bar.update(len(chunk))
+
+
+def progress_bar(images: int) -> "tqdm[NoReturn]":
+    """A progress bar over images; it is quiet where the output is not a terminal."""
+    return tqdm(total=images, unit="image", disable=None, leave=False)

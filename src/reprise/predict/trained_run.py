@@ -51,6 +51,11 @@ class TrainedRun:
         return self.dataset.height, self.dataset.width
 
     @property
+    def cut(self) -> bool:
+        """Whether those images were cut from larger ones, and not scaled to their size."""
+        return self.dataset.scaling == "cut"
+
+    @property
     def batch_size(self) -> int:
         """Images to predict at a time."""
         size = getattr(self.recipe, "image_size", None)

@@ -8,7 +8,7 @@ import pandas as pd
 import yaml
 
 from reprise.datasets.prepared import SPLITS, PreparedDataset
-from reprise.jobs import CLASSIFYING, tasks
+from reprise.jobs import CLASSIFYING, shared_pretraining, tasks
 from reprise.params.base import TrainingTask
 from reprise.params.load import Params
 from reprise.report.html import ResultsReader
@@ -86,10 +86,11 @@ def limitations(
             "the randomness of one training, and has no standard deviation."
         )
     for task, finetune in params.finetune.items():
-        if any(recipe.start != "none" for recipe in finetune.recipes.values()):
+        shared = [run for run in finetune.runs if shared_pretraining(params, task, run)]
+        if shared and len(finetune.seeds) > 1:
             yield (
-                f"All seeds of finetune {task} start from the backbones of one pretraining seed "
-                f"({finetune.pretraining_seed}), so their sd does not include the variation "
+                f"Of one pretraining: finetune {task}, {', '.join(shared)}. All seeds of these "
+                "runs start from one backbone, so sd and interval do not include the variation "
                 "between pretrainings."
             )
     yield from _precision(reader, params)
@@ -116,7 +117,7 @@ def limitations(
 
 def _precision(reader: ResultsReader, params: Params) -> Iterator[str]:
     """How precisely the classification tasks measure an accuracy."""
-    low, high = "test_accuracy_wilson_low", "test_accuracy_wilson_high"
+    low, high = "test_accuracy_groups_low", "test_accuracy_groups_high"
     reach = []
     for stage, task, _ in tasks(params, *CLASSIFYING):
         table = reader.csv(f"tables/{stage}_{task}.csv", ["run", "images", low, high])
@@ -151,4 +152,27 @@ def dataset_rows(datasets: dict[str, PreparedDataset]) -> list[list[str]]:
         counts = [len(dataset.classes.ids), *(len(dataset.rows(split)) for split in SPLITS)]
         info = dataset.info
         rows.append([name, dataset.kind, *map(str, counts), info["source"], info["licence"]])
+    return rows
+
+
+def split_rows(datasets: dict[str, PreparedDataset]) -> list[list[str]]:
+    """A row for each dataset: how its splits were made, and how alike they are.
+
+    Groups of train, val and test; the largest distance between the class shares of two splits, in
+    percentage points; least pixels between tiles of two splits; seed of the split; missing classes.
+    """
+    rows = []
+    for name, dataset in datasets.items():
+        made = dataset.info.get("split", {})
+        groups = [len(set(dataset.groups(dataset.rows(split)).tolist())) for split in SPLITS]
+        missing = [
+            f"{', '.join(classes)} in {split}"
+            for split, classes in made.get("missing_classes", {}).items()
+            if classes
+        ]
+        distance = made.get("distance")
+        counts = f"{' / '.join(map(str, groups))} {dataset.group_words['many']}"
+        points = "-" if distance is None else f"{100 * distance:.1f}"
+        gap, seed = (str(made.get(key, "-")) for key in ("least_gap_pixels", "seed"))
+        rows.append([name, counts, points, gap, seed, "; ".join(missing) or "none"])
     return rows

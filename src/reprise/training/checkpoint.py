@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from reprise.atomic_io import atomic_file, remove_leftovers, sha256
+from reprise.training.runtime import cpu_capability
 
 SECONDS = 30.0  # between two checkpoints, unless the environment says otherwise
 VARIABLE = "REPRISE_CHECKPOINT_SECONDS"
@@ -98,7 +99,7 @@ def job_checkpoint(out: Path, parameters: Any, inputs: Iterable[Path], device: A
     reads, in the same order each time. device: where and how it computes, as text.
     """
     remove_leftovers(out)
-    machine = [str(device), torch.__version__, torch.backends.cpu.get_cpu_capability()]
+    machine = [str(device), torch.__version__, cpu_capability()]
     fingerprint = {
         "parameters": _digest(json.dumps(parameters, sort_keys=True)),
         "data": _digest(*map(sha256, inputs)),

@@ -1,5 +1,6 @@
 """Supervised training of a classifier; the epoch is chosen by validation accuracy."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -124,9 +125,7 @@ def train_classifier(
     def validation_step(row: Row, progress: Progress) -> None:
         row["train_accuracy"] = float(progress.sums["correct"]) / batched
         with eval_mode(trained):
-            logits, target = outputs(model.head, val_rows), labels[val_rows]
-            row["val_loss"] = float(F.cross_entropy(logits, target))
-            row["val_accuracy"] = float((logits.argmax(1) == target).float().mean())
+            row.update(val_scores(outputs(model.head, val_rows), labels[val_rows]))
             if row["epoch"] in feature_epochs:
                 features = outputs(model.penultimate, feature_rows).cpu()
                 progress.kept[f"epoch_{row['epoch']:04d}"] = features
@@ -142,6 +141,16 @@ def train_classifier(
     progress.kept |= {"label": labels[feature_rows].cpu(), "row": torch.tensor(feature_rows)}
     outcome = progress.rows, _predictions(data, logits), progress.kept, progress.predictions
     return TrainingResult(model.state_dict(), *outcome)
+
+
+def val_scores(logits: Tensor, target: Tensor) -> Row:
+    """Loss and accuracy of logits (n, classes) for class ids (n,).
+
+    The accuracy is NaN where the loss is not finite: such logits predict no class.
+    """
+    loss = float(F.cross_entropy(logits, target))
+    accuracy = float((logits.argmax(1) == target).float().mean())
+    return {"val_loss": loss, "val_accuracy": accuracy if math.isfinite(loss) else math.nan}
 
 
 def _predictions(data: PreparedDataset, logits: Sequence[Tensor]) -> pd.DataFrame:
@@ -169,9 +178,9 @@ def require_all_classes(data: PreparedDataset) -> None:
         )
 
 
-def write_classifier(folder: Path, result: TrainingResult) -> None:
+def write_classifier(folder: Path, result: TrainingResult, device: Device) -> None:
     """Write the model, history, predictions and features of a training."""
     write_tensors(folder / "model.safetensors", result.state)
     write_tensors(folder / "features.safetensors", result.features)
     write_csv(folder / "predictions.csv", result.predictions)
-    write_history(folder / "history.csv", result.history)
+    write_history(folder / "history.csv", result.history, device)

@@ -1,5 +1,7 @@
 """A hard vote of several epochs, as in the classifier of the 2021 homework."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,8 +24,13 @@ def predict_by_vote(result: TrainingResult, count: int) -> None:
 
 
 def ensemble_epochs(history: list[Row], count: int) -> list[int]:
-    """The `count` epochs of the lowest validation loss, the lowest first, ties in order."""
-    ranked = sorted(history, key=lambda row: (row["val_loss"], row["epoch"]))
+    """The `count` epochs of the lowest validation loss, the lowest first, ties in order.
+
+    Epochs whose loss is NaN are last.
+    """
+    ranked = sorted(
+        history, key=lambda row: (math.isnan(row["val_loss"]), row["val_loss"], row["epoch"])
+    )
     return [int(row["epoch"]) for row in ranked[:count]]
 
 

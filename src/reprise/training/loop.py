@@ -22,6 +22,7 @@ from reprise.errors import RepriseError
 from reprise.params.training import Training
 from reprise.training.checkpoint import Checkpoint, State
 from reprise.training.job import JobContext
+from reprise.training.runtime import Device
 from reprise.training.schedules import learning_rate, restart_at
 
 Row = dict[str, float | int]
@@ -45,9 +46,16 @@ class Progress:
     best_state: Tensors = field(default_factory=dict)  # of the epoch with the best validation score
 
     def update_best(self, row: Row, model: nn.Module, score: float) -> None:
-        """Keep the model, or a part of it, if its score is higher than all before."""
-        row["selected"] = int(score > self.best)
-        if score > self.best:
+        """Keep the model, or a part of it, if its score is higher than all before.
+
+        A score that is NaN is lower than every number, and the first epoch is kept in any case.
+        """
+        if np.isnan(score):
+            logging.warning("epoch %d: the validation score is not a number", row["epoch"])
+            score = -np.inf
+        selected = score > self.best or not self.best_state
+        row["selected"] = int(selected)
+        if selected:
             self.best = score
             self.best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
             for earlier in self.rows:
@@ -216,9 +224,13 @@ def step_seed(seed: int, number: int) -> int:
     return int(uniform(seed, number, np.zeros(1, np.int64), 1, 1)[0, 0] * 2**53)
 
 
-def write_history(path: Path, rows: list[Row]) -> None:
-    """Write history.csv: one row an epoch, empty where a value does not exist."""
+def write_history(path: Path, rows: list[Row], device: Device) -> None:
+    """Write history.csv: one row an epoch, empty where a value does not exist.
+
+    The last columns are the machine, the same in each row (see `Device.machine`).
+    """
     table = pd.DataFrame(rows)
     first = [name for name in FIRST_COLUMNS if name in table]
     table = table[first + [name for name in table if name not in first]]
+    table = table.assign(**device.machine())
     write_csv(path, table, float_format="%.8g")

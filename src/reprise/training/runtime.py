@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from reprise.cli import MACHINE
 from reprise.datasets.batches import Rows
 from reprise.datasets.transforms import to_device
 from reprise.errors import RepriseError
@@ -21,6 +23,9 @@ os.environ.setdefault(CUBLAS, ":4096:8")  # read when cuBLAS starts, in the firs
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 DETERMINISTIC_CUBLAS = (":4096:8", ":16:8")  # see torch.use_deterministic_algorithms
 AMPERE = (8, 0)  # the first compute capability with instructions for bfloat16
+# instructions besides those of the capability by which the libraries of torch choose a kernel
+CPU_FLAGS = ("avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16")
+VENDORS = {"AuthenticAMD": "AMD", "GenuineIntel": "Intel"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,20 @@ class Device:
     device: torch.device
     dtype: torch.dtype
     name: str = ""
+
+    def machine(self) -> dict[str, str | int]:
+        """What the bytes of a training depend on, other than its parameters, data and code.
+
+        cpu_capability: see `cpu_capability`; device: cpu, or the name of the GPU; precision: of the
+        products of matrices; torch: its version; threads: of torch. No name of a host and no date.
+        """
+        return {
+            "cpu_capability": cpu_capability(),
+            "device": self.name or self.device.type,
+            "precision": str(self.dtype).removeprefix("torch."),
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+        }
 
     def to_device(self, model: nn.Module) -> None:
         """Move a model to the device, its weights with channels last, as convolutions prefer."""
@@ -95,7 +114,9 @@ def configure_torch(runtime: Runtime, seed: int = 0, depthwise: bool = False) ->
         fast_on_cpu = not gpu and not depthwise and native_bfloat16()
         precision = "bfloat16" if newer_gpu or fast_on_cpu else "float32"
     name = torch.cuda.get_device_name() if gpu else ""
-    return Device(torch.device("cuda" if gpu else "cpu"), getattr(torch, precision), name)
+    device = Device(torch.device("cuda" if gpu else "cpu"), getattr(torch, precision), name)
+    MACHINE.update(device.machine())
+    return device
 
 
 def keep_memory() -> None:
@@ -112,11 +133,28 @@ def keep_memory() -> None:
 
 def native_bfloat16() -> bool:
     """Whether this CPU has instructions for products of bfloat16."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpu_words())
+
+
+def cpu_capability() -> str:
+    """The vendor and instructions of this CPU, e.g. "AMD AVX512 avx512_bf16".
+
+    The libraries of torch choose their kernels, and with them the order of additions, by the vendor
+    and the instructions. The second word is what torch itself uses, which the environment variable
+    ATEN_CPU_CAPABILITY lowers.
+    """
+    words = cpu_words()
+    vendor = next((VENDORS[word] for word in words if word in VENDORS), platform.machine())
+    flags = [flag for flag in CPU_FLAGS if flag in words]
+    return " ".join([vendor, torch.backends.cpu.get_cpu_capability(), *flags])
+
+
+def cpu_words() -> list[str]:
+    """The words of /proc/cpuinfo; none where there is no such file."""
     try:
-        flags = Path("/proc/cpuinfo").read_text().split()
+        return Path("/proc/cpuinfo").read_text().split()
     except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+        return []
 
 
 @contextmanager

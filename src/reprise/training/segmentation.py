@@ -15,13 +15,14 @@ from torch.nn import functional as F
 from reprise.atomic_io import atomic_folder, write_json
 from reprise.datasets.batches import Rows
 from reprise.datasets.prepared import PreparedDataset
+from reprise.errors import RepriseError
 from reprise.metrics.confusion import confusion, mean_iou, pixel_accuracy
 from reprise.models.weights import write_tensors
 from reprise.params.segment import SegmentRecipe
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.job import JobContext
 from reprise.training.loop import Progress, Row, Tensors, TrainingJob, train, write_history
-from reprise.training.runtime import eval_mode
+from reprise.training.runtime import Device, eval_mode
 
 CPU = torch.device("cpu")
 Loss = Callable[[Tensor, Tensor], Tensor]  # logits (n, C, H, W), ids (n, H, W) int64 -> a number
@@ -65,10 +66,12 @@ def train_segmenter(
     """Train, choose the epoch by validation mIoU, predict the val and test splits.
 
     model: images (n, 3, H, W) -> logits (n, n_classes, ...). images: id -> row of those whose masks
-    are kept at the first, middle and last epoch. Raises RepriseError as `train` does.
+    are kept at the first, middle and last epoch. Raises RepriseError as `train` does, and if the
+    train or val split has no labelled pixel.
     """
     data, device, recipe = context.data, context.device, context.recipe
     device.to_device(model)
+    require_labelled_pixels(data, targets)
     warn_of_empty_classes(data, targets)
     labels = torch.from_numpy(targets.maps).to(device.device)
     size = targets.maps.shape[1:]
@@ -115,6 +118,19 @@ def resize_logits(model: nn.Module, images: Tensor, size: Sequence[int]) -> Tens
     if logits.shape[-2:] != tuple(size):
         logits = F.interpolate(logits, tuple(size), mode="bilinear", align_corners=False)
     return logits
+
+
+def require_labelled_pixels(data: PreparedDataset, targets: Targets) -> None:
+    """Raise RepriseError if all pixels of the train or val split are ignored.
+
+    Then nothing could be learnt, or no epoch has a score.
+    """
+    for split in ("train", "val"):
+        if (targets.maps[data.require_rows(split)] == targets.ignore).all():
+            raise RepriseError(
+                f"{data.folder}: all pixels of the {split} split have the ignored id "
+                f"{targets.ignore}; add labelled images to it, or choose another split"
+            )
 
 
 def warn_of_empty_classes(data: PreparedDataset, targets: Targets) -> None:
@@ -178,12 +194,12 @@ def inverse_shares(maps: Iterable[NDArray[np.uint8]], classes: int) -> Tensor:
     return torch.from_numpy(inverse).float()
 
 
-def write_segmenter(folder: Path, result: SegmentationResult) -> None:
+def write_segmenter(folder: Path, result: SegmentationResult, device: Device) -> None:
     """Write model, history, and label maps as PNG."""
     write_tensors(folder / "model.safetensors", result.state)
     write_masks(folder / "predictions", result.predictions)
     write_masks(folder / "masks", result.masks, result.shown_epochs)
-    write_history(folder / "history.csv", result.history)
+    write_history(folder / "history.csv", result.history, device)
 
 
 def write_masks(folder: Path, masks: Masks, epochs: dict[str, int] | None = None) -> None:
