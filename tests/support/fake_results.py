@@ -165,7 +165,8 @@ def fake_dataset(
     n = len(SPLITS)
     ids = len(names) + (ignore == len(names))
     labels = rng.integers(0, ids, (n, 8, 8) if maps else n).astype(np.uint8)
-    index = pd.DataFrame({"id": [f"{i:04d}" for i in range(n)], "split": SPLITS})
+    image_ids = [f"{i:04d}" for i in range(n)]
+    index = pd.DataFrame({"id": image_ids, "split": SPLITS, "group": image_ids})
     if not maps:
         index["label"] = labels
     folder.mkdir(parents=True)

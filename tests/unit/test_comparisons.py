@@ -14,13 +14,12 @@ from reprise.evaluation.comparisons import (
     SHARED,
     compare,
     compare_family,
-    constant_sentences,
     sentence,
 )
 from reprise.evaluation.evaluate import evaluate
 from reprise.evaluation.scores import ClassCounts, accuracy
 from reprise.evaluation.statistics import holm, sign_flip
-from reprise.evaluation.summaries import over_seeds
+from reprise.evaluation.summaries import constant_sentences, over_seeds
 from reprise.params.load import Params
 
 ONE_SEED = {"ci_low": math.nan, "ci_high": math.nan, "seeds_sd": math.nan, "seeds": 1,

@@ -145,18 +145,6 @@ def _conclusion(row: Mapping[Any, Any], pairs: int) -> str:
     return "not significant"
 
 
-def constant_sentences(runs: pd.DataFrame) -> list[str]:
-    """A sentence for each run that is not above a constant prediction, and so is not compared."""
-    sentences = []
-    for row in runs[~runs["above_constant"].astype(bool)].to_dict("records"):
-        score = row[f"test_{METRICS[row['stage']]}"]
-        sentences.append(
-            f"{row['run']} ({score:.3f}) is not above the constant prediction of the most frequent "
-            f"class ({row['constant']:.3f}), so it is not compared."
-        )
-    return sentences
-
-
 def _seeds_needed(row: Mapping[Any, Any]) -> str:
     """How many seeds would be needed; "" where that is unknown."""
     if isnan(row["seeds_needed"]):

@@ -113,3 +113,15 @@ def _pixels(seeds: Sequence[MaskCounts]) -> dict[str, Any]:
         "pixels": int(seeds[0].test.sum()),
         "concentrated": ", ".join(concentrated_classes(seeds[0])),
     }
+
+
+def constant_sentences(runs: pd.DataFrame) -> list[str]:
+    """A sentence for each run that is not above a constant prediction, and so is not compared."""
+    sentences = []
+    for row in runs[~runs["above_constant"].astype(bool)].to_dict("records"):
+        score = row[f"test_{METRICS[row['stage']]}"]
+        sentences.append(
+            f"{row['run']} ({score:.3f}) is not above the constant prediction of the most frequent "
+            f"class ({row['constant']:.3f}), so it is not compared."
+        )
+    return sentences

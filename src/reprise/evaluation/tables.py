@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from reprise.datasets.prepared import Classes, PreparedDataset
 from reprise.evaluation import markdown as md
-from reprise.evaluation.comparisons import constant_sentences
 from reprise.evaluation.job_outputs import METRICS
 from reprise.evaluation.scores import BEST_EPOCH, COURSE_METRICS
+from reprise.evaluation.summaries import constant_sentences
 from reprise.evaluation.training_tables import NO_RUN_OF_TASK, WEIGHTS
 from reprise.metrics.confusion import iou
 from reprise.metrics.courses import cs6550_class_ious
