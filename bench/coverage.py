@@ -27,7 +27,7 @@ from reprise.evaluation.summaries import over_seeds  # noqa: E402
 
 Z = 1.959964  # of 95 %
 SCORE = 0.65  # expected accuracy of all runs
-EFFECTS = {"as measured": Effects(), "groups differ more": Effects(group=1.0, own=0.5)}
+EFFECTS = {"moderate": Effects(), "groups differ more": Effects(group=1.0, own=0.5)}
 EFFECTS["chains differ more"] = Effects(pretraining=0.12, finetuning=0.12)
 ACCURACY_SETS, MIOU_SETS = ("climate", "newworld", "glasses"), ("landcover", "igbp")
 RUNS = 5  # of a family of equal runs: ten pairs
@@ -87,7 +87,7 @@ def table(draws: int) -> Iterator[list[object]]:
             yield [*head, "difference", old_gap.coverage, *_new(gap), families]
     for name in MIOU_SETS:
         groups = simulation.test_groups(name)
-        head = [name, len(groups), groups.max() + 1, "as measured"]
+        head = [name, len(groups), groups.max() + 1, "moderate"]
         for statistic, count in mious(simulation.class_pixels(name), draws).items():
             yield [*head, statistic, None, *_new(count), None]
 
@@ -156,10 +156,10 @@ def page(frame: pd.DataFrame, draws: int) -> str:
 
 PAGE = """# How often the intervals hold the truth
 
-`make coverage` writes this page: {draws} draws a row, three seeds a run. The simulated predictions
-(tests/support/simulation.py) have the groups of the test splits of `earth` with their real sizes
-and, for label maps, their real classes; the true scores are known. An interval of 95 % should hold
-the true score in 95 % of the draws.
+`python -m bench.coverage --draws {draws}` writes this page (`make coverage`: 2,000 draws a row),
+with three seeds a run. The simulated predictions (tests/support/simulation.py) have the groups of
+the test splits of `earth` with their real sizes and, for label maps, their real classes; the true
+scores are known. An interval of 95 % should hold the true score in 95 % of the draws.
 
 - *images independent*: the share that held it when images counted as independent and all seeds of a
   run started from one pretraining.

@@ -35,3 +35,13 @@ def write_and_read(folder: Path, dataset: Dataset) -> PreparedDataset:
     kind: Kind = dataset.kind
     write_dataset(folder, folder.name, dataset)
     return read_prepared(folder, kind)
+
+
+def dark_and_bright(folder: Path) -> PreparedDataset:
+    """Thirty images, dark ones of class a and bright ones of class b."""
+    labels = np.arange(30) % 2
+    noise = np.random.default_rng(0).integers(0, 90, (30, 16, 16, 3))
+    images = (noise + 150 * labels[:, None, None, None]).astype(np.uint8)
+    splits = ["train"] * 14 + ["val"] * 8 + ["test"] * 8
+    dataset = small_dataset(images, labels.astype(np.uint8), 2, splits)
+    return write_and_read(folder, dataset)

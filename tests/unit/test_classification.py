@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.small_datasets import small_dataset, write_and_read
+from support.small_datasets import dark_and_bright
 from support.training import CPU, job_context, no_checkpoint
 
 from reprise.datasets.batches import Batches
@@ -35,13 +35,7 @@ RECIPE = FinetuneCommon(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    """Thirty images, dark ones of class a and bright ones of class b."""
-    labels = np.arange(30) % 2
-    noise = np.random.default_rng(0).integers(0, 90, (30, 16, 16, 3))
-    images = (noise + 150 * labels[:, None, None, None]).astype(np.uint8)
-    splits = ["train"] * 14 + ["val"] * 8 + ["test"] * 8
-    dataset = small_dataset(images, labels.astype(np.uint8), 2, splits)
-    return write_and_read(tmp_path_factory.mktemp("data"), dataset)
+    return dark_and_bright(tmp_path_factory.mktemp("data"))
 
 
 def model() -> Any:

@@ -11,6 +11,7 @@ import pytest
 from reprise.datasets.prepared import Classes
 from reprise.evaluation.comparisons import (
     FEW,
+    ONE_GROUP,
     SHARED,
     compare,
     compare_family,
@@ -150,6 +151,18 @@ def test_a_verdict_takes_three_seeds_on_each_side(seeds: int, verdict: str) -> N
     assert pair["p_holm"] < 0.05
     assert (pair["verdict"], pair["significant"]) == (verdict, verdict == "")
     assert ("significant" in pair["summary"]) == (verdict == "")
+
+
+def test_one_group_of_images_gives_no_interval_and_no_verdict(params: Params) -> None:
+    one_group = np.zeros(400, np.int64)
+    runs = [run(name, c, (0, 1, 2)) for name, c in predictions(0.3, 0.8).items()]
+    for each in runs:
+        seeds = [accuracy(counts.correct) for counts in each["counts"]]
+        each["scores"] = {"accuracy": over_seeds(seeds, one_group)}
+    pair = compare(pd.DataFrame(runs), params).iloc[0]
+    assert pair["verdict"] == ONE_GROUP and not pair["significant"]
+    assert math.isnan(pair["ci_low"]) and math.isnan(pair["p"])
+    assert pair["summary"].endswith(f" points; {ONE_GROUP}.")
 
 
 def test_runs_of_one_shared_pretraining_get_no_verdict() -> None:

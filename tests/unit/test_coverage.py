@@ -34,7 +34,7 @@ def not_below(share: float, least: float, draws: int) -> bool:
 @pytest.mark.parametrize(
     "draws", [DRAWS, pytest.param(2000, marks=pytest.mark.exhaustive)], ids=["short", "long"]
 )
-@pytest.mark.parametrize("effects", ["as measured", "groups differ more"])
+@pytest.mark.parametrize("effects", ["moderate", "groups differ more"])
 @pytest.mark.parametrize("name", ACCURACY_SETS)
 def test_accuracies_and_differences_are_held_and_nothing_is_found_in_nothing(
     name: str, effects: str, draws: int

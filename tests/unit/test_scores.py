@@ -178,6 +178,12 @@ def test_a_run_is_above_the_constant_prediction_if_its_interval_is() -> None:
     assert summary([9])["constant"] == 0.2
 
 
+def test_one_group_says_nothing_against_a_run() -> None:
+    row = summary([9, 9, 9], np.zeros(10, np.int64))
+    assert row["groups"] == 1 and row["above_constant"]
+    assert math.isnan(row["test_accuracy_groups_low"]) and math.isnan(row["test_accuracy_ci_low"])
+
+
 def test_one_seed_has_no_sd() -> None:
     assert math.isnan(summary([5])["test_accuracy_sd"])
 

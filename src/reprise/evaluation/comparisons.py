@@ -127,6 +127,8 @@ def sentence(row: Mapping[Any, Any], pairs: int) -> str:
     """What a comparison shows; `pairs` were corrected together."""
     gap = round(100 * row["difference"], 1) + 0.0  # no -0.0
     size = f"{gap:+.1f} point" + ("" if abs(gap) == 1 else "s")
+    if isnan(row["groups_low"]):
+        return f"{row['a']} - {row['b']}: {size}; {row['verdict']}."
     one_seed = isnan(row["ci_low"])
     source = "groups" if one_seed else "ci"
     low, high = 100 * row[f"{source}_low"], 100 * row[f"{source}_high"]

@@ -165,7 +165,7 @@ class Estimate:
 
     def _dof(self, seeds: int) -> float:
         of_groups, of_seeds = self.groups_se**2, self._seeds_variance(seeds)
-        if of_seeds == 0:
+        if of_seeds == 0 or self.groups == 1:  # of one group nothing is known
             return self.groups - 1.0
         terms = of_groups**2 / (self.groups - 1) + of_seeds**2 / (seeds - 1)
         return (of_groups + of_seeds) ** 2 / terms

@@ -47,10 +47,11 @@ def summarize(jobs: pd.DataFrame) -> pd.DataFrame:
     Returns one row per run, in the order of the jobs: stage, task, run, weights; seed_list (a
     tuple); seeds, images and groups (how many); `counts`, a list, by job; `scores`, SeedScores by
     name of the metric; constant, the score of the most frequent class, and above_constant, whether
-    the interval of the difference to it is above 0. In 0..1: val_<m> of the metric of METRICS, and
-    for each metric test_<m>, test_<m>_sd (NaN for one seed) and the intervals test_<m>_groups_low,
-    _groups_high, _ci_low and _ci_high (see `_intervals`). Classification: correct, n (summed over
-    the seeds). Segmentation: present_classes, classes, test_pixel_accuracy, pixels, concentrated.
+    the interval of the difference to it is above 0 (with one group there is none: true). In 0..1:
+    val_<m> of the metric of METRICS, and for each metric test_<m>, test_<m>_sd (NaN for one seed)
+    and the intervals test_<m>_groups_low, _groups_high, _ci_low and _ci_high (see `_intervals`).
+    Classification: correct, n (summed over the seeds). Segmentation: present_classes,
+    classes, test_pixel_accuracy, pixels, concentrated.
     """
     keys = ["stage", "task", "run"]
     rows = []
@@ -60,6 +61,7 @@ def summarize(jobs: pd.DataFrame) -> pd.DataFrame:
         scores = {name: over_seeds([each[name] for each in by_job], groups) for name in by_job[0]}
         constant = over_seeds([each.constant_score for each in counts], groups)
         above = (scores[metric] - constant).estimate()
+        low = above.ci_low if above.seeds > 1 else above.groups_low
         row = dict(zip(keys, key, strict=True)) | {
             "weights": of_run["weights"].iloc[0],
             "seed_list": tuple(of_run["seed"]),
@@ -67,7 +69,7 @@ def summarize(jobs: pd.DataFrame) -> pd.DataFrame:
             "images": len(groups),
             "groups": above.groups,
             "constant": constant.values[0],
-            "above_constant": (above.ci_low if len(of_run) > 1 else above.groups_low) > 0,
+            "above_constant": low > 0 or above.groups == 1,
             f"val_{metric}": np.mean([each.val_score for each in counts]),
             "counts": counts,
             "scores": scores,
