@@ -17,7 +17,7 @@ export UV_NO_PROGRESS := 1
 REPOSITORY := python -m reprise.engines.repository
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sync clean baseline show page plots preset dvc.yaml data weights test test-all test-peers lint verify rulegraph edits schema readme bench coverage bench-gpu
+.PHONY: help install run sync clean baseline show page plots preset dvc.yaml data weights test test-all test-peers lint verify rulegraph edits schema readme bench coverage study bench-gpu
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z.-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -61,7 +61,7 @@ plots: $(READY) ## curves and confusion matrices of a run, or of two: ARGS="diff
 	@dvc plots $(or $(ARGS),show)
 
 ##@ Change
-preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, smoke, course, course-smoke; FORCE=1 drops your changes
+preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, study, smoke, course, course-smoke; FORCE=1 drops your changes
 	python -m reprise.engines.preset $(PRESET) $(if $(FORCE),--force)
 
 dvc.yaml: $(READY) ## derive the stages of dvc.yaml, after a change of tasks or rules
@@ -121,6 +121,9 @@ bench: $(PEERS) ## speed against byol-pytorch, lightly, torchmetrics; ONLY=row, 
 
 coverage: $(READY) ## how often intervals hold the truth on simulated data, for docs/coverage.md
 	PYTHONPATH=src python -m bench.coverage
+
+study: $(READY) ## docs/study/ from the tables of the last run, which must be of PRESET=study
+	PYTHONPATH=src python -m bench.study
 
 bench-gpu: $(READY) ## tests, speed and repeatability on a GPU, in nine minutes; ARGS="--help"
 	bench/gpu_check.sh $(ARGS)

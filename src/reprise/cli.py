@@ -9,6 +9,7 @@ import argparse
 import json
 import logging
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -68,8 +69,8 @@ def _start_logging() -> Path | None:
 def _recorded(log: Path | None) -> Iterator[None]:
     """If there is a log, write a record next to it when the block succeeds.
 
-    It has the command, its start time, params.yaml as it was, the machine that it trained on, and
-    the digests of the outputs.
+    It has the command, its start time, params.yaml as it was, the machine that it trained on, what
+    it took (see `_resources`), and the digests of the outputs.
     """
     if log is None:
         yield
@@ -83,5 +84,15 @@ def _recorded(log: Path | None) -> Iterator[None]:
     outputs = [path for path in WRITTEN if not path.name.startswith(".")]
     digests = {file.as_posix(): sha256(file) for file in sorted(files_in(outputs))}
     content = {"command": sys.orig_argv[1:], "started": STARTED, "params": text}
-    content |= {"machine": MACHINE, "outputs": digests}
+    content |= {"machine": MACHINE, "resources": _resources(), "outputs": digests}
     write_text(record, json.dumps(content, indent=1) + "\n")
+
+
+def _resources() -> dict[str, float]:
+    """Seconds since the start, CPU seconds, and the peak memory in MiB, of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "seconds": round((time.time_ns() - STARTED) / 1e9, 2),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
+        "peak_memory_mib": round(used.ru_maxrss / 1024),
+    }

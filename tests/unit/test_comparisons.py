@@ -24,7 +24,7 @@ from reprise.evaluation.summaries import constant_sentences, over_seeds
 from reprise.params.load import Params
 
 ONE_SEED = {"ci_low": math.nan, "ci_high": math.nan, "seeds_sd": math.nan, "seeds": 1,
-            "seeds_needed": math.nan, "verdict": FEW[1]}  # fmt: skip
+            "seeds_needed": math.nan, "no_verdict": FEW[1]}  # fmt: skip
 
 
 def row(**values: Any) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def row(**values: Any) -> dict[str, Any]:
     default = {
         "a": "C", "b": "B", "difference": 0.031, "ci_low": -0.008, "ci_high": 0.07,
         "groups_low": -0.004, "groups_high": 0.066, "seeds_sd": 0.01, "images": 458, "seeds": 3,
-        "p": 0.11, "significant": False, "seeds_needed": 106.0, "verdict": "",
+        "p": 0.11, "significant": False, "seeds_needed": 106.0, "no_verdict": "",
     }  # fmt: skip
     return default | values
 
@@ -68,7 +68,7 @@ def test_the_sentence_is_made_from_the_numbers() -> None:
             "difference of two networks, not of two methods.",
         ),
         (
-            {"verdict": SHARED, "seeds_needed": math.nan},
+            {"no_verdict": SHARED, "seeds_needed": math.nan},
             "C - B: +3.1 points, 95 % CI [-0.8, 7.0]; of one pretraining: no verdict on the "
             "methods of pretraining.",
         ),
@@ -149,7 +149,7 @@ def test_with_one_seed_groups_are_flipped_and_there_is_no_verdict() -> None:
 def test_a_verdict_takes_three_seeds_on_each_side(seeds: int, verdict: str) -> None:
     pair = compared(predictions(0.3, 0.8, seeds=seeds)).iloc[0]
     assert pair["p_holm"] < 0.05
-    assert (pair["verdict"], pair["significant"]) == (verdict, verdict == "")
+    assert (pair["no_verdict"], pair["significant"]) == (verdict, verdict == "")
     assert ("significant" in pair["summary"]) == (verdict == "")
 
 
@@ -160,7 +160,7 @@ def test_one_group_of_images_gives_no_interval_and_no_verdict(params: Params) ->
         seeds = [accuracy(counts.correct) for counts in each["counts"]]
         each["scores"] = {"accuracy": over_seeds(seeds, one_group)}
     pair = compare(pd.DataFrame(runs), params).iloc[0]
-    assert pair["verdict"] == ONE_GROUP and not pair["significant"]
+    assert pair["no_verdict"] == ONE_GROUP and not pair["significant"]
     assert math.isnan(pair["ci_low"]) and math.isnan(pair["p"])
     assert pair["summary"].endswith(f" points; {ONE_GROUP}.")
 
@@ -169,7 +169,7 @@ def test_runs_of_one_shared_pretraining_get_no_verdict() -> None:
     correct = predictions(0.3, 0.8)
     runs = [run(name, values, (0, 1, 2)) for name, values in correct.items()]
     pair = compare_family("accuracy", runs, [], ["B"]).iloc[0]
-    assert pair["verdict"] == SHARED and not pair["significant"]
+    assert pair["no_verdict"] == SHARED and not pair["significant"]
     assert "of one pretraining" in pair["summary"]
 
 

@@ -9,6 +9,7 @@ from support.figure_texts import texts
 from reprise.evaluation.markdown import Missing
 from reprise.figures.style import draw
 from reprise.figures.tables import (
+    NO_VERDICT,
     NOT_SIGNIFICANT,
     SIGNIFICANT,
     comparisons,
@@ -68,6 +69,7 @@ def test_tables_without_rows_have_a_figure_that_says_so(results: Path, params: P
 def test_every_pair_is_a_row_and_a_filled_dot_is_significant(results: Path, params: Params) -> None:
     path = results / "tables" / "comparisons.csv"
     table = pd.read_csv(path)
+    assert table["no_verdict"].notna().any()  # of single seeds
     table.loc[0, "significant"] = not table.loc[0, "significant"]
     table.to_csv(path, index=False)
     figure = comparisons(results, params, STRICT)
@@ -78,10 +80,11 @@ def test_every_pair_is_a_row_and_a_filled_dot_is_significant(results: Path, para
         assert names == (rows["a"] + " - " + rows["b"]).tolist()
         dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
         assert np.allclose([dot.get_xdata()[0] for dot in dots], 100 * rows["difference"])  # type: ignore[index]
-        for dot, significant in zip(dots, rows["significant"], strict=True):
+        for dot, row in zip(dots, rows.to_dict("records"), strict=True):
             filled = dot.get_markerfacecolor() != "white"
-            assert filled == bool(significant)
-            color = SIGNIFICANT if significant else NOT_SIGNIFICANT
+            assert filled == bool(row["significant"])
+            color = SIGNIFICANT if row["significant"] else NOT_SIGNIFICANT
+            color = color if pd.isna(row["no_verdict"]) else NO_VERDICT
             assert dot.get_markeredgecolor() == color
 
 

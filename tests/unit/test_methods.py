@@ -61,6 +61,22 @@ def test_the_limitations_are_computed(
     assert "Dataset cover: Not real: cover." in text
 
 
+def test_only_datasets_without_known_groups_are_called_independent(
+    whole_results: Path, params: Params, datasets: dict[str, PreparedDataset]
+) -> None:
+    blocks = {"group": {"one": "block", "many": "blocks"}}
+    grouped = {
+        name: replace(one, index=one.index.assign(group="x"), info=dict(one.info) | blocks)
+        for name, one in datasets.items()
+    }
+    text = "\n".join(limitations(ResultsReader(whole_results), params, grouped))
+    assert "as independent" not in text
+    index = datasets["cover"].index.drop(columns="group", errors="ignore")
+    grouped["cover"] = replace(datasets["cover"], index=index)
+    text = "\n".join(limitations(ResultsReader(whole_results), params, grouped))
+    assert "Nothing is known of which images belong together in cover, so the" in text
+
+
 def test_runs_of_one_pretraining_are_named(
     whole_results: Path, params: Params, datasets: dict[str, PreparedDataset]
 ) -> None:

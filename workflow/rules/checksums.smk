@@ -11,8 +11,6 @@ rule checksums:
         table="results/checksums.csv",
     log:
         "logs/checksums.log",
-    benchmark:
-        "logs/benchmark/checksums.tsv"
     threads: 1
     resources:
         mem_mb=500,

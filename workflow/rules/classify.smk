@@ -9,8 +9,6 @@ rule classify:
         predictions="results/classify/{task}/{run}/{seed}/predictions.csv",
     log:
         "logs/classify/{task}/{run}/{seed}.log",
-    benchmark:
-        "logs/benchmark/classify/{task}/{run}/{seed}.tsv"
     wildcard_constraints:
         task=names_in("classify"),
     # long jobs first, so that none is left alone at the end

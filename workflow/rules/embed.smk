@@ -7,8 +7,6 @@ rule embed:
         layout="results/embed/{name}/{method}.layout.csv",
     log:
         "logs/embed/{name}/{method}.log",
-    benchmark:
-        "logs/benchmark/embed/{name}/{method}.tsv"
     wildcard_constraints:
         name=names_in("embed"),
     threads: 1

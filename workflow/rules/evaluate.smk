@@ -26,8 +26,6 @@ rule evaluate:
         md=expand("results/tables/{table}.md", table=TABLES),
     log:
         "logs/evaluate.log",
-    benchmark:
-        "logs/benchmark/evaluate.tsv"
     threads: 1
     resources:
         mem_mb=1000,

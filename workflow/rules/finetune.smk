@@ -10,8 +10,6 @@ rule finetune:
         predictions="results/finetune/{task}/{run}/{seed}/predictions.csv",
     log:
         "logs/finetune/{task}/{run}/{seed}.log",
-    benchmark:
-        "logs/benchmark/finetune/{task}/{run}/{seed}.tsv"
     wildcard_constraints:
         task=names_in("finetune"),
     threads: PARAMS.runtime.threads

@@ -20,8 +20,6 @@ rule model_summary:
         md=expand("results/tables/{table}.md", table=["networks", "layers"]),
     log:
         "logs/model_summary.log",
-    benchmark:
-        "logs/benchmark/model_summary.tsv"
     threads: 1
     resources:
         mem_mb=1000,

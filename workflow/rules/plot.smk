@@ -16,8 +16,6 @@ rule plot_tables:
         vectors=vectors("tables"),
     log:
         "logs/plot/tables.log",
-    benchmark:
-        "logs/benchmark/plot/tables.tsv"
     threads: 1
     resources:
         mem_mb=1000,
@@ -39,8 +37,6 @@ use rule plot_tables as plot_curves with:
         vectors=vectors("curves"),
     log:
         "logs/plot/curves.log",
-    benchmark:
-        "logs/benchmark/plot/curves.tsv"
     params:
         figures=figures(PARAMS, "curves"),
         params_keys=config_values("plot", *axis_keys()),
@@ -55,8 +51,6 @@ use rule plot_tables as plot_confusion with:
         vectors=vectors("confusion"),
     log:
         "logs/plot/confusion.log",
-    benchmark:
-        "logs/benchmark/plot/confusion.tsv"
     params:
         figures=figures(PARAMS, "confusion"),
         params_keys=config_values("plot"),
@@ -74,8 +68,6 @@ use rule plot_tables as plot_misclassified with:
         vectors=vectors("misclassified"),
     log:
         "logs/plot/misclassified.log",
-    benchmark:
-        "logs/benchmark/plot/misclassified.tsv"
     params:
         figures=figures(PARAMS, "misclassified"),
         params_keys=config_values("plot", *axis_keys(*CLASSIFYING)),
@@ -91,8 +83,6 @@ use rule plot_tables as plot_masks with:
         vectors=vectors("masks"),
     log:
         "logs/plot/masks.log",
-    benchmark:
-        "logs/benchmark/plot/masks.tsv"
     params:
         figures=figures(PARAMS, "masks"),
         params_keys=config_values("plot", "segment"),
@@ -115,8 +105,6 @@ use rule plot_tables as plot_embeddings with:
         vector="results/vector/{method}_{name}.svg",
     log:
         "logs/plot/{method}_{name}.log",
-    benchmark:
-        "logs/benchmark/plot/{method}_{name}.tsv"
     wildcard_constraints:
         name=names_in("embed"),
     params:
@@ -141,8 +129,6 @@ use rule plot_tables as plot_segment_anything with:
         vector="results/vector/segment_anything_{task}_{run}.svg",
     log:
         "logs/plot/segment_anything_{task}_{run}.log",
-    benchmark:
-        "logs/benchmark/plot/segment_anything_{task}_{run}.tsv"
     wildcard_constraints:
         task=names_in("segment_anything"),
     params:

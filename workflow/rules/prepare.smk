@@ -10,8 +10,6 @@ rule prepare:
         info="results/prepare/{dataset}/dataset.json",
     log:
         "logs/prepare/{dataset}.log",
-    benchmark:
-        "logs/benchmark/prepare/{dataset}.tsv"
     # everything waits for it
     priority: 20
     threads: 1

@@ -7,8 +7,6 @@ rule pretrain:
         history="results/pretrain/{task}/{run}/{seed}/history.csv",
     log:
         "logs/pretrain/{task}/{run}/{seed}.log",
-    benchmark:
-        "logs/benchmark/pretrain/{task}/{run}/{seed}.tsv"
     wildcard_constraints:
         task=names_in("pretrain"),
     # fine-tuning waits for it

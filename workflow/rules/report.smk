@@ -29,8 +29,6 @@ rule report:
         page="results/report.html",
     log:
         "logs/report.log",
-    benchmark:
-        "logs/benchmark/report.tsv"
     threads: 1
     resources:
         mem_mb=500,

@@ -9,8 +9,6 @@ rule segment:
         masks=directory("results/segment/{task}/{run}/{seed}/masks"),
     log:
         "logs/segment/{task}/{run}/{seed}.log",
-    benchmark:
-        "logs/benchmark/segment/{task}/{run}/{seed}.tsv"
     wildcard_constraints:
         task=names_in("segment"),
     # long jobs first, so that none is left alone at the end

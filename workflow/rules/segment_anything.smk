@@ -9,8 +9,6 @@ rule segment_anything:
         scores="results/segment_anything/{task}/{run}/scores.csv",
     log:
         "logs/segment_anything/{task}/{run}.log",
-    benchmark:
-        "logs/benchmark/segment_anything/{task}/{run}.tsv"
     wildcard_constraints:
         task=names_in("segment_anything"),
     threads: PARAMS.runtime.threads

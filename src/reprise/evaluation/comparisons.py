@@ -18,7 +18,7 @@ from reprise.params.load import Params
 
 FAMILY = ["a", "b", "metric", "images", "groups", "seeds", "difference", "seeds_sd", "groups_se"]
 FAMILY += ["groups_low", "groups_high", "ci_low", "ci_high", "test", "p", "p_holm"]
-FAMILY += ["verdict", "significant", "seeds_needed", "named", "summary"]
+FAMILY += ["no_verdict", "significant", "seeds_needed", "named", "summary"]
 COLUMNS = ["stage", "task", *FAMILY]
 MIN_SEEDS = 3  # whole chains on each side, for a verdict on methods
 FEW = {1: "one training each: a difference of two networks, not of two methods"}
@@ -91,7 +91,7 @@ def compare_family(
         FAMILY, one row per pair: a minus b, in 0..1; b is the earlier run unless the pair is named
         the other way round. `p` is of a difference of 0; `test` says which: Student's over groups
         and seeds, or, with one seed, the exact sign flip over groups (accuracy) or Student's over
-        groups (mIoU). `verdict` says why there is none, "" where there is one; `significant` is
+        groups (mIoU). `no_verdict` says why there is none, "" where there is one; `significant` is
         false without a verdict. `seeds_needed` is a whole number or NaN, given where the difference
         is not significant. NaN: unknown with one seed.
     """
@@ -106,18 +106,19 @@ def compare_family(
             right_a, right_b = (one["counts"][0].correct.astype(int) for one in (a, b))
             by_group = group_sums((right_a - right_b)[:, None], a["counts"][0].groups)
             row |= {"test": "sign flip", "p": sign_flip(by_group[:, 0].astype(int))}
-        row["verdict"] = FEW.get(result.seeds, SHARED if {a["run"], b["run"]} & set(shared) else "")
+        of_one = {a["run"], b["run"]} & set(shared)
+        row["no_verdict"] = FEW.get(result.seeds, SHARED if of_one else "")
         if result.groups == 1:
-            row["verdict"] = ONE_GROUP
+            row["no_verdict"] = ONE_GROUP
         row["named"] = (row["a"], row["b"]) in named or row["a"] + BEST_EPOCH == row["b"]
         rows.append(asdict(result) | row)
         estimates.append(result)
     frame = pd.DataFrame(rows, columns=FAMILY)
     p = frame["p"].fillna(1).tolist()  # unknown with one group
     frame["p_holm"] = holm(p)
-    frame["significant"] = (frame["p_holm"] < 1 - LEVEL) & (frame["verdict"] == "")
+    frame["significant"] = (frame["p_holm"] < 1 - LEVEL) & (frame["no_verdict"] == "")
     needed = [one.seeds_needed(level) for one, level in zip(estimates, holm_levels(p), strict=True)]
-    forecast = (frame["verdict"] == "") & ~frame["significant"]
+    forecast = (frame["no_verdict"] == "") & ~frame["significant"]
     frame["seeds_needed"] = pd.Series(needed, dtype=float).where(forecast)
     frame["summary"] = [sentence(row, len(frame)) for row in frame.to_dict("records")]
     return frame
@@ -128,12 +129,12 @@ def sentence(row: Mapping[Any, Any], pairs: int) -> str:
     gap = round(100 * row["difference"], 1) + 0.0  # no -0.0
     size = f"{gap:+.1f} point" + ("" if abs(gap) == 1 else "s")
     if isnan(row["groups_low"]):
-        return f"{row['a']} - {row['b']}: {size}; {row['verdict']}."
+        return f"{row['a']} - {row['b']}: {size}; {row['no_verdict']}."
     one_seed = isnan(row["ci_low"])
     source = "groups" if one_seed else "ci"
     low, high = 100 * row[f"{source}_low"], 100 * row[f"{source}_high"]
     interval = f"95 % CI [{low:.1f}, {high:.1f}]" + (" (images only)" if one_seed else "")
-    conclusion = row["verdict"] or _conclusion(row, pairs)
+    conclusion = row["no_verdict"] or _conclusion(row, pairs)
     return f"{row['a']} - {row['b']}: {size}, {interval}; {conclusion}.{_seeds_needed(row)}"
 
 
@@ -176,7 +177,7 @@ def comparisons_table(frame: pd.DataFrame) -> md.Table:
 
 
 def _significant(row: Any) -> str:
-    return "-" if row["verdict"] else "yes" if row["significant"] else "no"
+    return "-" if row["no_verdict"] else "yes" if row["significant"] else "no"
 
 
 def _p(name: str) -> md.Cell:

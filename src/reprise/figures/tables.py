@@ -21,14 +21,14 @@ from reprise.params.load import Params
 ACCURACY = "test_accuracy"
 INTERVALS = [f"{ACCURACY}_{kind}_{end}" for kind in ("groups", "ci") for end in ("low", "high")]
 SEEDS = ["stage", "task", "run", "seed", "test"]
-COMPARISONS = ["stage", "task", "a", "b", "difference", "significant"]
+COMPARISONS = ["stage", "task", "a", "b", "difference", "no_verdict", "significant"]
 COMPARISONS += ["groups_low", "groups_high", "ci_low", "ci_high"]
 PUBLISHED = ["homework", "stage", "task", "run", "metric", "value", "low", "high", "other_min"]
 PUBLISHED += ["other_median", "other_max", "our_task", "our_run", "same_data"]
 PUBLISHED += ["ours", "ours_low", "ours_high"]
 CONVERGENCE = ["stage", "task", "run", "seed", "epochs", "best_epoch", "epochs_to_95pct"]
-TEXTS = ["task", "run", "start", "class", "a", "b", "our_task", "our_run"]
-SIGNIFICANT, NOT_SIGNIFICANT = style.CYCLE[0], style.CYCLE[1]
+TEXTS = ["task", "run", "start", "class", "a", "b", "no_verdict", "our_task", "our_run"]
+SIGNIFICANT, NOT_SIGNIFICANT, NO_VERDICT = style.CYCLE[0], style.CYCLE[1], "#888888"
 THEIRS, OURS, OTHERS = style.CYCLE[1], style.CYCLE[0], "#cccccc"
 OUTLINE = "#888888"
 
@@ -159,6 +159,7 @@ def comparisons(results: Path, params: Params, missing: Missing) -> Figure:
     handles = [
         _line("significant", "o", color=SIGNIFICANT, ms=6),
         _line("not significant", "o", mfc="white", mec=NOT_SIGNIFICANT, ms=6, mew=1.5),
+        _line("no verdict", "o", mfc="white", mec=NO_VERDICT, ms=6, mew=1.5),
         _line("one seed", "|", color=style.INK, ms=6),
         _line("95 % CI, images", ls="-", color=OUTLINE, lw=5, alpha=0.5),
         _line("95 % CI, images + seeds", ls="-", color=OUTLINE, lw=1.4),
@@ -172,6 +173,7 @@ def _differences(axes: Axes, rows: pd.DataFrame, seeds: pd.DataFrame) -> None:
     axes.axvline(0, color=style.INK, lw=0.9)
     for y, row in enumerate(rows.to_dict("records")):
         color = SIGNIFICANT if row["significant"] else NOT_SIGNIFICANT
+        color = NO_VERDICT if row["no_verdict"] else color
         look: dict[str, Any] = {"color": color, "solid_capstyle": "butt"}
         images = [100 * row["groups_low"], 100 * row["groups_high"]]
         axes.plot(images, [y] * 2, lw=5, alpha=0.35, **look)

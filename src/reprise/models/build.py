@@ -17,6 +17,7 @@ from reprise.models.backbone import Backbone, Classifier, Options
 from reprise.models.weights import load_backbone_weights, read_weights
 from reprise.params.models import module_file, packaged_weights
 from reprise.params.training import WeightsFile
+from reprise.torch_compiler import without_dynamo
 
 
 def module_of(name: str) -> Any:
@@ -24,7 +25,8 @@ def module_of(name: str) -> Any:
     file = module_file(name)
     if file is None:
         raise KeyError(name)
-    return import_module(f"reprise.models.{file.stem}")
+    with without_dynamo():
+        return import_module(f"reprise.models.{file.stem}")
 
 
 def is_depthwise(name: str) -> bool:

@@ -96,10 +96,13 @@ def limitations(
     yield from _precision(reader, params)
     if params.segment:
         yield from _rare_classes(reader)
-    yield (
-        "The confidence intervals treat images as independent. Images of one place or one person "
-        "are similar, so the true uncertainty is larger."
-    )
+    ungrouped = [name for name, one in datasets.items() if one.group_words["one"] == "image"]
+    if ungrouped:
+        yield (
+            f"Nothing is known of which images belong together in {', '.join(ungrouped)}, so the "
+            "confidence intervals treat them as independent. If some show one place or one person, "
+            "the true uncertainty is larger."
+        )
     recipes = [params.datasets[name] for name in datasets]
     if any(recipe.source != "course" or recipe.synthetic_per_class for recipe in recipes):
         yield (

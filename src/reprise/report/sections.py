@@ -6,7 +6,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from reprise.atomic_io import read_json
 from reprise.datasets.prepared import PreparedDataset, read_prepared
+from reprise.errors import RepriseError
 from reprise.figures import METHODS
 from reprise.jobs import STAGES, tasks
 from reprise.params.load import Params
@@ -40,6 +42,7 @@ def report(results: Path, params: Params) -> tuple[str, list[str]]:
         datasets={name: read_prepared(results / "prepare" / name) for name in names},
         runs=runs,
         findings=findings,
+        machine=machine(results),
         accuracies=accuracies,
         image_splits=image_splits,
         class_ious=class_ious,
@@ -47,7 +50,7 @@ def report(results: Path, params: Params) -> tuple[str, list[str]]:
         embeddings=METHODS,
         embedding_chart=partial(charts.embedding, results, params),
         masks_chart=partial(charts.masks, results, params),
-        style=Markup((FOLDER / "page.css").read_text()),
+        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         scripts=scripts,
     )
     return page, reader.missing
@@ -78,6 +81,19 @@ def findings(reader: ResultsReader) -> list[dict[Any, Any]]:
     table = reader.csv("tables/comparisons.csv", columns, ["task"])
     named = table[table["named"] == 1].sort_values("significant", ascending=False, kind="stable")
     return named.to_dict("records")
+
+
+def machine(results: Path) -> str:
+    """What the networks were trained on and with, with the number of jobs; "" if not recorded."""
+    try:
+        recorded = read_json(results / "intervals.json").get("machine", {})
+    except RepriseError:  # no number on the page depends on it
+        return ""
+    jobs = {
+        name.replace("_", " "): ", ".join(f"{value} ({jobs})" for value, jobs in counts.items())
+        for name, counts in sorted(recorded.items())
+    }
+    return "; ".join(f"{name}: {values}" for name, values in jobs.items())
 
 
 def accuracies(reader: ResultsReader, task: str) -> str:

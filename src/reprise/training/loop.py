@@ -20,6 +20,7 @@ from reprise.datasets.batches import Rows
 from reprise.datasets.rng import permutation, uniform
 from reprise.errors import RepriseError
 from reprise.params.training import Training
+from reprise.torch_compiler import without_dynamo
 from reprise.training.checkpoint import Checkpoint, State
 from reprise.training.job import JobContext
 from reprise.training.runtime import Device
@@ -87,6 +88,7 @@ class TrainingJob:
     validate_first: bool = False
 
 
+@without_dynamo()
 def train(job: TrainingJob, checkpoint: Checkpoint) -> Progress:
     """Train from the start, or from the checkpoint of a killed run.
 

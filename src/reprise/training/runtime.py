@@ -88,7 +88,8 @@ def configure_torch(runtime: Runtime, seed: int = 0, depthwise: bool = False) ->
     torch.set_flush_denormal(True)
     torch.set_num_threads(runtime.threads)
     keep_memory()
-    torch.use_deterministic_algorithms(True)
+    # as torch.use_deterministic_algorithms, which would import the compiler
+    torch.set_deterministic_debug_mode("error")
     # determinism does not need NaN in memory that is about to be written
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
