@@ -17,7 +17,7 @@ export UV_NO_PROGRESS := 1
 REPOSITORY := python -m reprise.engines.repository
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sync clean baseline show page plots preset dvc.yaml data weights test test-all test-peers lint verify rulegraph edits schema readme bench coverage study bench-gpu
+.PHONY: help install run sync repro clean baseline show page plots preset dvc.yaml data weights test test-all test-peers faults lint verify rulegraph edits schema readme bench coverage study bench-gpu
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z.-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ run: $(READY) ## everything in params.yaml: from prepared images to the tables a
 
 sync: $(READY) ## let Snakemake and DVC agree on results/; restores what DVC's cache has
 	python -m reprise.engines.sync
+
+repro: sync ## `dvc repro`, after a kill too: sync first brings dvc.lock back; ARGS="--force"
+	dvc repro $(ARGS)
 
 baseline: $(READY) ## commit this machine's results: what `dvc metrics diff` then compares with
 	@python -m reprise.engines.baseline
@@ -80,6 +83,10 @@ test: $(READY) ## the test suite
 
 test-all: $(READY) ## with the long form of the tests, and those that need a GPU
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m ""
+
+faults: $(READY) ## bad inputs and kills by the thousand, for docs/reliability.md; continues where it stopped
+	@# 5: every test has passed before
+	REPRISE_FAULTS_LOG=logs/faults.jsonl pytest -n 2 --dist loadfile -q -m "" tests/faults || test $$? = 5
 
 test-peers: $(PEERS) ## our BYOL against byol-pytorch and lightly, in a separate environment
 	PYTHONPATH=src .venv-peers/bin/python -m pytest -q tests/peers

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from bench.measure import ROOT, Measured, Table, median
 from bench.sets import prepared
 from bench.timing import spend
-from reprise.params.base import read_yaml
+from reprise.params.reader import read_yaml
 
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
 WITHOUT_TORCH = {"prepare", "embed", "evaluate", "checksums", "plot", "report"}

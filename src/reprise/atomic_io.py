@@ -1,9 +1,16 @@
-"""Files that are either complete or absent: written to a temporary file, then renamed."""
+"""Files that are either complete or absent: written to a temporary file, then renamed.
 
+A link stays, and the file that it names is replaced. A device or a pipe stays, and gets the bytes.
+"""
+
+import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,34 +27,87 @@ WRITTEN: set[Path] = set()  # files and folders that this process renamed into p
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path next to `path`; rename it to `path` when the block succeeds."""
-    with _temporary(path) as temporary:
+    """Yield a temporary path; its file replaces `path` when the block succeeds."""
+    if _is_stream(path):
+        with _temporary(Path(tempfile.gettempdir(), path.name)) as temporary:
+            yield temporary
+            with temporary.open("rb") as source, path.open("ab") as stream:
+                shutil.copyfileobj(source, stream)
+        return
+    target = _target(path)
+    with _temporary(target) as temporary:
         yield temporary
-        os.replace(temporary, path)
+        os.replace(temporary, target)
         WRITTEN.add(path)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Like `atomic_file` for a folder: replace `path` as a whole when the block succeeds."""
-    with _temporary(path) as temporary:
+    target = _target(path)
+    with writing(path), _temporary(target) as temporary:
         temporary.mkdir()
         yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(temporary, path)
+        delete(target)
+        os.replace(temporary, target)
         WRITTEN.add(path)
 
 
 @contextmanager
 def move_into_folder(path: Path) -> Iterator[Path]:
-    """Like `atomic_folder`, but keep the other files of `path`; move the new ones in at the end."""
-    remove_leftovers(path.parent, f"{path.name}.")
-    with _temporary(path) as temporary:
+    """Like `atomic_folder`, but keep the other files of `path`; move the new ones in at the end.
+
+    Raises RepriseError, before the first one is moved, if a folder has the name of a new file.
+    """
+    target = _target(path)
+    with writing(path), _temporary(target) as temporary:
         temporary.mkdir()
         yield temporary
-        path.mkdir(exist_ok=True)
-        for file in sorted(temporary.iterdir()):
-            os.replace(file, path / file.name)
+        target.mkdir(exist_ok=True)
+        moves = [(file, target / file.name) for file in sorted(temporary.iterdir())]
+        for _, place in moves:
+            if place.is_dir():
+                raise RepriseError(f"{path / place.name}: is a folder; move it away")
+        for file, place in moves:
+            if place.is_symlink() or _is_stream(place):
+                with atomic_file(place) as copy:
+                    shutil.copyfile(file, copy)
+            else:
+                os.replace(file, place)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the operating system into one line that names `path`."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader of our output has read enough
+        raise
+    except OSError as error:
+        reason = error.strerror or os.strerror(errno.ENOSPC)  # NumPy gives no reason for that
+        raise RepriseError(f"{path}: cannot be written ({reason}); pass another path") from None
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe, or an open file such as /dev/stdout."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    regular = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    return not regular or str(path).startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/"))
+
+
+def _target(path: Path) -> Path:
+    """What a write to `path` replaces: the file or folder that a link names.
+
+    It is the link itself where that is read-only, as the files of DVC's cache are.
+    """
+    if not os.path.islink(path):
+        return path
+    target = Path(os.path.realpath(path))
+    kept = os.path.exists(target) and not target.stat().st_mode & stat.S_IWUSR
+    return path if kept else target
 
 
 @contextmanager
@@ -55,7 +115,7 @@ def _temporary(path: Path) -> Iterator[Path]:
     """A path next to `path` for this process alone; what is there in the end is deleted."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    delete(temporary)
+    remove_leftovers(path.parent, f"{path.name}.")
     try:
         yield temporary
     finally:
@@ -64,8 +124,21 @@ def _temporary(path: Path) -> Iterator[Path]:
 
 def remove_leftovers(folder: Path, name: str = "") -> None:
     """Delete temporary files that a killed process left in `folder`: those of `name`, or all."""
-    for temporary in folder.glob(f".{name}*.part"):
-        delete(temporary)
+    for temporary in folder.glob(f".{glob.escape(name)}*.part"):
+        process = temporary.suffixes[-2][1:] if len(temporary.suffixes) > 1 else ""
+        if not (process.isdigit() and _is_other_process(int(process))):
+            delete(temporary)
+
+
+def _is_other_process(number: int) -> bool:
+    """Whether another process of this number runs: the owner of a temporary file."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return number != os.getpid()
 
 
 def delete(path: Path) -> None:
@@ -81,8 +154,8 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write bytes to a temporary file and rename it."""
-    with atomic_file(path) as temporary:
+    """Write bytes to a temporary file and rename it. Raises RepriseError if that is impossible."""
+    with writing(path), atomic_file(path) as temporary:
         temporary.write_bytes(data)
 
 
@@ -102,13 +175,43 @@ def write_csv(path: Path, table: "pd.DataFrame", float_format: str = "%.6f") -> 
     write_text(path, text)
 
 
+def check_file(path: Path, advice: str) -> None:
+    """Raise RepriseError, ending in `advice`, unless `path` is a file; a pipe is none."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        fault = "not found"
+    except (OSError, ValueError) as error:  # such as a name that is too long
+        fault = f"cannot be read ({getattr(error, 'strerror', error)})"
+    else:
+        if stat.S_ISREG(mode):
+            return
+        fault = "is a folder" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
+    raise RepriseError(f"{path}: {fault}; {advice}")
+
+
+def refuse_overwrite(written: Iterable[Path], read: Iterable[Path]) -> None:
+    """Raise RepriseError if a path to be written is one of those to be read, also by a link."""
+    inputs = {_identity(path) for path in read} - {None}
+    for path in written:
+        if _identity(path) in inputs:
+            raise RepriseError(f"{path}: is an input; pass another path")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
 def read_json(path: Path) -> Any:
     """Read JSON. Raises RepriseError when the file is missing or not valid JSON."""
+    check_file(path, "run the stage that writes it first")
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; run the stage that writes it first") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise RepriseError(f"{path}: not valid JSON ({error}); delete it and rebuild") from None
 
 

@@ -4,16 +4,18 @@ A and B are folders of results, or files: metrics.json, intervals.json, or copie
 """
 
 import argparse
+import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import hypot, isfinite
+from math import hypot
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from reprise.atomic_io import read_json
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, one_line
 
 Key = tuple[str, ...]  # such as ("finetune", "earth", "B", "test_accuracy")
 
@@ -132,7 +134,7 @@ def read_results(path: Path) -> Results:
 
     Raises RepriseError when a file is missing, is not JSON, or is not one of Reprise.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         paths = [path / METRICS, *existing(path / INTERVALS)]
     else:
         partner = {METRICS: INTERVALS, INTERVALS: METRICS}.get(path.name)
@@ -145,7 +147,10 @@ def read_results(path: Path) -> Results:
         if not isinstance(tree, dict) or not all(isinstance(v, dict) for v in tree.values()):
             raise RepriseError(f"{file}: not numbers by stage and task; pass results of `make run`")
         machine |= machine_counts(tree, file)
-        numbers = dict(flattened(tree, file))
+        try:
+            numbers = dict(flattened(tree, file))
+        except RecursionError:
+            raise RepriseError(f"{file}: nested too deeply; pass results of `make run`") from None
         every |= numbers
         # the file of intervals has many other numbers, such as counts
         if not any(key[-1].endswith(ENDS[ALL] + ENDS[GROUPS]) for key in numbers):
@@ -168,7 +173,7 @@ def machine_counts(tree: dict[str, Any], file: Path) -> dict[str, dict[str, int]
 
 def existing(path: Path) -> list[Path]:
     """The path, if there is such a file."""
-    return [path] if path.is_file() else []
+    return [path] if os.path.lexists(path) else []
 
 
 def flattened(tree: dict[str, Any], file: Path, above: Key = ()) -> Iterator[tuple[Key, float]]:
@@ -177,10 +182,15 @@ def flattened(tree: dict[str, Any], file: Path, above: Key = ()) -> Iterator[tup
         key = (*above, name)
         if isinstance(value, dict):
             yield from flattened(value, file, key)
-        elif isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        elif (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and abs(value) <= sys.float_info.max  # false for NaN
+        ):
             yield key, value
         else:
-            raise RepriseError(f"{file}: {'.'.join(key)}: {value!r} is not a finite number")
+            shown = one_line(repr(value), 80)
+            raise RepriseError(f"{file}: {'.'.join(key)}: {shown} is not a finite number")
 
 
 def interval_of(key: Key, numbers: dict[Key, float]) -> Interval | None:

@@ -1,19 +1,23 @@
 """Image files: one place for finding, opening and scaling them, with its errors and limits."""
 
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from reprise.atomic_io import check_file
 from reprise.errors import RepriseError
 
-Image.MAX_IMAGE_PIXELS = 200_000_000  # Pillow warns above this, and refuses twice as many
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+# what an image from outside may be: Pillow has decoders that run other programs
+FORMATS = ("PNG", "JPEG")
+PACKAGED_FORMATS = (*FORMATS, "TIFF", "PPM")  # of the pinned data packages
+MAX_PIXELS = 50_000_000  # of an image from outside: 150 MB as RGB
+Image.MAX_IMAGE_PIXELS = None  # `_opened` checks the number before anything is decoded
 MODES_OF_8_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 # what makes an image upright, by its EXIF orientation; 1 is upright
 UPRIGHT = {
@@ -28,17 +32,36 @@ UPRIGHT = {
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder (not of folders below it), sorted by name."""
-    names = sorted(os.listdir(folder))
-    return [folder / n for n in names if n.lower().endswith(IMAGE_SUFFIXES) and n[0] != "."]
+    """The image files of a folder (not of folders below it), sorted by name.
+
+    Raises RepriseError when there is no such folder, or a name is not UTF-8.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise RepriseError(f"{folder}: cannot be listed ({error.strerror}); replace it") from None
+    names = [n for n in names if n.lower().endswith(IMAGE_SUFFIXES) and n[0] != "."]
+    for name in names:
+        check_utf8(folder, name)
+    return [folder / name for name in names]
 
 
-def open_image(path: Path, advice: str = "replace it") -> Image.Image:
+def check_utf8(folder: Path, name: str) -> None:
+    """Raise RepriseError for a name that cannot be written to a csv file."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise RepriseError(f"{folder}: {name!a}: the name is not UTF-8; rename it") from None
+
+
+def open_image(path: Path, advice: str = "replace it", packaged: bool = False) -> Image.Image:
     """A decoded image, turned upright as its EXIF orientation says.
 
-    Raises RepriseError, ending in `advice`, when the file is missing or cannot be decoded.
+    packaged: whether it belongs to a pinned data package; then it may be large, and in other
+    formats. Raises RepriseError, ending in `advice`, when the file is missing, has another format,
+    is too large or cannot be decoded.
     """
-    with _opened(path, advice) as image:
+    with _opened(path, advice, packaged) as image:
         image.load()
         method = UPRIGHT.get(_orientation(image))
         return image if method is None else image.transpose(method)
@@ -55,13 +78,18 @@ def image_size(path: Path, advice: str = "replace it") -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(path: Path, advice: str) -> Iterator[Image.Image]:
+def _opened(path: Path, advice: str, packaged: bool = False) -> Iterator[Image.Image]:
+    check_file(path, advice)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=PACKAGED_FORMATS if packaged else FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS and not packaged:
+                raise ValueError(f"{image.width} x {image.height} pixels are more than 50 million")
             yield image
-    except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; {advice}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError:
+        raise RepriseError(
+            f"{path}: cannot be decoded as an image (not {' or '.join(FORMATS)}); {advice}"
+        ) from None
+    except Exception as error:  # Pillow decides what a damaged file raises
         raise RepriseError(f"{path}: cannot be decoded as an image ({error}); {advice}") from None
 
 
@@ -70,7 +98,7 @@ def _orientation(image: Image.Image) -> int:
     # ImageOps.exif_transpose fails on a damaged block, though the pixels can be read
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (OSError, SyntaxError, ValueError, TypeError, struct.error):
+    except Exception:  # as in `_opened`
         return 1
     return value if value in UPRIGHT else 1
 
@@ -81,14 +109,16 @@ def read_image(
     size: tuple[int, int] | None = None,
     resample: Image.Resampling = Image.Resampling.BILINEAR,
     advice: str = "replace it",
+    packaged: bool = False,
 ) -> NDArray[np.uint8]:
     """Pixels of an image file, uint8: (H, W) or (H, W, channels), as its mode has them.
 
     mode: Pillow's name of the mode to convert to, such as RGB or L; None keeps the file's. size:
-    (width, height) to resize to, before the mode is converted, where the image differs. Raises
-    RepriseError as `open_image` does, and for an image with more than 8 bits per channel.
+    (width, height) to resize to, before the mode is converted, where the image differs. packaged:
+    see `open_image`. Raises RepriseError as `open_image` does, and for an image with more than 8
+    bits per channel.
     """
-    image = open_image(path, advice)
+    image = open_image(path, advice, packaged)
     if image.mode not in MODES_OF_8_BITS:
         raise RepriseError(
             f"{path}: mode {image.mode} has more than 8 bits per channel; save it with 8"

@@ -5,6 +5,7 @@ Run as a script it prints the jobs of Snakemake in the current folder as JSON.
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ def dvc_jobs(folder: Path) -> dict[str, list[Job]]:
             keys = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
             files = [dep for dep in stage.deps if dep not in keys]
             job = Job(
-                stage.cmd,
+                # without the check before it, and the quotes, which no name needs
+                " ".join(shlex.split(stage.cmd if isinstance(stage.cmd, str) else stage.cmd[-1])),
                 frozenset(dep.def_path for dep in files),
                 frozenset(out.def_path for out in stage.outs),
                 frozenset(key for dep in keys for key in dep.params),

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 AUTHOR = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
@@ -242,11 +243,13 @@ class SmallWorkflow:
         assert (ended.returncode == 0) is ok, f"{' '.join(command)}\n{ended.stdout}"
         return ended.stdout
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(
+        self, *command: str, stdout: "int | IO[str]" = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         """A command that continues while the test does, in its own process group."""
         return subprocess.Popen(
             command, cwd=self.folder, env=self.environment(), text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=stdout, stderr=subprocess.STDOUT,
             # a background job of a shell ignores Ctrl-C, and so would its children
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip

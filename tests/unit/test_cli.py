@@ -1,12 +1,17 @@
-"""The record of a job says on which machine it trained."""
+"""How a command ends: its record, one line for a refusal, a traceback for a bug."""
 
+import io
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 from reprise import cli
 from reprise.params.training import Runtime
@@ -47,3 +52,87 @@ def test_a_change_of_threads_or_precision_is_in_the_record(record: Callable[...,
 
 def test_a_job_without_torch_records_no_machine(record: Callable[..., Any]) -> None:
     assert record(None)["machine"] == {}
+
+
+def end(
+    main: Callable[[], object], capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch,
+    *arguments: str,
+) -> str:  # fmt: skip
+    """What a command writes to standard error when it fails, with exit status 1."""
+    patch.setattr("sys.argv", ["classify.py", *arguments])
+    patch.setattr(logging.root, "handlers", [])
+    with pytest.raises(SystemExit) as ended:
+        cli.run(lambda: void(main()))
+    assert ended.value.code == 1
+    return capsys.readouterr().err
+
+
+def lost_key() -> object:
+    return {}["lost"]
+
+
+def own_refusal() -> None:
+    raise RuntimeError("a mistake of ours")
+
+
+def own_value() -> None:
+    raise ValueError("a mistake of ours")
+
+
+JOB = ["--task", "baseline", "--run", "cnn", "--seed", "3", "--log", "logs/cnn.log"]
+LIBRARY: list[tuple[str, Callable[[], object]]] = [
+    ("RuntimeError", lambda: torch.nn.Conv2d(1, 1, 3)(torch.ones(1, 1, 2, 2))),
+    ("RuntimeError", lambda: torch.ones(2, 3) @ torch.ones(2, 3)),
+    ("RuntimeError", lambda: torch.nn.Linear(2, 2)(torch.ones(3, 3))),
+    ("ValueError", lambda: PCA(5).fit(np.zeros((3, 3)))),
+    ("ParserError", lambda: pd.read_csv(io.StringIO("a\n1,2\n1,2,3"))),
+    ("MemoryError", lambda: np.zeros(10**15)),
+]  # fmt: skip
+OURS: list[tuple[str, Callable[[], object]]] = [
+    ("KeyError", lost_key),
+    ("RuntimeError", own_refusal),
+    ("ValueError", own_value),
+    ("ValueError", lambda: int("abc")),
+    ("ZeroDivisionError", lambda: 1 // 0),
+    ("TypeError", lambda: torch.nn.Linear("a", None)),
+    ("AttributeError", lambda: pd.DataFrame().lost),
+]
+
+
+@pytest.mark.parametrize(("kind", "main"), LIBRARY)
+def test_what_a_library_refuses_is_one_line_with_the_job_and_its_log(
+    kind: str, main: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (line,) = end(main, capsys, monkeypatch, *JOB).splitlines()
+    assert line.startswith(f"reprise: classify/baseline/cnn/3: {kind}: ")
+    assert line.endswith("; traceback in logs/cnn.log")
+    assert "Traceback (most recent call last)" in Path("logs/cnn.log").read_text()
+    assert "Traceback (most recent call last)" in end(main, capsys, monkeypatch)  # without a log
+
+
+@pytest.mark.parametrize(("kind", "main"), OURS)
+def test_a_bug_of_ours_keeps_its_traceback(
+    kind: str, main: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    text = end(main, capsys, monkeypatch, *JOB)
+    assert "Traceback (most recent call last)" in text and f"{kind}: " in text
+
+
+@pytest.mark.parametrize(
+    "log", ["x.png", "x", "dataset.log", "folder.log", "link.log", "/dev/null"]
+)
+def test_a_log_replaces_no_other_file(
+    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.png").write_text("an image")
+    Path("link.log").symlink_to("x.png")
+    Path("folder.log").mkdir()
+    Path("dataset.json").write_text('{"name": "x"}')
+    (line,) = end(lambda: None, capsys, monkeypatch, "--log", log).splitlines()
+    assert line.startswith("reprise: ") and Path("x.png").read_text() == "an image"
+    assert Path("dataset.json").read_text() == '{"name": "x"}'

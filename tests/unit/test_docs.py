@@ -22,6 +22,7 @@ OTHER_PAGES = [
     "determinism",
     "engines",
     "glossary",
+    "reliability",
     "rulegraph",
     "style",
 ]

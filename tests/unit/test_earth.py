@@ -16,6 +16,8 @@ from reprise.datasets.writer import Dataset, write_dataset
 from reprise.images import read_image
 from reprise.params.datasets import MapDataset, TileDataset
 
+NEAREST = Image.Resampling.NEAREST
+
 TILES = TileDataset(
     source="earth_tiles", labels="koeppen", region="world", tile=32, stride=64,
     min_land_fraction=0.3, min_majority_fraction=0.6, min_images_per_class=20, block_degrees=8,
@@ -69,7 +71,7 @@ def test_codes_of_the_climate_map_are_those_of_known_places() -> None:
         "EF": (72.0, -40.0),  # Greenland
         "ET": (71.2, -156.7),  # Barrow
     }
-    codes = read_image(package_file(*KOEPPEN), "L", (5400, 2700), Image.Resampling.NEAREST)
+    codes = read_image(package_file(*KOEPPEN), "L", (5400, 2700), NEAREST, packaged=True)
     zones = read_csv(package_file(*KOEPPEN_NAMES), ["zoneNum", "kg_zone"]).set_index("zoneNum")
     for zone, (latitude, longitude) in places.items():
         code = codes[int((90 - latitude) * 15), int((longitude + 180) * 15)]
@@ -97,8 +99,10 @@ def test_tiles_of_different_splits_are_apart(tiles: Dataset) -> None:
 
 def test_wetland_has_the_colors_of_land() -> None:
     size = (5400, 2700)
-    codes = read_image(package_file(*MODIS), "L", size, Image.Resampling.NEAREST)[225:1980]
-    colors = read_image(package_file(*BLUE_MARBLE), "RGB", size)[225:1980].astype(np.float64)
+    codes = read_image(package_file(*MODIS), "L", size, NEAREST, packaged=True)[225:1980]
+    colors = read_image(package_file(*BLUE_MARBLE), "RGB", size, packaged=True)[225:1980].astype(
+        float
+    )
     others = [code for code in range(17) if classes.IGBP[code] != "permanent wetland"]
     means = np.stack([colors[codes == code].mean(axis=0) for code in others])
     wetland = colors[codes == 11]

@@ -1,5 +1,6 @@
 """Image files: decoded, resized and converted in one place, or refused in one line."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,35 @@ def test_images_of_a_folder_are_listed_by_name(tmp_path: Path) -> None:
     for name in ("b.PNG", "a.jpg", "c.jpeg", "._a.jpg", "notes.txt"):
         (tmp_path / name).touch()
     assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.PNG", "c.jpeg"]
+
+
+@pytest.mark.parametrize("format", ["GIF", "BMP", "TIFF", "WEBP", "ICO", "PPM", "EPS"])
+def test_only_the_decoders_of_png_and_jpeg_run(
+    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow would start Ghostscript for an EPS file, whatever the file's name."""
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("a program ran"))
+    path = tmp_path / "a.png"
+    Image.fromarray(PIXELS).save(path, format)
+    for read in (read_image, image_size):
+        with pytest.raises(RepriseError, match=r"a.png: .* \(not PNG or JPEG\); replace it"):
+            read(path)
+
+
+def test_an_image_of_more_than_50_million_pixels_is_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    for width, is_allowed in ((10_000, True), (10_001, False)):
+        Image.new("1", (width, 5_000)).save(path)
+        if is_allowed:
+            assert open_image(path).size == (width, 5_000)
+        else:
+            with pytest.raises(RepriseError, match="10001 x 5000 pixels are more than 50 million"):
+                open_image(path)
+
+
+@pytest.mark.parametrize("name", [b"\xff.png", b"a\xe9.jpg"])
+def test_a_name_that_is_not_utf_8_is_refused(name: bytes, tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(name)).touch()
+    with pytest.raises(RepriseError, match="the name is not UTF-8; rename it") as error:
+        list_images(tmp_path)
+    assert str(error.value).isascii()

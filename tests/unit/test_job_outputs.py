@@ -28,7 +28,7 @@ def dataset(results: Path, name: str) -> PreparedDataset:
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("prediction", "9", r"predictions\.csv: row 4: prediction '9': the classes are 0 to 2"),
+        ("prediction", "9", r"predictions\.csv: row 4: prediction '9': must be .* from 0 to 2"),
         ("prediction", "-1", "row 4: prediction '-1'"),
         ("prediction", "cat", "row 4: prediction 'cat'"),
         ("prediction", "1.5", "row 4: prediction '1.5'"),
@@ -138,3 +138,29 @@ def test_machines_are_counted_as_the_histories_say(evaluated: Path) -> None:
     assert counts["precision"] == {"bfloat16": 1, "float32": 1}
     assert counts["torch"] == {"2.15.0": 2}
     assert machine_counts([None]) == {name: {} for name in MACHINE}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("train_loss", "inf", r"row 4: train_loss 'inf': must be a finite number"),
+        ("train_loss", "", "row 4: epoch '3': has no train_loss"),
+        ("val_accuracy", "", "row 4: epoch '3': has no train_loss or no val_accuracy"),
+        ("val_accuracy", "-1", r"row 4: val_accuracy '-1.0': must be a finite number from 0 to 1"),
+        ("epoch", "2", "row 4: epoch '2': not after the one before it"),
+        ("epoch", "1.5", r"row 4: epoch '1.5': must be a whole number"),
+        ("selected", "1", "2 epochs are marked selected; exactly one must be"),
+        ("selected", None, "column 'selected' is missing"),
+    ],
+)
+def test_a_wrong_number_of_a_history_is_named(
+    evaluated: Path, column: str, value: str | None, message: str
+) -> None:
+    path = evaluated / "classify/baseline/cnn/0/history.csv"
+    table = pd.read_csv(path, dtype=str)
+    table["selected"] = ["1", *["0"] * (len(table) - 1)]
+    table.loc[2, column] = value
+    table = table.drop(columns=column) if value is None else table
+    table.to_csv(path, index=False)
+    with pytest.raises(RepriseError, match=rf"history\.csv: {message}"):
+        read_history(path, "classify")

@@ -106,7 +106,7 @@ def test_a_row_for_each_dataset_with_its_splits(datasets: dict[str, PreparedData
 
 def test_a_row_for_each_dataset_says_how_it_was_split(tmp_path: Path) -> None:
     labels = np.array([0, 0, 0, 1, 0, 1], np.uint8)
-    images = np.zeros((6, 2, 2, 3), np.uint8)
+    images = np.arange(72, dtype=np.uint8).reshape(6, 2, 2, 3)
     words = {"one": "block", "many": "blocks"}
     split = {"seed": 7, "least_gap_pixels": 3}
     groups = list("xyzxyw")

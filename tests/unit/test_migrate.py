@@ -9,7 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from reprise.errors import RepriseError
 from reprise.params.load import load_params
-from reprise.params.migrate import migrate
+from reprise.params.migrate import main, migrate
 
 OLD = Path(__file__).parents[1] / "support" / "params-0.1.yaml"
 
@@ -48,3 +48,12 @@ def test_the_command_rewrites_a_file_and_keeps_the_old_one(tmp_path: Path) -> No
 def test_a_file_in_the_new_form_is_refused() -> None:
     with pytest.raises(RepriseError, match="nothing to rewrite"):
         migrate(CommentedMap(datasets={}))
+
+
+@pytest.mark.parametrize("text", ["", "3", "prepare: 3", "prepare: {recipes: {}}", "faces: {}"])
+def test_a_file_that_is_in_no_form_is_refused(text: str, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    monkeypatch.setattr("sys.argv", ["migrate", str(tmp_path / "params.yaml")])
+    with pytest.raises(RepriseError, match="is not a whole file of version 0.1|no key"):
+        main()
+    assert (tmp_path / "params.yaml").read_text() == text

@@ -28,9 +28,9 @@ def test_a_person_is_in_one_split() -> None:
     ("row", "message"),
     [
         ("1,1,2", "row 2: glasses '2': outside the classes"),
-        ("1,x,0", "row 2: image 'x': not a whole number"),
-        ("1.5,1,0", r"row 2: subject '1\.5': not a whole number"),
-        (",1,0", "row 2: subject 'nan': not a whole number"),
+        ("1,x,0", "row 2: image 'x': must be a whole number"),
+        ("1.5,1,0", r"row 2: subject '1\.5': must be a whole number"),
+        (",1,0", "row 2: subject 'nan': must be a whole number"),
     ],
 )
 def test_a_wrong_row_of_the_label_file_is_named(tmp_path: Path, row: str, message: str) -> None:

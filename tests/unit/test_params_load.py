@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from reprise.datasets import earth
 from reprise.errors import RepriseError
+from reprise.params import datasets
 from reprise.params.base import load_block
 from reprise.params.classify import ClassifyTask
 from reprise.params.load import load_params, parse
@@ -28,6 +30,10 @@ def changed(key: str, value: Any, drop: bool = False) -> dict[str, Any]:
     else:
         block[last] = value
     return values
+
+
+def test_the_check_of_tiles_knows_the_globe() -> None:
+    assert earth.PIXELS_PER_DEGREE == datasets.PIXELS_PER_DEGREE
 
 
 def test_the_preset_is_valid() -> None:
@@ -66,6 +72,34 @@ def test_the_preset_is_valid() -> None:
         ("embed.cnn.run", "vit", "embed.cnn.run: 'vit' is not in classify.baseline.runs"),
         ("embed.cnn.split", "train", "embed.cnn.split: classify jobs save the features of test"),
         ("embed.cnn.seed", 4, "embed.cnn.seed: 4 is not in classify.baseline.seeds"),
+        ("runtime.threads", 10**26, "runtime.threads: .*less than or equal to 64"),
+        ("datasets.climate.seed", -1, "datasets.climate.seed: .*greater than or equal to 0"),
+        ("pretrain.earth.seeds", [2**32], "pretrain.earth.seeds.0: .*less than 4294967296"),
+        ("embed.cnn.random_state", 2**64, "embed.cnn.random_state: .*less than 4294967296"),
+        ("datasets.climate.tile", 10**9, "datasets.climate.tile: .*less than or equal to 4096"),
+        ("datasets.igbp.block_degrees", 91, "datasets.igbp.block_degrees: .*equal to 90"),
+        ("datasets.igbp.tile", 226, "datasets.igbp: tile: 226 pixels are more than the 225 of"),
+        ("classify.baseline.recipes.cnn.image_size", 3,
+         "classify.baseline.recipes.cnn.image_size: 3 does not fit cnn; choose 4 or more"),
+        ("segment.baseline.recipes.fcn32s.image_size", 31, ".*31 does not fit fcn32s; choose 32"),
+        ("segment.skips.recipes.fcn8s.image_size", 48, ".*: 48 .* choose a multiple of 32, 32 or"),
+        ("segment.baseline.recipes.fcn32s.width_mult", 1e-9, ".*width_mult: .*equal to 0.03125"),
+        ("segment.baseline.recipes.fcn32s.middle_epoch", 9, ".*middle_epoch: 9 is after the last"),
+        ("finetune.earth.common.feature_epochs", [1, 10], ".*feature_epochs: 10 is after the last"),
+        ("classify.baseline.recipes.cnn.ensemble_epochs", 13, ".*ensemble_epochs: 13 is after the"),
+        ("pretrain.earth.recipes.byol.warmup", 4, ".*warmup: 4 is after the last epoch; epochs is"),
+        ("classify.baseline.recipes.cnn.dropout", 1, ".*cnn.dropout: .*less than 1"),
+        ("classify.baseline.recipes.cnn.learning_rate", float("inf"), ".*learning_rate: .*1000000"),
+        ("classify.baseline.recipes.cnn.weight_decay", float("nan"), ".*weight_decay: .*got nan"),
+        ("plot.dpi", 5, "plot.dpi: .*greater than or equal to 10"),
+        ("segment.skips.images", ["0040", "0040"], ".*images: '0040' is given twice"),
+        ("classify.baseline.recipes.cnn.feature_epochs", [2, 2], ".*feature_epochs: 2 is given"),
+        ("finetune.earth.comparisons", [["B", "A"]] * 2, ".*comparisons: .*'A'. is given twice"),
+        ("finetune.earth.comparisons", [["B", "B"]], ".*comparisons: 'B' is compared with itself"),
+        ("datasets.a b", EARTH["datasets"]["glasses"], "datasets.a b: 'a b' is not a name; use"),
+        ("datasets.no", EARTH["datasets"]["glasses"], "datasets.no: 'no' is a value to some"),
+        ("classify.baseline.data", "x" * 9999, "classify.baseline.data: 'x{40}...' is not a name"),
+        ("classify.baseline.recipes.cnn.optimizer", "x" * 9999, ".*got 'x{79}...\\)$"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named(key: str, value: Any, message: str) -> None:

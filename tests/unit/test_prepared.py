@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> PreparedDataset:
 
 def maps(folder: Path, **more: Any) -> PreparedDataset:
     """Three label maps of the classes 0 to 2; 3 is ignored by default."""
-    images = np.zeros((3, 2, 2, 3), np.uint8)
+    images = np.arange(36, dtype=np.uint8).reshape(3, 2, 2, 3)
     values = {"ignore": 3, "merged": MERGED} | more
     return write_and_read(folder, small_dataset(images, MAPS, values.pop("count", 3), **values))
 
@@ -175,7 +175,7 @@ def test_a_dataset_of_the_other_kind_is_refused(data: PreparedDataset) -> None:
 @pytest.mark.parametrize("key", ["kind", "classes", "mean", "width"])
 def test_a_missing_key_is_named(data: PreparedDataset, key: str) -> None:
     edit(data, **{key: None})
-    with pytest.raises(RepriseError, match=f"dataset.json: key '{key}' is missing; prepare"):
+    with pytest.raises(RepriseError, match=f"dataset.json: {key}: Field required; prepare"):
         read_prepared(data.folder)
 
 
@@ -209,7 +209,7 @@ def test_damaged_arrays_are_refused_when_they_are_used(data: PreparedDataset) ->
     np.save(data.folder / "labels.npy", LABELS[:5])
     (data.folder / "images.npy").write_bytes(b"no array")
     damaged = read_prepared(data.folder)
-    with pytest.raises(RepriseError, match=r"labels.npy: 5 rows, index.csv has 6; prepare"):
+    with pytest.raises(RepriseError, match=r"labels.npy: 5 uint8, expected 6 uint8; prepare"):
         _ = damaged.labels
     with pytest.raises(RepriseError, match=r"images.npy: not a readable array .*; prepare"):
         _ = damaged.images

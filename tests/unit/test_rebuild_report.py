@@ -95,3 +95,24 @@ def test_without_a_dataset_nothing_is_changed(folder: Path) -> None:
     assert ended.returncode == 1 and len(ended.stderr.splitlines()) == 1
     assert "prepare/old/index.csv: not found" in ended.stderr
     assert files(folder / "results") == before
+
+
+def test_a_report_stays_until_there_is_a_new_one(folder: Path) -> None:
+    results = folder / "results"
+    (results / "report.html").write_text("of an earlier call")
+    old = files(results)
+    # the page cannot be written, after the tables and figures were
+    (folder / "workflow").unlink()
+    shutil.copytree(ROOT / "workflow", folder / "workflow", ignore=shutil.ignore_patterns("code"))
+    (folder / "workflow/scripts/report.py").write_text("import sys\nsys.exit('reprise: full')\n")
+    for name in ("evaluate", "model_summary", "checksums", "plot"):
+        (folder / f"workflow/scripts/{name}.py").write_text("open('results/metrics.json', 'w')\n")
+    ended = rebuild(folder)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("reprise: results/report.html: could not be")
+    assert files(results) == old
+    # a call that was killed has moved them away
+    (folder / ".snakemake/page").mkdir(parents=True)
+    (results / "report.html").rename(folder / ".snakemake/page/report.html")
+    assert rebuild(folder).returncode == 1
+    assert files(results) == old

@@ -1,8 +1,10 @@
 """Weights as files: loaded where they fit, refused where they do not, written only if finite."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -20,7 +22,14 @@ from reprise.models.build import (
     build_segmenter,
     load_weights_into,
 )
-from reprise.models.weights import fetch, load_pretrained, read_weights, url, write_tensors
+from reprise.models.weights import (
+    fetch,
+    load_pretrained,
+    load_state,
+    read_weights,
+    url,
+    write_tensors,
+)
 from reprise.params.classify import ClassifyRecipe
 from reprise.params.segment import SegmentRecipe
 from reprise.params.training import WeightsFile
@@ -139,26 +148,76 @@ def test_a_file_is_read_only_when_it_is_the_one_that_was_meant(tmp_path: Path) -
             read_weights("mine", files(sha256(path)))
 
 
-def test_fetching_verifies_and_leaves_nothing_wrong_behind(tmp_path: Path) -> None:
-    source, path = tmp_path / "source.pth", tmp_path / "w" / "a.pth"
+HTTPS = "https://weights.example/a.pth"
+
+
+def published(path: str, digest: str | None, url: str | None = HTTPS) -> dict[str, WeightsFile]:
+    """A weights block with one file, 'a'."""
+    return {"a": WeightsFile(path=path, url=url, sha256=digest)}
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that every https address leads to, in place of a network."""
+    source = tmp_path / "source.pth"
     source.write_bytes(b"weights")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.hub.urlopen", lambda _: urlopen(source.as_uri()))
+    return source
+
+
+def test_fetching_verifies_and_leaves_nothing_wrong_behind(publisher: Path) -> None:
+    path = Path("data/weights/a.pth")
     digest = hashlib.sha256(b"weights").hexdigest()
-
-    def files(digest: str, url: str | None = source.as_uri()) -> dict[str, WeightsFile]:
-        return {"a": WeightsFile(path=str(path), url=url, sha256=digest)}
-
     with pytest.raises(RepriseError, match='cannot be fetched.*expected "00000000"'):
-        fetch("a", files("0" * 8))
-    assert not path.exists() and not list((tmp_path / "w").iterdir())
-    fetch("a", files(digest[:8]))
-    assert path.read_bytes() == b"weights" and list((tmp_path / "w").iterdir()) == [path]
-    source.unlink()
-    fetch("a", files(digest[:8]))  # already there
+        fetch("a", published(str(path), "0" * 8))
+    assert not path.exists() and not list(path.parent.iterdir())
+    fetch("a", published(str(path), digest[:8]))
+    assert path.read_bytes() == b"weights" and list(path.parent.iterdir()) == [path]
+    publisher.unlink()
+    fetch("a", published(str(path), digest[:8]))  # already there
     path.unlink()
     with pytest.raises(RepriseError, match=f"download it elsewhere and place it at {path}"):
-        fetch("a", files(digest[:8]))
+        fetch("a", published(str(path), digest[:8]))
     with pytest.raises(RepriseError, match="has no url; obtain the file from its author"):
-        fetch("a", files(digest[:8], None))
+        fetch("a", published(str(path), digest[:8], None))
+
+
+def test_nothing_is_written_outside_the_folder_of_weights(publisher: Path, tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"weights").hexdigest()
+    Path("data/weights").mkdir(parents=True)
+    Path("elsewhere").mkdir()
+    Path("data/weights/folder").symlink_to(tmp_path / "elsewhere")
+    Path("data/weights/file.pth").symlink_to(tmp_path / "elsewhere" / "file.pth")
+    before = sorted(tmp_path.rglob("*"))
+    outside = (
+        "../outside",
+        "data/weights/../outside",
+        str(tmp_path / "outside"),
+        "",
+        "data/weights",
+    )
+    links = ("data/weights/folder/a.pth", "data/weights/file.pth", "data/weights/folder")
+    for path in (*outside, *links, "data/weights/\0", f"data/weights/{'a' * 300}/b"):
+        with pytest.raises(RepriseError, match="must be below data/weights|cannot be fetched"):
+            fetch("a", published(path, digest))
+    with pytest.raises(RepriseError, match="has a url but no sha256"):
+        fetch("a", published("data/weights/a.pth", None))
+    for address in ("http://weights.example/a.pth", publisher.as_uri(), "foo", ""):
+        with pytest.raises(RepriseError, match="must begin with https://"):
+            fetch("a", published("data/weights/a.pth", digest, address))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "address", ["https://x/a b", "https://x:abc/", "https://[::1/", "https://"]
+)
+def test_a_damaged_address_is_one_line(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RepriseError, match="cannot be fetched .*; download it elsewhere"):
+        fetch("a", published("data/weights/a.pth", "0" * 8, address))
 
 
 def test_torchvision_knows_the_urls_of_its_weights() -> None:
@@ -202,3 +261,22 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(RepriseError, match="model.safetensors: last.bias contains numbers that"):
         write_tensors(path, {"count": torch.ones(1), "last.bias": torch.tensor([0.0, np.nan])})
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: torch.full_like(t, torch.nan), "'weight' has numbers that are not finite"),
+        (lambda t: t.to(torch.int8), r"'weight' is \(2, 3\) torch.int8 in the file and .* float"),
+        (lambda t: t.to(torch.complex64), "'weight' is .* torch.complex64 in the file"),
+        (lambda t: t[:1], r"'weight' is \(1, 3\) float in the file"),
+    ],
+)
+def test_weights_of_another_type_or_that_are_not_finite_are_refused(
+    change: Callable[[torch.Tensor], torch.Tensor], message: str
+) -> None:
+    layer = nn.Linear(3, 2)
+    state = layer.state_dict() | {"weight": change(layer.weight.detach())}
+    with pytest.raises(RepriseError, match=f"a.pth: .*{message}"):
+        load_state(layer, state, "a.pth")
+    load_state(layer, layer.state_dict() | {"weight": layer.weight.detach().half()}, "a.pth")

@@ -11,9 +11,9 @@ from reprise.engines import code
 from reprise.engines.code import job_sources, listed_sources
 from reprise.engines.repository import EDIT, stale_stages
 from reprise.import_closure import closure
-from reprise.params.base import read_yaml
 from reprise.params.load import load_params, parse
 from reprise.params.models import module_file
+from reprise.params.reader import read_yaml
 
 ROOT = Path(__file__).parents[2]
 TRAINING = ["pretrain", "finetune", "classify", "segment"]
@@ -34,6 +34,7 @@ STALE = {
     "params/load": PARAMS,
     "params/migrate": [],
     "params/pretrain": ["pretrain", "finetune", *PARAMS],  # finetune: the names of stems
+    "params/reader": ["prepare", *TRAINING, "embed", *PARAMS],
     "params/segment": ["segment", *PARAMS],
     "params/segment_anything": PARAMS,
     "params/supervised": ["pretrain (earth supervised)", *PARAMS],
@@ -141,7 +142,8 @@ def test_a_new_recipe_has_its_own_code_and_changes_no_other(tmp_path, monkeypatc
     values = read_yaml(ROOT / "presets" / "earth.yaml")
     baseline = values["classify"]["baseline"]
     baseline["runs"].append("alex")
-    baseline["recipes"]["alex"] = baseline["recipes"]["cnn"] | {"model": "alexnet"}
+    alexnet = {"model": "alexnet", "image_size": 64}
+    baseline["recipes"]["alex"] = baseline["recipes"]["cnn"] | alexnet
     write(parse(values))
     own = Path("workflow/code/classify/baseline/alex.sha256")
     assert "src/reprise/models/alexnet.py" in listed_sources(own)

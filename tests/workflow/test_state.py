@@ -122,6 +122,18 @@ def test_a_clone_that_pulls_has_nothing_to_do(small, tmp_path):
     assert clone.ran() == ["A", "evaluate"]
 
 
+def test_a_fresh_clone_takes_results_from_a_cache_outside(small, tmp_path):
+    small.dvc("cache", "dir", str(tmp_path / "cache"))
+    small.dvc("repro")
+    small.commit("results")
+    clone = SmallWorkflow.__new__(SmallWorkflow)
+    clone.folder = tmp_path / "clone"
+    small.git("clone", "--quiet", ".", str(clone.folder))
+    clone.snakemake()
+    assert clone.ran() == []
+    assert clone.read("results/table.csv") == "A 0.1 24\nB 0.1 24\n"
+
+
 @pytest.mark.parametrize("edited", ["results/classify/baseline/A/0/model.txt", "results/table.csv"])
 def test_an_output_edited_by_hand_is_put_back_and_the_edit_kept(small, edited):
     small.snakemake()
@@ -328,6 +340,28 @@ def test_results_that_cannot_be_written_are_named(small):
     assert "reprise: results/: cannot be written" in printed
     assert "Traceback" not in printed
     assert small.ran() == []
+
+
+@pytest.mark.skipif(os.getuid() or not shutil.which("setpriv"), reason="needs root and setpriv")
+def test_a_user_without_a_name_works_and_dvc_lock_may_be_read_only(small, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    capability = "-all,+dac_read_search"  # to read the environment, wherever it is
+    user = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+    user += [f"--{kind}={capability}" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
+    nameless = dict.fromkeys(("USER", "LOGNAME", "LNAME", "USERNAME"), "")
+    small.run("chown", "-R", "12345:12345", ".", str(home))
+
+    def snakemake(*targets):
+        return small.run(*user, "snakemake", "-c1", *targets, HOME=str(home), **nameless)
+
+    printed = snakemake("results/prepare/all/numbers.csv")
+    assert "1 jobs of Snakemake recorded" in printed
+    small.run("chown", "root", "dvc.lock")
+    small.ran()
+    printed = snakemake()
+    assert "reprise: DVC learns nothing of this run: dvc.lock: Permission denied\n" in printed
+    assert small.ran() == ["A", "B", "evaluate"] and "Traceback" not in printed
 
 
 def test_experiments_are_compared_by_names_that_a_person_reads(small):

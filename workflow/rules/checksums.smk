@@ -19,5 +19,5 @@ rule checksums:
         results=subpath(output.table, parent=True),
         params_keys=config_values(*axis_keys()),
     shell:
-        "PYTHONPATH=src python workflow/scripts/checksums.py --results {params.results}"
+        "env PYTHONPATH=src python workflow/scripts/checksums.py --results {params.results}"
         " --out {output.table} --log {log}"

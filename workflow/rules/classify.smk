@@ -26,6 +26,6 @@ rule classify:
         out=subpath(output.history, parent=True),
         params_keys=config_values("classify.{task}.recipes.{run}", "runtime", "weights"),
     shell:
-        "PYTHONPATH=src python workflow/scripts/classify.py --task {params.task}"
+        "env PYTHONPATH=src python workflow/scripts/classify.py --task {params.task}"
         " --run {params.run} --seed {params.seed} --data {params.data} --out {params.out}"
         " --log {log}"

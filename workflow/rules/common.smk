@@ -4,20 +4,29 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(
-    0, str(Path(workflow.basedir) / "src")
-)  # this clone's package, not an installed one
+at_home = Path(workflow.basedir).samefile(".") and Path("workflow/scripts").is_dir()
+if not (workflow.modifier.is_main_snakefile() and at_home):
+    home = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1]
+    print(
+        f"reprise: this workflow runs in its own folder, not as a module of another one:"
+        f" cd {home}, or --directory {home}",
+        file=sys.stderr,
+    )
+    sys.exit(1)
+# this clone's package, not an installed one
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, one_line
 from reprise.figures import figures, specs
 from reprise.jobs import CLASSIFYING, STAGES, jobs, tasks
-from reprise.params.base import read_yaml, value_at
+from reprise.params.base import value_at
 from reprise.params.load import parse as parse_params
+from reprise.params.reader import read_yaml
 
 
 def fail(error):
     """End in one line, without a traceback."""
-    print("reprise:", " ".join(str(error).split()), file=sys.stderr)
+    print("reprise:", one_line(error), file=sys.stderr)
     sys.exit(1)
 
 
@@ -26,8 +35,10 @@ PLACEHOLDERS = config.pop("placeholders", None)
 if config:
     fail("--config: the scripts read params.yaml only; write the values there")
 try:
-    config.update(read_yaml(Path("params.yaml")))
-    PARAMS = PLACEHOLDERS or parse_params(config)
+    # the one reader: Snakemake compares what the scripts and DVC read
+    values = read_yaml(Path("params.yaml"))
+    PARAMS = PLACEHOLDERS or parse_params(values)
+    config.update(values)
 except RepriseError as error:
     fail(error)
 

@@ -18,5 +18,5 @@ rule embed:
         method="{method}",
         params_keys=config_values("embed.{name}"),
     shell:
-        "PYTHONPATH=src python workflow/scripts/embed.py --name {params.name}"
+        "env PYTHONPATH=src python workflow/scripts/embed.py --name {params.name}"
         " --method {params.method} --features {input.features} --out {output.points} --log {log}"

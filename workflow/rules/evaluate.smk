@@ -34,4 +34,4 @@ rule evaluate:
         results=subpath(output.metrics, parent=True),
         params_keys=config_values("datasets", *STAGES),
     shell:
-        "PYTHONPATH=src python workflow/scripts/evaluate.py --results {params.results} --log {log}"
+        "env PYTHONPATH=src python workflow/scripts/evaluate.py --results {params.results} --log {log}"

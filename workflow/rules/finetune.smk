@@ -28,6 +28,6 @@ rule finetune:
             "finetune.{task}.common", "finetune.{task}.recipes.{run}", "runtime"
         ),
     shell:
-        "PYTHONPATH=src python workflow/scripts/finetune.py --task {params.task}"
+        "env PYTHONPATH=src python workflow/scripts/finetune.py --task {params.task}"
         " --run {params.run} --seed {params.seed} --data {params.data}{params.backbone}"
         " --out {params.out} --log {log}"

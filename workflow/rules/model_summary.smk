@@ -28,5 +28,5 @@ rule model_summary:
         results=subpath(output.networks, ancestor=2),
         params_keys=config_values(*STAGES, "segment_anything"),
     shell:
-        "PYTHONPATH=src python workflow/scripts/model_summary.py --results {params.results}"
+        "env PYTHONPATH=src python workflow/scripts/model_summary.py --results {params.results}"
         " --log {log}"

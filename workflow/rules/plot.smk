@@ -24,7 +24,7 @@ rule plot_tables:
         figures=figures(PARAMS, "tables"),
         params_keys=config_values("plot"),
     shell:
-        "PYTHONPATH=src python workflow/scripts/plot.py --figures {params.figures} --log {log}"
+        "env PYTHONPATH=src python workflow/scripts/plot.py --figures {params.figures} --log {log}"
 
 
 # loss and score of every epoch

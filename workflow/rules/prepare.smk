@@ -21,5 +21,5 @@ rule prepare:
         out=subpath(output.images, parent=True),
         params_keys=config_values("datasets.{dataset}"),
     shell:
-        "PYTHONPATH=src python workflow/scripts/prepare.py --dataset {params.dataset}"
+        "env PYTHONPATH=src python workflow/scripts/prepare.py --dataset {params.dataset}"
         " --out {params.out} --log {log}"

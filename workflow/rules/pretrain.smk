@@ -24,6 +24,6 @@ rule pretrain:
         out=subpath(output.history, parent=True),
         params_keys=config_values("pretrain.{task}.recipes.{run}", "runtime", "weights"),
     shell:
-        "PYTHONPATH=src python workflow/scripts/pretrain.py --task {params.task}"
+        "env PYTHONPATH=src python workflow/scripts/pretrain.py --task {params.task}"
         " --run {params.run} --seed {params.seed} --data {params.data} --out {params.out}"
         " --log {log}"

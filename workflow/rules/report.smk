@@ -37,5 +37,5 @@ rule report:
         results=subpath(input.metrics, parent=True),
         params_keys=config_values("datasets", *STAGES, "segment_anything", "embed"),
     shell:
-        "PYTHONPATH=src python workflow/scripts/report.py --results {params.results}"
+        "env PYTHONPATH=src python workflow/scripts/report.py --results {params.results}"
         " --out {output.page} --log {log}"

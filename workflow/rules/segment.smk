@@ -28,6 +28,6 @@ rule segment:
             "segment.{task}.images", "segment.{task}.recipes.{run}", "runtime", "weights"
         ),
     shell:
-        "PYTHONPATH=src python workflow/scripts/segment.py --task {params.task}"
+        "env PYTHONPATH=src python workflow/scripts/segment.py --task {params.task}"
         " --run {params.run} --seed {params.seed} --data {params.data} --out {params.out}"
         " --log {log}"

@@ -28,5 +28,5 @@ rule segment_anything:
             "weights",
         ),
     shell:
-        "PYTHONPATH=src python workflow/scripts/segment_anything.py --task {params.task}"
+        "env PYTHONPATH=src python workflow/scripts/segment_anything.py --task {params.task}"
         " --run {params.run} --data {params.data} --out {params.out} --log {log}"

@@ -3,8 +3,10 @@
 from reprise.engines import code
 from reprise.engines.snakemake_hooks import Hooks
 
-# after a kill the same command continues, without a call of --unlock before it
-hooks = Hooks()
+try:
+    hooks = Hooks(workflow)
+except RepriseError as error:
+    fail(error)
 
 if PLACEHOLDERS:
 
@@ -15,8 +17,9 @@ if PLACEHOLDERS:
 
 else:
     try:
-        code.write(PARAMS)
         hooks.sync_before()
+        if hooks.purpose != "job":
+            code.write(PARAMS)
     except (RepriseError, OSError) as error:
         fail(error)
 

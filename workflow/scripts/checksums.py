@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from reprise.atomic_io import write_csv
+from reprise.atomic_io import files_in, refuse_overwrite, write_csv
 from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.evaluation.checksums import checksums
@@ -20,8 +20,10 @@ def main() -> None:
     parser.add_argument("--params", default=PARAMS, type=Path)
     args = parser.parse_args()
 
-    missing = Missing()
-    write_csv(args.out, checksums(args.results, load_params(args.params), missing))
+    params, missing = load_params(args.params), Missing()
+    inputs = (file for file in files_in([args.results]) if file.name != "checksums.csv")
+    refuse_overwrite([args.out], [args.params, *inputs])
+    write_csv(args.out, checksums(args.results, params, missing))
     if missing.reasons():
         raise RepriseError(summary(missing.reasons(), str(args.out)))
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from reprise.atomic_io import write_csv
+from reprise.atomic_io import refuse_overwrite, write_csv
 from reprise.cli import run
 from reprise.evaluation.embedding import embed
 from reprise.params.base import PARAMS, load_block
@@ -23,9 +23,11 @@ def main() -> None:
     args = parser.parse_args()
 
     options = load_block(args.params, f"embed.{args.name}", Embed)
+    layout_file = args.out.with_suffix(".layout.csv")
+    refuse_overwrite([args.out, layout_file], [args.params, args.features])
     points, layout = embed(args.features, args.method, options)
     write_csv(args.out, points)
-    write_csv(args.out.with_suffix(".layout.csv"), layout)
+    write_csv(layout_file, layout)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.models.build import build_finetuned
 from reprise.models.weights import load_pretrained
-from reprise.params.base import read_yaml, value_at
+from reprise.params.base import value_at
 from reprise.params.finetune import FinetuneTask
+from reprise.params.reader import read_yaml
 from reprise.training.classification import train_classifier, write_classifier
 from reprise.training.job import config_key, job_parser, load_task, open_job
 

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from reprise.atomic_io import read_json, write_csv, write_text
+from reprise.atomic_io import write_csv, write_text
 from reprise.cli import run
+from reprise.datasets.prepared import read_description
 from reprise.evaluation.training_tables import layers_table, networks_table
 from reprise.jobs import tasks
 from reprise.params.base import PARAMS
@@ -20,7 +21,7 @@ def main() -> None:
     params = load_params(args.params)
     names = {task.data for _, _, task in tasks(params)}
     prepared = args.results / "prepare"
-    datasets = {name: read_json(prepared / name / "dataset.json") for name in sorted(names)}
+    datasets = {name: read_description(prepared / name) for name in sorted(names)}
     layers = layer_table(params, datasets)
     for name, table in (("networks", networks_table(layers)), ("layers", layers_table(layers))):
         write_csv(args.results / "tables" / f"{name}.csv", table.frame)

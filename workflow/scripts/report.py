@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from reprise.atomic_io import write_text
+from reprise.atomic_io import files_in, refuse_overwrite, write_text
 from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.evaluation.markdown import summary
@@ -20,6 +20,8 @@ def main() -> None:
     args = parser.parse_args()
 
     params = load_params(args.params)
+    inputs = (file for file in files_in([args.results]) if file.suffix != ".html")
+    refuse_overwrite([args.out], [args.params, *inputs])
     html, missing = report(args.results, params)
     write_text(args.out, html)
     if missing:

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,18 +21,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from reprise.atomic_io import sha256, write_csv
+from reprise.atomic_io import check_file, refuse_overwrite, sha256, write_csv, writing
 from reprise.cli import run
-from reprise.csv_io import read_csv
+from reprise.csv_io import check_rows, read_csv
 from reprise.datasets import classes
 from reprise.datasets.layouts import LAYOUTS, Item, Listing, list_folder, matching_folders
-from reprise.datasets.prepared import SPLITS, Bytes
+from reprise.datasets.prepared import MAX_CLASSES, SPLITS, Bytes
 from reprise.datasets.writer import Dataset
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, one_line
 from reprise.images import image_size, open_image, read_rgb, resize_and_crop
+from reprise.params.base import NAME
 from reprise.params.datasets import CourseDataset
 
 RAW = Path("data/raw")
+SHOWN = 20  # problems of a folder that are listed
 LICENCE = "as the course hands it out; not to be passed on"
 SOURCES = {
     "dlcv_50": "DLCV HW1, 50 classes of 32 x 32 images",
@@ -55,7 +58,7 @@ def prepare(recipe: CourseDataset, raw: Path = RAW) -> Dataset:
         return prepare_synthetic(recipe, recipe.synthetic_per_class)
     name = recipe.registered_as
     table, folder = raw / f"{name}.csv", raw / name
-    if not table.exists() or not folder.is_dir():
+    if not (os.path.lexists(table) and folder.is_dir()):
         raise RepriseError(
             f"{folder}: not registered; run `make data NAME={name} PATH=<the course's folder>`"
         )
@@ -65,8 +68,11 @@ def prepare(recipe: CourseDataset, raw: Path = RAW) -> Dataset:
             "register the folder with that sha256, or update params.yaml"
         )
     listing, columns = list_folder(folder, recipe.layout), ["file", "sha256"]
-    digests = read_csv(table, columns, text_columns=columns).set_index("file")["sha256"]
+    registered = read_csv(table, columns, text_columns=columns)
+    check_rows(table, registered, "file", registered["file"].duplicated(), "has two rows")
+    digests = registered.set_index("file")["sha256"]
     for path in listing.files:
+        check_file(path, "restore it")
         if sha256(path) != digests.get(path.relative_to(folder).as_posix()):
             raise RepriseError(
                 f"{path}: changed since it was registered; restore it, or run `make data` again"
@@ -148,6 +154,8 @@ def _class_ids(items: Sequence[Item], root: Path) -> tuple[Bytes, dict[str, Any]
     if not labels:
         return np.zeros(len(items), np.uint8), {"classes": [{"id": 0, "name": "unlabelled"}]}
     names = sorted(set(labels))
+    if len(names) > MAX_CLASSES:
+        raise RepriseError(f"{root}: {len(names)} classes; at most {MAX_CLASSES} are supported")
     if all(name.isdecimal() for name in names):
         names = [str(number) for number in range(max(map(int, names)) + 1)]
         labels = [str(int(label)) for label in labels]
@@ -202,10 +210,38 @@ def register(name: str, folder: Path, raw: Path = RAW) -> str:
 
     The csv file has the file, bytes and sha256 of all images, label maps and csv files; its own
     sha256 is returned. Raises RepriseError when there is no known layout, one of them twice, or any
-    fault; what was found, what is missing and all faults are logged.
+    fault; what was found, what is missing and the first faults are logged.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise RepriseError(f"{folder}: not a directory; pass the unpacked archive as PATH")
+    table, link = raw / f"{name}.csv", raw / name
+    if os.path.lexists(link) and not os.path.islink(link):
+        raise RepriseError(f"{link}: already exists; move it away")
+    listings = list_layouts(folder)
+    faults = [fault for layout, listing in listings.items() for fault in check(layout, listing)]
+    for fault in faults[:SHOWN]:
+        logging.error("%s", one_line(fault))
+    if len(faults) > SHOWN:
+        logging.error("and %d more", len(faults) - SHOWN)
+    if faults:
+        raise RepriseError(f"{folder}: {len(faults)} problems (listed above); fix them, try again")
+    paths = sorted({path for listing in listings.values() for path in listing.files})
+    refuse_overwrite([table], paths)
+    rows = [(p.relative_to(folder).as_posix(), p.stat().st_size, sha256(p)) for p in paths]
+    if link.is_symlink() and os.path.realpath(link) != os.path.realpath(folder):
+        logging.warning("%s: was registered for %s until now", name, os.readlink(link))
+    write_csv(table, pd.DataFrame(rows, columns=["file", "bytes", "sha256"]))
+    with writing(link):
+        link.unlink(missing_ok=True)
+        os.symlink(folder.resolve(), link, target_is_directory=True)
+    return sha256(table)
+
+
+def list_layouts(folder: Path) -> dict[str, Listing]:
+    """The listings of all layouts at or below `folder`; what was found and what not is logged.
+
+    Raises RepriseError when there is no known layout, or one of them twice.
+    """
     present = [layout for layout in LAYOUTS if matching_folders(folder, layout)]
     listings = {layout: list_folder(folder, layout) for layout in present}
     for layout, listing in listings.items():
@@ -213,35 +249,20 @@ def register(name: str, folder: Path, raw: Path = RAW) -> str:
             count = sum(item.split == split for item in listing.items)
             note = "" if count == published else ": not the number that the course published"
             logging.info("%s: %s: %d of %d images%s", layout, split, count, published, note)
-    missing = [
-        f"{name} ({', '.join(layout.holds)})"
-        for name, layout in LAYOUTS.items()
-        if name not in present
-    ]
-    if missing:
+    others = {name: layout.holds for name, layout in LAYOUTS.items() if name not in present}
+    if missing := [f"{name} ({', '.join(files)})" for name, files in others.items()]:
         logging.info("not in this folder: %s", "; ".join(missing))
     if not listings:
         raise RepriseError(f"{folder}: contains none of the courses' layouts; is it unpacked?")
-    faults = [fault for layout, listing in listings.items() for fault in check(layout, listing)]
-    for fault in faults:
-        logging.error("%s", fault)
-    if faults:
-        raise RepriseError(f"{folder}: {len(faults)} problems (listed above); fix them, try again")
-    paths = sorted({path for listing in listings.values() for path in listing.files})
-    rows = [(p.relative_to(folder).as_posix(), p.stat().st_size, sha256(p)) for p in paths]
-    table, link = raw / f"{name}.csv", raw / name
-    write_csv(table, pd.DataFrame(rows, columns=["file", "bytes", "sha256"]))
-    if link.is_symlink():
-        link.unlink()
-    elif link.exists():
-        raise RepriseError(f"{link}: already exists; move it away")
-    os.symlink(folder.resolve(), link, target_is_directory=True)
-    return sha256(table)
+    return listings
 
 
 def check(layout: str, listing: Listing) -> list[str]:
     """All faults of a listing, and of every file that cannot be decoded."""
     faults = list(listing.faults)
+    for split in LAYOUTS[layout].published:
+        if not any(item.split == split for item in listing.items):
+            faults.append(f"{listing.root}: {layout} has no image of the split {split}; add some")
     for item in tqdm(listing.items, desc=layout, unit="image", disable=None):
         checks: list[Callable[[], object]] = [partial(read_rgb, item.image, None)]
         if isinstance(item.label, Path):
@@ -252,6 +273,8 @@ def check(layout: str, listing: Listing) -> list[str]:
                 run_check()
             except RepriseError as error:
                 faults.append(str(error))
+    if not faults and LAYOUTS[layout].kind == "classification":
+        _class_ids(listing.items, listing.root)
     return faults
 
 
@@ -262,8 +285,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="the unpacked archive")
     parser.add_argument("--raw", type=Path, default=RAW, help="where to register it")
     args = parser.parse_args()
-    if not args.name.isidentifier():
-        raise RepriseError(f"NAME={args.name}: use only letters, digits and _")
+    if not re.fullmatch(NAME, args.name):
+        raise RepriseError(
+            f"NAME={args.name:.80}: use letters, digits and _, at most 60, no _ first"
+        )
     digest = register(args.name, args.folder, args.raw)
     logging.info(
         "%s: registered; in params.yaml, datasets, set registered_as: %s and sha256: %s",

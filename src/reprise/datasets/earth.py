@@ -97,7 +97,7 @@ def _dataset(
     splits, seed = most_even_split(split, counts, recipe.seed)
     keep = splits != LEFT_OUT
     tiles, labels, splits = tiles[keep], labels[keep], splits[keep]
-    image = read_image(package_file(*BLUE_MARBLE), "RGB", (WIDTH, HEIGHT))
+    image = read_image(package_file(*BLUE_MARBLE), "RGB", (WIDTH, HEIGHT), packaged=True)
     return Dataset(
         images=_cut(image, tiles, recipe.tile),
         labels=labels,
@@ -116,7 +116,8 @@ def _dataset(
 
 def _codes(source: tuple[str, str]) -> Bytes:
     """A label map on the image's grid; nearest neighbor, because codes cannot be averaged."""
-    return read_image(package_file(*source), "L", (WIDTH, HEIGHT), Image.Resampling.NEAREST)
+    nearest = Image.Resampling.NEAREST
+    return read_image(package_file(*source), "L", (WIDTH, HEIGHT), nearest, packaged=True)
 
 
 def _land_tiles(recipe: TileDataset | MapDataset, land_cover: Bytes) -> pd.DataFrame:

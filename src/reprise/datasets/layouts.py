@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from reprise.datasets.prepared import Kind
+from reprise.atomic_io import check_file
+from reprise.datasets.prepared import MAX_CLASSES, Kind
 from reprise.errors import RepriseError
-from reprise.images import list_images
+from reprise.images import check_utf8, list_images
 
 MAX_DEPTH = 4  # archives nest a folder in one of the same name
 UNLABELLED = "None"  # the label in csv files of hidden test data
@@ -72,7 +73,7 @@ def matching_folders(root: Path, name: str) -> list[Path]:
         deep = len(folder.relative_to(root).parts) >= MAX_DEPTH
         # without what macOS archivers leave behind
         below[:] = [] if deep else sorted(b for b in below if b[0] != "." and b != "__MACOSX")
-        if all((folder / file).exists() for file in LAYOUTS[name].holds):
+        if all(os.path.exists(folder / file) for file in LAYOUTS[name].holds):
             folders.append(folder)
     return folders
 
@@ -107,13 +108,12 @@ def read_rows(path: Path) -> list[Row]:
 
     Raises RepriseError when the file is missing or not text.
     """
+    check_file(path, "copy it from the course's archive")
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
             rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; copy it from the course's archive") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RepriseError(f"{path}: not a readable csv file ({error}); copy it again") from None
     return [(line, row) for line, row in rows if any(row)]
 
@@ -125,19 +125,26 @@ def safe_join(folder: Path, name: str) -> Path | None:
     return None if outside or not name else folder / name
 
 
+def class_number(label: str) -> int | None:
+    """The class id that a label of digits is; None if it is another text, or too large."""
+    short = label.isdecimal() and len(label) < 10
+    return int(label) if short and int(label) < MAX_CLASSES else None
+
+
 def find_dlcv_50(root: Path) -> Entries:
     """`train_50/` and `val_50/` with `<class>_<number>.png`, and perhaps val_gt.csv."""
     labels = {}
     for split in ("train", "val"):
         for path in list_images(root / f"{split}_50"):
             label, _, number = path.stem.partition("_")
-            if label.isdecimal() and number.isdecimal():
-                labels[f"{split}/{path.name}"] = str(int(label))
-                yield Item(split, path.stem, path, str(int(label)), str(path))
+            class_id = class_number(label)
+            if class_id is not None and number.isdecimal():
+                labels[f"{split}/{path.name}"] = str(class_id)
+                yield Item(split, path.stem, path, str(class_id), str(path))
             else:
-                yield f"{path}: the name is not <class>_<number>; rename it"
+                yield f"{path}: the name is not <class 0 to 255>_<number>; rename it"
     table = root / "val_gt.csv"
-    if table.exists():
+    if os.path.lexists(table):
         yield table
         for line, cells in read_rows(table)[1:]:
             expected = labels.get(f"val/{cells[0]}")
@@ -162,7 +169,7 @@ def find_office_home(root: Path) -> Entries:
 
 def find_mini_imagenet(root: Path) -> Entries:
     """`mini/train/` with images, and a `train.csv` in the years that gave labels."""
-    if (root / "mini" / "train.csv").exists():
+    if os.path.lexists(root / "mini" / "train.csv"):
         yield from _find_in_csv(root / "mini", "train")
     else:
         for path in list_images(root / "mini" / "train"):
@@ -188,6 +195,7 @@ def find_celeba_makeup(root: Path) -> Entries:
     """`train/` and `val/` with a folder for each class, as torchvision's ImageFolder reads them."""
     for split in ("train", "val"):
         for folder in sorted(path for path in (root / split).iterdir() if path.is_dir()):
+            check_utf8(root / split, folder.name)
             for path in list_images(folder):
                 yield Item(split, f"{folder.name}_{path.stem}", path, folder.name, str(path))
 
@@ -238,7 +246,7 @@ def _cell_fault(location: str, folder: Path, name: str) -> str | None:
     if path is None:
         return f"{location}: '{name}' does not name a file in {folder}; correct it"
     missing = f"{location}: {path} does not exist; add the file or drop the row"
-    return None if path.is_file() else missing
+    return None if os.path.isfile(path) else missing
 
 
 def _find_in_csv(root: Path, split: str) -> Entries:
@@ -263,6 +271,8 @@ def _find_in_csv(root: Path, split: str) -> Entries:
             listed.add(file.name)
             if cells[label] in ("", UNLABELLED):
                 yield f"{location}: no label (found '{cells[label]}'); add one"
+            elif cells[label].isdecimal() and class_number(cells[label]) is None:
+                yield f"{location}: label {cells[label]:.20}: numbers of classes are 0 to 255"
             else:
                 yield Item(split, file.stem, file, cells[label], location)
     for file in list_images(folder):

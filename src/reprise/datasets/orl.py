@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reprise.csv_io import check_rows, read_csv
+from reprise.atomic_io import check_file
+from reprise.csv_io import check_numbers, check_rows, read_csv
 from reprise.datasets.packages import package_files
 from reprise.datasets.splits import class_counts, most_even_split, split_by_groups
 from reprise.datasets.writer import Dataset
-from reprise.errors import RepriseError
 from reprise.images import read_image
 from reprise.params.datasets import OrlDataset
 
@@ -42,7 +42,7 @@ def prepare(recipe: OrlDataset, labels: Path = LABELS) -> Dataset:
 
     splits, seed = most_even_split(split, counts, recipe.seed)
     return Dataset(
-        images=np.stack([read_image(paths[name], "RGB", (92, 112)) for name in names]),
+        images=np.stack([read_image(paths[n], "RGB", (92, 112), packaged=True) for n in names]),
         labels=glasses,
         splits=splits,
         split={"seed": seed},
@@ -59,12 +59,12 @@ def prepare(recipe: OrlDataset, labels: Path = LABELS) -> Dataset:
 
 def read_labels(path: Path) -> pd.DataFrame:
     """The label file: subject, image, glasses, int64. Raises RepriseError with file and row."""
-    if not path.exists():
-        raise RepriseError(f"{path}: not found; restore it with `git checkout {path}`")
+    check_file(path, f"restore it with `git checkout {path}`")
     table = read_csv(path, COLUMNS)
     for column in COLUMNS:
-        numbers = pd.to_numeric(table[column], errors="coerce")
-        check_rows(path, table, column, ~(numbers % 1 == 0), "not a whole number")
+        check_numbers(path, table, column, 0, 99, integer=True)
+    doubled = table.duplicated(["subject", "image"])
+    check_rows(path, table, "image", doubled, "the image has two rows")
     outside = ~table["glasses"].isin([0, 1])
     check_rows(path, table, "glasses", outside, "outside the classes; use 0 or 1")
-    return table.astype(dict.fromkeys(COLUMNS, np.int64))
+    return table

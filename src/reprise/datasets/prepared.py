@@ -5,21 +5,75 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
-from reprise.atomic_io import read_json
-from reprise.csv_io import check_rows, read_csv
+from reprise.atomic_io import check_file, read_json
+from reprise.csv_io import check_numbers, check_rows, read_csv
 from reprise.errors import RepriseError
+from reprise.params.base import validate
 
 Bytes = NDArray[np.uint8]
 Kind = Literal["classification", "segmentation"]
 Scaling = Literal["cut", "resized"]
 SPLITS = ("train", "val", "test")
 IMAGES = {"one": "image", "many": "images"}  # the word for a group where each image is its own
+MAX_CLASSES = 256  # ids are uint8
+AGAIN = "prepare the dataset again"
+Byte = Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
+Side = Annotated[int, Field(gt=0, lt=2**16)]
+Mean = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Std = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class Strict(BaseModel):
+    """What dataset.json says; other keys are ignored."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class ClassEntry(Strict):
+    """A class of a dataset."""
+
+    id: Byte
+    name: Annotated[str, Field(min_length=1)]
+    color: Annotated[list[Byte], Field(min_length=3, max_length=3)] = [0, 0, 0]  # not null
+
+
+Entries = Annotated[list[ClassEntry], Field(min_length=1, max_length=MAX_CLASSES)]
+
+
+class Merged(Strict):
+    """Classes that others are merged into; `map` has the new id of each old one."""
+
+    classes: Entries
+    map: Annotated[list[Byte], Field(max_length=MAX_CLASSES)]
+
+
+class Description(Strict):
+    """The content of dataset.json, as far as it is read."""
+
+    name: str
+    kind: Kind
+    classes: Entries
+    ignore: Byte | None
+    height: Side
+    width: Side
+    mean: Annotated[list[Mean], Field(min_length=3, max_length=3)]
+    std: Annotated[list[Std], Field(min_length=3, max_length=3)]
+    merged: dict[str, Merged] = {}
+    group: dict[Literal["one", "many"], str] = {}
+    scaling: Scaling = "resized"
+    unlabelled: bool = False
+    source: str = ""
+    licence: str = ""
+    note: str = ""
+    images: dict[Literal["train", "val", "test"], int] = {}
+    split: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -62,12 +116,18 @@ class PreparedDataset:
     @cached_property
     def images(self) -> Bytes:
         """(n, H, W, 3) uint8, memory-mapped. Raises RepriseError for a missing or damaged file."""
-        return _memory_map(self.folder / "images.npy", len(self.index))
+        shape = (len(self.index), self.height, self.width, 3)
+        return _memory_map(self.folder / "images.npy", shape)
 
     @cached_property
     def labels(self) -> Bytes:
         """Class ids (n,) or label maps (n, H, W), uint8; as `images`."""
-        return _memory_map(self.folder / "labels.npy", len(self.index))
+        path, shape = self.folder / "labels.npy", (len(self.index), self.height, self.width)
+        labels = _memory_map(path, shape if self.kind == "segmentation" else shape[:1])
+        largest = max(len(self.classes.names) - 1, self.classes.ignore or 0)
+        if labels.max(initial=0) > largest:
+            raise RepriseError(f"{path}: id {labels.max()}, but the largest is {largest}; {AGAIN}")
+        return labels
 
     @property
     def unlabelled(self) -> bool:
@@ -159,24 +219,45 @@ def read_prepared(folder: Path, kind: Kind | None = None) -> PreparedDataset:
     Raises RepriseError when a file is missing or damaged, the dataset is not of this kind, or a
     group is in two splits.
     """
-    path = folder / "dataset.json"
-    info = read_json(path)
-    for key in ("name", "kind", "classes", "ignore", "height", "width", "mean", "std"):
-        if key not in info:
-            raise RepriseError(f"{path}: key '{key}' is missing; prepare the dataset again")
+    info = read_description(folder)
     if kind and info["kind"] != kind:
         raise RepriseError(
             f"{folder}: a dataset for {info['kind']}, not for {kind}; change `data` in params.yaml"
         )
-    classes = _classes(info["classes"], info["ignore"], f"{path}: classes")
-    index = read_csv(folder / "index.csv", ["id", "split"], ["group"])
+    classes = _classes(info["classes"], info["ignore"], f"{folder / 'dataset.json'}: classes")
+    path = folder / "index.csv"
+    index = read_csv(path, ["id", "split"], ["group"])
     wrong = ~index["split"].isin(SPLITS)
-    check_rows(folder / "index.csv", index, "split", wrong, f"use one of {', '.join(SPLITS)}")
-    check_groups(folder / "index.csv", index)
+    check_rows(path, index, "split", wrong, f"use one of {', '.join(SPLITS)}")
+    check_ids(path, index)
+    if "label" in index:
+        check_numbers(path, index, "label", 0, len(classes.names) - 1, integer=True)
+    check_groups(path, index)
     return PreparedDataset(
         folder, info["name"], info["kind"], classes, index, info, info["height"], info["width"],
         tuple(info["mean"]), tuple(info["std"]),
     )  # fmt: skip
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """The content of the dataset.json of a folder; RepriseError if a value is missing or wrong."""
+    path = folder / "dataset.json"
+    info: dict[str, Any] = read_json(path)
+    try:
+        validate(Description, info, str(path))
+    except RepriseError as error:
+        raise RepriseError(f"{error}; {AGAIN}") from None
+    return info
+
+
+def check_ids(path: Path, index: pd.DataFrame) -> None:
+    """Raise RepriseError for the first id that is double, or is not a file name without ending.
+
+    index: the content of the file at `path`, with a column id.
+    """
+    unusable = ~index["id"].str.fullmatch(r"[^/\0]+").fillna(False).astype(bool)
+    check_rows(path, index, "id", unusable, "empty or not a file name; rename the image")
+    check_rows(path, index, "id", index["id"].duplicated(), "two images have it; rename one")
 
 
 def check_groups(path: Path, index: pd.DataFrame) -> None:
@@ -204,15 +285,15 @@ def _classes(entries: list[Mapping[str, Any]], ignore: int | None, key: str) -> 
     return Classes(tuple(entry["name"] for entry in entries), tuple(colors), ignore)
 
 
-def _memory_map(path: Path, rows: int) -> Bytes:
+def _memory_map(path: Path, shape: tuple[int, ...]) -> Bytes:
+    check_file(path, "prepare the dataset first")
     try:
-        array: Bytes = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; prepare the dataset first") from None
-    except (OSError, ValueError, EOFError) as error:
+        array: Bytes = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # NumPy decides what a damaged file raises
         fault = f"not a readable array ({error})"
     else:
-        if len(array) == rows:
+        if (array.dtype, array.shape) == (np.dtype(np.uint8), shape):
             return array
-        fault = f"{len(array)} rows, index.csv has {rows}"
-    raise RepriseError(f"{path}: {fault}; prepare the dataset again")
+        expected = " x ".join(map(str, shape))
+        fault = f"{' x '.join(map(str, array.shape))} {array.dtype}, expected {expected} uint8"
+    raise RepriseError(f"{path}: {fault}; {AGAIN}")

@@ -65,7 +65,7 @@ def write_synthetic(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, list):
-            with path.open("w", newline="") as stream:
+            with path.open("w", newline="", encoding="utf-8") as stream:
                 csv.writer(stream, lineterminator=variant.line_end).writerows(content)
         else:
             Image.fromarray(content).save(path, quality=95)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reprise.atomic_io import atomic_file, write_csv, write_json
-from reprise.datasets.prepared import IMAGES, SPLITS, Bytes, Kind, Scaling, check_groups
+from reprise.atomic_io import atomic_file, write_csv, write_json, writing
+from reprise.datasets.prepared import IMAGES, SPLITS, Bytes, Kind, Scaling, check_groups, check_ids
 from reprise.datasets.splits import Counts, class_counts, describe_split
 from reprise.errors import RepriseError
 
@@ -68,6 +68,11 @@ def write_dataset(folder: Path, name: str, dataset: Dataset) -> None:
         index["label"] = dataset.labels
     in_split = {split: dataset.splits == split for split in SPLITS}
     mean, std = _channel_statistics(dataset.images[in_split["train"]])
+    if not min(std):
+        raise RepriseError(
+            f"{folder}: a color channel has one value in all train images, so it cannot be "
+            "normalized; use other images"
+        )
     described = ("kind", "classes", "ignore", "merged", "group", "scaling")
     info = {key: getattr(dataset, key) for key in (*described, "source", "licence", "note")} | {
         "name": name,
@@ -88,7 +93,8 @@ def write_dataset(folder: Path, name: str, dataset: Dataset) -> None:
     if dataset.unlabelled:
         info["unlabelled"] = True
     for array in ("images", "labels"):
-        with atomic_file(folder / f"{array}.npy") as path, path.open("wb") as stream:
+        file = folder / f"{array}.npy"
+        with writing(file), atomic_file(file) as path, path.open("wb") as stream:
             np.save(stream, getattr(dataset, array), allow_pickle=False)
     write_csv(folder / "index.csv", index.assign(**dataset.columns), float_format="%.3f")
     write_json(folder / "dataset.json", info)
@@ -126,6 +132,7 @@ def _check(folder: Path, dataset: Dataset, index: pd.DataFrame, counts: Counts) 
         if split not in dataset.splits:
             advice = "raise its share in params.yaml, datasets"
             raise RepriseError(f"{folder}: the {split} split has no images; {advice}")
+    check_ids(folder / "index.csv", index)
     check_groups(folder / "index.csv", index)
 
 

@@ -53,7 +53,7 @@ def machine_note(intervals: Path = INTERVALS) -> str:
     """
     try:
         committed = json.loads(git("show", f"HEAD:./{intervals.as_posix()}")).get("machine", {})
-        present = json.loads(intervals.read_text()).get("machine", {})
+        present = json.loads(intervals.read_text(encoding="utf-8")).get("machine", {})
     except (RepriseError, OSError, json.JSONDecodeError):
         return ""
     fields = [

@@ -35,7 +35,7 @@ def main() -> None:
     argparse.ArgumentParser(description=main.__doc__).parse_args()
     params = load_params()
     write(params)
-    stages = yaml.load(Path("dvc.yaml").read_text(), yaml.CSafeLoader)["stages"]
+    stages = yaml.load(Path("dvc.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
     if missing := next(stages_missing(params, stages), None):
         raise RepriseError(f"dvc.yaml: no stage for {missing}; run `make dvc.yaml`")
 
@@ -49,13 +49,13 @@ def write(params: Params) -> None:
     for path in set(CODE.rglob("*.sha256")) - set(texts):
         path.unlink()
     for path, text in texts.items():
-        if not path.is_file() or path.read_text() != text:
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
 
 
 def listed_sources(path: Path) -> list[str]:
     """The source files that a code file lists."""
-    return [line.partition("  ")[2] for line in path.read_text().splitlines()]
+    return [line.partition("  ")[2] for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def job_sources(params: Params) -> dict[str, list[str]]:

@@ -34,12 +34,15 @@ from snakemake.settings.types import (
 from reprise.engines.code import CODE, RUN_STAGES, SCRATCH
 from reprise.errors import RepriseError
 from reprise.figures import FAMILIES
-from reprise.params.base import read_yaml, yaml_text
 from reprise.params.finetune import FinetuneTask
 from reprise.params.load import Params, load_params
+from reprise.params.reader import read_yaml, yaml_text
 
 DVC_YAML = Path("dvc.yaml")
-PLACEHOLDER = re.compile(r"__\d+__")
+PLACEHOLDER = re.compile(r"µ\d+µ")  # names in params.yaml are ASCII
+# The first line of a command with names from params.yaml. If it fails, DVC does not start the next,
+# in which a name could be any text. A command without names checks the whole file itself.
+CHECK = "env PYTHONPATH=src python -m reprise.params"
 FIXED = ("task", "name")  # wildcards whose values are part of a stage's name
 # Small and read by people: Git keeps them, DVC's cache does not.
 UNCACHED = ("results/metrics.json", "results/intervals.json", "results/tables/")
@@ -102,7 +105,7 @@ class Placeholders:
 
     def _new(self, table: dict[str, Any], value: Any) -> str:
         """A new placeholder of a value in one of the tables."""
-        token = f"__{len(self.axes) + len(self.names)}__"
+        token = f"µ{len(self.axes) + len(self.names)}µ"
         table[token] = value
         return token
 
@@ -159,8 +162,8 @@ def expand(params: Params) -> list[Any]:
 def _code_stage(params: Params) -> dict[str, Any]:
     """The first stage, which writes the digests of the source files of all other stages."""
     return {
-        "cmd": "PYTHONPATH=src python -m reprise.engines.code",
-        "deps": ["src", "workflow/scripts"],
+        "cmd": "env PYTHONPATH=src python -m reprise.engines.code",
+        "deps": _list(["src", "workflow/scripts"]),
         "params": _list(s for s in (*RUN_STAGES, "embed") if s in params.model_fields_set),
         "outs": [{str(CODE): _flow(CommentedMap(cache=False, persist=True))}],
     }
@@ -186,16 +189,20 @@ def _stage(
         siblings = written.get(parent, set())
         return parent if len(siblings) > 1 and siblings <= inputs else None
 
+    def quoted(word: str) -> str:
+        return f"'{template(word)}'" if PLACEHOLDER.search(word) else word
+
     folders = {above for path in inputs if (above := folder(path))}
     inside = tuple(f"{above}/" for above in folders)
     files = {path for path in inputs if not path.startswith(inside)}
     stage: dict[str, Any] = {}
     if axes:
         stage["matrix"] = {name: placeholders.axes[value] for name, value in axes.items()}
-    stage["cmd"] = template(job.shellcmd)
-    stage["deps"] = sorted(template(path) for path in folders | files)
+    command = " ".join(map(quoted, job.shellcmd.split()))
+    stage["cmd"] = [CHECK, command] if "${" in command else command
+    stage["deps"] = _list(sorted(template(path) for path in folders | files))
     stage["params"] = _list(sorted({template(key) for key in job.params.params_keys}))
-    stage["outs"] = [_out(template(str(path))) for path in job.output]
+    stage["outs"] = _list(_out(template(str(path))) for path in job.output)
     return stage
 
 
@@ -203,10 +210,10 @@ def _out(path: str) -> Any:
     return {path: _flow(CommentedMap(cache=False))} if path.startswith(UNCACHED) else path
 
 
-def _list(values: Iterable[str]) -> CommentedSeq:
+def _list(values: Iterable[Any]) -> CommentedSeq:
     """A list of names, on one line if it is short and nothing needs quotes."""
     names = CommentedSeq(values)
-    text = ", ".join(names)
+    text = ", ".join(map(str, names))
     return _flow(names) if len(text) <= 90 and "{" not in text else names
 
 

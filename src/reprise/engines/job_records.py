@@ -1,18 +1,40 @@
 """Whether the record of a job proves that files on disk are what a stage of DVC would make now."""
 
-import json
 import os
 import shlex
+import time
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from dvc.stage import PipelineStage
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reprise.atomic_io import files_in, sha256
 from reprise.engines.code import CODE, listed_sources
+from reprise.errors import RepriseError
 from reprise.params.base import value_at
+from reprise.params.reader import parse_yaml
+
+
+class Record(BaseModel):
+    """What a finished job leaves next to its log; see reprise.cli.
+
+    started: in ns since 1970. params: the text of params.yaml. outputs: SHA-256 by path.
+    """
+
+    model_config = ConfigDict(strict=True)
+    command: list[str]
+    started: int
+    params: str
+    outputs: dict[str, str]
+
+    def other_file(self, paths: Iterable[Path]) -> Path | None:
+        """The first file among these paths, or in these folders, that the job did not write so."""
+        digests = {Path(path).absolute(): digest for path, digest in self.outputs.items()}
+        files = files_in(path.absolute() for path in paths)
+        return next((file for file in files if digests.get(file) != sha256(file)), None)
 
 
 def reason_not_proven(stage: PipelineStage) -> str | None:
@@ -20,13 +42,19 @@ def reason_not_proven(stage: PipelineStage) -> str | None:
 
     A record does if its job ran the stage's command after the last change of each dependency, with
     the present parameters of the stage, and wrote every output as it is now. The times are those at
-    which the file system last changed a file (ctime), which no user command sets back.
+    which the file system last changed a file (ctime), which no user command sets back; but a clock
+    that is set back does, so a job that begins in the future proves nothing.
     """
-    record = _record(stage)
-    if record is None or record["command"] != command(stage):
+    record = record_of(stage)
+    if record is None or record.command != command(stage):
         return "no job left a record of this command"
-    now = _parsed(Path("params.yaml").read_text())
-    then = _parsed(record["params"])
+    if record.started > time.time_ns():
+        return "its record is from the future: the clock was set back since"
+    try:
+        now = _parsed(Path("params.yaml").read_text(encoding="utf-8"))
+        then = _parsed(record.params)
+    except RepriseError as error:
+        return f"its params.yaml cannot be read: {error}"
     for key in (key for dep in stage.deps for key in getattr(dep, "params", None) or []):
         if value_at(now, key) != value_at(then, key):
             return f"params.yaml: {key} has changed since it began"
@@ -38,30 +66,30 @@ def reason_not_proven(stage: PipelineStage) -> str | None:
     for file in files_in(inputs):
         sources = map(Path, listed_sources(file)) if CODE.absolute() in file.parents else ()
         for path in (*sources, file):
-            late = path.stat().st_ctime_ns - record["started"]
+            late = path.stat().st_ctime_ns - record.started
             if late > 0:
                 return f"{os.path.relpath(path)} was changed {late / 1e9:.3f} s after it began"
-    digests = {Path(path).absolute(): digest for path, digest in record["outputs"].items()}
-    for file in files_in(outputs):
-        if digests.get(file) != sha256(file):
-            return f"{os.path.relpath(file)} is not what it wrote"
+    if other := record.other_file(outputs):
+        return f"{os.path.relpath(other)} is not what it wrote"
     return None
 
 
 def finished_jobs(since: int) -> list[str]:
     """The commands of the jobs that succeeded and began after a time, in ns since 1970."""
     records = [_read(path) for path in sorted(Path("logs").rglob("*.json"))]
-    jobs = [record for record in records if isinstance(record, dict) and "started" in record]
-    return [" ".join(record["command"]) for record in jobs if record["started"] >= since]
+    return [" ".join(record.command) for record in records if record and record.started >= since]
 
 
 def command(stage: PipelineStage) -> list[str]:
     """The arguments of the stage's Python: its shell line without variables and interpreter."""
-    words = shlex.split(stage.cmd)
+    try:
+        words = shlex.split(stage.cmd if isinstance(stage.cmd, str) else stage.cmd[-1])
+    except ValueError:  # an open quote, edited by hand
+        return []
     return words[words.index("python") + 1 :] if "python" in words else words
 
 
-def _record(stage: PipelineStage) -> Any:
+def record_of(stage: PipelineStage) -> Record | None:
     """The record next to the log of the stage's command; None if there is none to read."""
     words = command(stage)
     if "--log" not in words[:-1]:
@@ -69,14 +97,14 @@ def _record(stage: PipelineStage) -> Any:
     return _read(Path(words[words.index("--log") + 1]).with_suffix(".json"))
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> Record | None:
     try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        return Record.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
         return None
 
 
 @cache
 def _parsed(text: str) -> Any:
     """A text of params.yaml, parsed once: nearly all jobs of a run read the same one."""
-    return yaml.safe_load(text)
+    return parse_yaml(text)

@@ -8,8 +8,9 @@ from typing import Any
 from reprise.atomic_io import write_text
 from reprise.cli import run
 from reprise.errors import RepriseError, did_you_mean
-from reprise.params.base import PARAMS, parse_yaml, read_yaml, yaml_text
+from reprise.params.base import PARAMS
 from reprise.params.load import Params, parse
+from reprise.params.reader import parse_yaml, read_yaml, yaml_text
 
 BASE = "earth"
 BASES = {"course": "course", "course-smoke": "course"}  # of the others: BASE
@@ -53,7 +54,7 @@ def render(name: str, presets: Path) -> str:
     if name not in names(presets):
         raise RepriseError(f"preset '{name}' does not exist; {did_you_mean(name, names(presets))}")
     complete = BASES.get(name, BASE)
-    text = (presets / f"{complete}.yaml").read_text()
+    text = (presets / f"{complete}.yaml").read_text(encoding="utf-8")
     if name != complete:
         values, overlay = (read_yaml(presets / f"{n}.yaml", layout=True) for n in (complete, name))
         _merge(values, overlay or {}, name, complete)
@@ -64,7 +65,9 @@ def render(name: str, presets: Path) -> str:
 
 def changed_by_hand(path: Path, presets: Path) -> bool:
     """Whether `path` exists and is the text of no preset."""
-    return path.exists() and path.read_text() not in [render(n, presets) for n in names(presets)]
+    return path.exists() and path.read_text(encoding="utf-8") not in [
+        render(n, presets) for n in names(presets)
+    ]
 
 
 def _merge(values: Any, overlay: dict[str, Any], preset: str, complete: str, key: str = "") -> None:

@@ -46,7 +46,7 @@ def main() -> None:
     args = parser.parse_args()
     path, render = TEXTS[args.name]
     text = render()
-    old = path.read_text() if path.is_file() else ""
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
     if not args.check:
         write_text(path, text)
         for name in FIGURE.findall(text) if args.name == "readme" else ():
@@ -77,11 +77,11 @@ def readme() -> str:
     """README.md with each marked table as it is in its file, without headings."""
 
     def table(match: re.Match[str]) -> str:
-        lines = Path(match[2]).read_text().splitlines()
+        lines = Path(match[2]).read_text(encoding="utf-8").splitlines()
         body = "\n".join(line for line in lines if not line.startswith("#")).strip()
         return f"{match[1]}\n{body}\n\n{match[3]}"
 
-    return TABLE.sub(table, README.read_text())
+    return TABLE.sub(table, README.read_text(encoding="utf-8"))
 
 
 def edits() -> str:
@@ -91,7 +91,7 @@ def edits() -> str:
     def row(match: re.Match[str]) -> str:
         return f"| `{match[1]}` | {', '.join(stale_stages(sources, match[1])) or 'nothing'} |"
 
-    return EDIT.sub(row, ENGINES.read_text())
+    return EDIT.sub(row, ENGINES.read_text(encoding="utf-8"))
 
 
 def stale_stages(sources: dict[str, list[str]], file: str) -> list[str]:

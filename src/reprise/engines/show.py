@@ -5,6 +5,7 @@ training one after the other, and continues after one that missed a file; each n
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from reprise.atomic_io import delete, files_in
 from reprise.cli import run
 from reprise.datasets.prepared import read_prepared
 from reprise.engines.baseline import machine_note
@@ -30,6 +32,7 @@ from reprise.report.html import cells
 
 RESULTS = Path("results")
 REPORT = RESULTS / "report.html"
+PREVIOUS = Path(".snakemake/page")  # the files of the last report, until there is a new one
 # what is made from the outputs of the jobs
 DERIVED = ["tables/[!.]*", "figures/[!.]*", "vector/[!.]*", "metrics.json", "intervals.json"]
 DERIVED += ["checksums.csv", "report.html"]
@@ -56,7 +59,7 @@ def print_tables(results: Path, params: Params, console: Console, note: str = ""
         if not path.is_file():
             raise RepriseError(f"{path}: not found; run `make run` first")
         console.print(Text(f"{stage} {task}", style="bold"))
-        for block in path.read_text().strip().split("\n\n"):
+        for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
             if block.startswith("|"):
                 table, width = _table(block)
                 console.print(table, width=max(width, console.width), crop=False)
@@ -84,25 +87,54 @@ def _table(block: str) -> tuple[Table, int]:
 
 
 def rebuild_report(params: Params) -> None:
-    """Write the report. Raises RepriseError if something is missing in it, or a dataset is."""
+    """Write the report. Raises RepriseError if something is missing in it, or a dataset is.
+
+    The files of the report before stay if there is none in the end.
+    """
     for name in dict.fromkeys(task.data for _, _, task in tasks(params)):
         read_prepared(RESULTS / "prepare" / name)
+    put_back()  # what a killed call has left
     # what cannot be made again must not remain as if it were of these results
     for path in derived_files():
-        path.unlink()
+        kept = PREVIOUS / path.relative_to(RESULTS)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, kept)
+    try:
+        is_complete = run_steps(params)
+        is_written = REPORT.exists()
+    finally:
+        if not REPORT.exists():
+            for path in derived_files():
+                path.unlink()
+            put_back()
+        delete(PREVIOUS)
+    if not is_written:
+        raise RepriseError(f"{REPORT}: could not be written, nothing is changed; see above")
+    if not is_complete:
+        # both engines make it all again: an incomplete table does not pass for a finished one
+        mark_outdated([str(path) for path in derived_files()])
+        what = "is incomplete; it marks what is missing; see the lines above"
+        raise RepriseError(f"{REPORT}: {what}")
+    print(f"reprise: {REPORT}: complete")
+
+
+def put_back() -> None:
+    """Move the files of the last report to where they were, unless there are new ones."""
+    for path in list(files_in([PREVIOUS])):
+        target = RESULTS / path.relative_to(PREVIOUS)
+        if not target.exists():
+            shutil.move(path, target)
+
+
+def run_steps(params: Params) -> bool:
+    """Run the scripts; whether none failed. Each reason is printed once."""
     reasons: set[str] = set()
     for words in steps(params):
         for reason in (line.partition(REST)[0] for line in errors(*words)):
             if reason not in reasons:
                 print(reason, file=sys.stderr)
             reasons.add(reason)
-    if not reasons:
-        print(f"reprise: {REPORT}: complete")
-        return
-    # both engines make it all again: an incomplete table does not pass for a finished one
-    mark_outdated([str(path) for path in derived_files()])
-    what = "is incomplete; it marks what is missing" if REPORT.exists() else "could not be written"
-    raise RepriseError(f"{REPORT}: {what}; see the lines above")
+    return not reasons
 
 
 def derived_files() -> list[Path]:

@@ -6,7 +6,7 @@ in a separate process, and only if something has changed since both engines last
 """
 
 import atexit
-import fcntl
+import getpass
 import hashlib
 import os
 import subprocess
@@ -16,104 +16,141 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO
+from typing import Any
 
+from reprise.engines import locks
 from reprise.errors import RepriseError
 
+NO_DVC = 3  # exit status of `sync` where this user may not write what DVC writes
 STAMP = Path(".snakemake/settled")  # the fingerprint when both engines last agreed
 DECIDING = [Path(name) for name in ("params.yaml", "dvc.yaml", "dvc.lock", "Snakefile")]
 DECIDING += [Path(name) for name in ("requirements", "data", "src", "workflow", "results")]
-OFF = "REPRISE_STATE"  # 'off' for the Snakemake that `sync` itself calls
-# options of Snakemake under which no job runs and none is planned
-NO_JOB_OPTIONS = {
-    "lint", "touch", "unlock", "list_rules", "list_target_rules", "list_changes",
-    "list_input_changes", "list_params_changes", "list_untracked", "cleanup_metadata",
-    "cleanup_shadow", "report", "archive", "dag", "rulegraph", "filegraph", "d3dag",
-    "delete_all_output", "delete_temp_output", "print_compilation", "containerize",
+# options of Snakemake under which it only reads the rules, only plans, or runs no job
+LOOKING = {
+    "lint", "list_rules", "list_target_rules", "list_changes", "list_input_changes",
+    "list_params_changes", "list_untracked", "report", "archive", "dag", "rulegraph", "filegraph",
+    "d3dag", "print_compilation", "containerize",
+}  # fmt: skip
+PLANNING = {"dryrun", "summary", "detailed_summary"}
+CLEANING = {
+    "touch", "unlock", "cleanup_metadata", "cleanup_shadow", "delete_all_output",
+    "delete_temp_output",
 }  # fmt: skip
 
 
 class Hooks:
     """The shared state of one Snakemake process, from reading the Snakefile to its end."""
 
-    def __init__(self) -> None:
-        Path(".snakemake").mkdir(exist_ok=True)
-        self.alive = Path(".snakemake/alive").open("ab")  # noqa: SIM115 (open to the end)
-        only_run = remove_stale_locks(self.alive)
-        is_snakemake = Path(sys.argv[0]).name == "snakemake"
-        # another Snakemake that runs here has a state which this one must not touch
-        self.active = only_run and is_snakemake and os.environ.get(OFF) != "off"
+    def __init__(self, workflow: Any) -> None:
+        name_user()
+        self.purpose = purpose(workflow)
+        self.active = self.purpose != "job" and os.environ.get(locks.OFF) != "off"
         self.shared = self.active and uses_dvc()
-        self.locks = ExitStack()
+        self.running = ExitStack()  # holds RUNNING
+        self.kept_out = ExitStack()  # holds DVC's lock
+        self.has_jobs = False
         self.start = time.time_ns()
 
     def sync_before(self) -> None:
         """Before the graph is built: tell Snakemake what DVC did, and the reverse.
 
-        Raises RepriseError, after a line of `sync`, if that was not possible.
+        Raises RepriseError if another run is at work here. Ends this process, after a line of
+        `sync`, if that was not possible.
         """
-        if self.active and not self.shared:
+        if self.purpose in ("job", "look") or (self.purpose == "clean" and not self.active):
+            return
+        try:
+            with locks.turn_to_sync():
+                self._sync_alone()
+        except locks.RunAtWork as error:
+            if self.purpose != "plan":
+                raise
+            print(f"reprise: {error}; this plan is of the moment", file=sys.stderr)
+
+    def _sync_alone(self) -> None:
+        short = self.purpose in ("plan", "call")
+        self.running.enter_context(locks.only_run("" if short else os.getpid()))
+        locks.remove_stale_locks()
+        if self.active and self.purpose != "clean":
+            self._sync()
+        if short:
+            self.running.close()
+
+    def _sync(self) -> None:
+        if not self.shared:
             print("reprise: no DVC here (no .dvc/config, or no Git): it learns nothing of this run",
                   file=sys.stderr)  # fmt: skip
+            return
         # a fresh clone, without results or a cache, has nothing to synchronise
-        has_results = Path(".dvc/cache").exists() or any(Path("results").glob("*/*/"))
-        if not self.shared or not has_results or settled():
+        plans = self.purpose == "plan"
+        status = _has_results() and not settled() and sync(*(["--dry-run"] if plans else []))
+        if status == NO_DVC:
+            self.shared = False
             return
-        from snakemake.cli import parse_args
-
-        options = parse_args(sys.argv[1:])[1]
-        if any(getattr(options, name, None) for name in NO_JOB_OPTIONS):
-            return
-        if _sync(*(["--dry-run"] if options.dryrun else [])):
-            raise RepriseError("could not synchronise results/ with DVC; see above")
+        if status:
+            sys.exit(1)
+        if self.purpose == "run":
+            self._keep_dvc_out()  # or the plan could be outdated before its first job
 
     def lock_results(self) -> None:
-        """Before the first job: keep DVC's commands out of results/ until this process ends.
+        """Before the first job: keep other runs and DVC out of results/ until this process ends.
 
         Raises RepriseError if one of them is working there, or nothing can be written there.
         """
-        if self.active:
-            _check_writable(Path("results"))
-        if not self.shared:
+        if not self.active:
             return
-        from dvc.exceptions import DvcException
-        from dvc.fs import localfs
-        from dvc.rwlock import rwlock
+        if self.purpose == "call":
+            with locks.turn_to_sync():
+                self.running.enter_context(locks.only_run(os.getpid()))
+        _check_writable(Path("results"))
+        self.has_jobs = True
+        if self.shared:
+            self._keep_dvc_out()
 
-        temporary = Path(".dvc/tmp").absolute()
-        temporary.mkdir(exist_ok=True)
-        results = [str(Path("results").absolute())]
-        lock = rwlock(str(temporary), localfs, "snakemake", [], results, False)
+    def _keep_dvc_out(self) -> None:
         try:
-            self.locks.enter_context(lock)
-        except DvcException as error:
-            raise RepriseError(f"DVC is at work here; wait until it ends. DVC: {error}") from None
+            self.kept_out.enter_context(locks.dvc_kept_out("snakemake"))
+        except OSError as error:  # not for this user to write
+            cause = f"{error.filename}: {error.strerror}"
+            print(f"reprise: DVC learns nothing of this run: {cause}", file=sys.stderr)
+            self.shared = False
+            return
         # also after Ctrl-C, for which Snakemake calls no handler
         atexit.register(self.record_after)
 
     def record_after(self) -> None:
         """After the last job: DVC records what is proven to come from the present sources."""
-        if self.shared:
+        self.kept_out.close()
+        if self.shared and self.has_jobs:
             self.shared = False
-            self.locks.close()
-            _sync("--record", str(self.start))
+            sync("--record", str(self.start))
+        self.running.close()
 
 
-def remove_stale_locks(alive: IO[bytes]) -> bool:
-    """Delete Snakemake's locks if no running Snakemake can own them; whether none runs.
+def purpose(workflow: Any) -> str:
+    """What a Snakemake process is for, however it was called.
 
-    Each run holds a shared lock of the operating system on the file `alive`; it ends with the
-    process, however that ends.
+    One of: run; plan (a dry run, a summary); clean (no job runs, but files or Snakemake's memory
+    change); look (only the rules are read); call (a program uses the Python API, and may do any of
+    these); job (of another Snakemake, here or on a node of a cluster).
     """
-    try:
-        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for stale in Path(".snakemake/locks").glob("*"):
-            stale.unlink()
-        return True
-    except BlockingIOError:
-        return False  # the locks of another run are valid
-    finally:
-        fcntl.flock(alive, fcntl.LOCK_SH)
+    if not workflow.is_main_process:
+        return "job"
+    # Snakemake tells a Snakefile nothing of its options, and sys.argv is that of any launcher
+    frame = sys._getframe()
+    while frame.f_back and frame.f_code.co_name != "args_to_api":
+        frame = frame.f_back
+    if frame.f_code.co_name != "args_to_api":
+        return "plan" if workflow.output_settings.dryrun else "call"
+    options = {name for name, value in vars(frame.f_locals["args"]).items() if value}
+    if "generate_unit_tests" in options:
+        raise RepriseError(
+            "--generate-unit-tests: its tests run a rule in a folder without this workflow's "
+            "sources; the tests that `make test` runs cover every rule"
+        )
+    if options & LOOKING and "report_after_run" not in options:
+        return "look"
+    return "plan" if options & PLANNING else "clean" if options & CLEANING else "run"
 
 
 def mark_current(paths: Sequence[str]) -> None:
@@ -140,7 +177,7 @@ def mark_outdated(paths: Sequence[str]) -> None:
 
 def settled() -> bool:
     """Whether nothing has changed since both engines agreed on what is in results/."""
-    return STAMP.exists() and STAMP.read_text() == fingerprint()
+    return STAMP.exists() and STAMP.read_text(encoding="utf-8") == fingerprint()
 
 
 def fingerprint() -> str:
@@ -152,6 +189,26 @@ def fingerprint() -> str:
             status = path.stat()
             sums.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return sums.hexdigest()
+
+
+def _has_results() -> bool:
+    """Whether there is a result here, or in DVC's cache, which may be outside of this clone."""
+    from dvc.config import Config
+    from dvc.exceptions import DvcException
+
+    try:
+        cache = Config.from_cwd()["cache"].get("dir", ".dvc/cache")
+    except DvcException:
+        return True  # `sync` says what is wrong
+    return Path(cache).exists() or any(Path("results").glob("*/*/"))
+
+
+def name_user() -> None:
+    """Give a user whom this machine has no name for the number as a name; both engines need one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
 
 
 def uses_dvc() -> bool:
@@ -172,15 +229,18 @@ def _check_writable(folder: Path) -> None:
         ) from None
 
 
-def _sync(*arguments: str) -> int:
+def sync(*arguments: str) -> int:
+    """Run reprise.engines.sync; its exit status. It says itself why it failed."""
     command = [sys.executable, "-m", "reprise.engines.sync", *arguments]
-    environment = os.environ | {OFF: "off", "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(command, env=environment, check=False).returncode
+    environment = os.environ | {locks.OFF: "off", "PYTHONPATH": str(Path(__file__).parents[2])}
+    # it keeps the locks if it outlives this process, and ends by itself after Ctrl-C
+    with subprocess.Popen(command, env=environment, close_fds=False) as process:
+        return process.wait()
 
 
 def snakemake(*arguments: str) -> str:
     """What Snakemake prints for the project in the current folder; RepriseError if it fails."""
-    command = ["snakemake", *arguments]
+    command = [sys.executable, "-m", "snakemake", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         lines = ended.stderr.strip().splitlines()

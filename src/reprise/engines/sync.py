@@ -7,14 +7,18 @@ marked as current for Snakemake (`snakemake --touch`), and the rest as outdated.
 """
 
 import argparse
+import errno
 import hashlib
 import logging
 import os
+import sqlite3
+import sys
 from pathlib import Path
 
 import networkx
 import yaml
-from dvc.exceptions import DvcException
+from dvc.exceptions import ConfirmRemoveError, DvcException
+from dvc.lock import LockError
 from dvc.output import Output
 from dvc.repo import Repo, lock_repo
 from dvc.stage import PipelineStage
@@ -22,9 +26,9 @@ from dvc.stage.cache import RunCacheNotFoundError
 
 from reprise.atomic_io import delete, write_text
 from reprise.cli import run
-from reprise.engines import code
+from reprise.engines import code, dvc_lock, locks
 from reprise.engines import snakemake_hooks as hooks
-from reprise.engines.job_records import command, finished_jobs, reason_not_proven
+from reprise.engines.job_records import command, finished_jobs, reason_not_proven, record_of
 from reprise.errors import RepriseError
 from reprise.params.load import load_params
 
@@ -43,21 +47,30 @@ def main() -> None:
     if not hooks.uses_dvc():
         raise RepriseError("no .dvc or no Git here: `git checkout .dvc`, or `git init && dvc init`")
     logging.getLogger("dvc").setLevel(logging.ERROR)
-    code.write(load_params())
     try:
-        if args.record:
-            stages = synchronise(restore=False, tell_snakemake=False)
-            _log_unrecorded(stages, finished_jobs(args.record))
-        else:
-            synchronise(restore=not args.dry_run, tell_snakemake=True)
+        hooks.name_user()
+        code.write(load_params())
+        with locks.alone():
+            os.environ[locks.OFF] = "off"  # for the Snakemake that this calls
+            if args.record:
+                stages = synchronise(restore=False, tell_snakemake=False)
+                _log_unrecorded(stages, finished_jobs(args.record))
+            else:
+                synchronise(restore=not args.dry_run, tell_snakemake=True)
     except (DvcException, yaml.YAMLError) as error:
         raise RepriseError(_explanation(error)) from error
+    except (OSError, sqlite3.Error) as error:
+        if not _is_refusal(error):
+            raise RepriseError(f"DVC cannot work here: {_cause(error)}") from error
+        logging.error("reprise: DVC learns nothing of this run: %s", _cause(error))
+        sys.exit(hooks.NO_DVC)
 
 
 def synchronise(restore: bool, tell_snakemake: bool) -> "Stages":
     """Bring DVC's lock file and Snakemake's memory to what is proven of the files in results/."""
     repo = Repo()
     with lock_repo(repo):
+        dvc_lock.heal()
         stages = Stages(repo, restore)
         try:
             for stage in stages.ordered:
@@ -65,6 +78,7 @@ def synchronise(restore: bool, tell_snakemake: bool) -> "Stages":
         finally:
             stages.write()
             stages.log()
+        dvc_lock.keep()
         if tell_snakemake:
             hooks.mark_current([path for stage in stages.fresh for path in _outputs(stage)])
             hooks.mark_outdated([path for stage in stages.stale for path in _outputs(stage)])
@@ -127,7 +141,7 @@ class Stages:
             stage.commit()
         new = made + self.fresh_by("restored")
         if new:
-            new[0].dvcfile.dump_stages(new, update_pipeline=False)
+            dvc_lock.write(self.repo, new)
 
     def log(self) -> None:
         """One line for each kind of thing that was done."""
@@ -143,9 +157,17 @@ class Stages:
     def _restored(self, stage: PipelineStage) -> bool:
         """Whether DVC's cache had the outputs for the present command, dependencies, parameters."""
         for out in stage.outs:
-            self._move_edited(out)
+            self._move_unknown(stage, out)
+        locked = [dep.hash_info for dep in stage.deps]
         try:
-            self.repo.stage_cache.restore(stage)
+            try:
+                self.repo.stage_cache.restore(stage)
+            except ConfirmRemoveError:  # it is all there, but DVC has no copy of what it replaces
+                stage.remove_outs(force=True)
+                # or DVC takes the outputs in its lock file for those of the present dependencies
+                for dep, info in zip(stage.deps, locked, strict=True):
+                    dep.hash_info = info
+                self.repo.stage_cache.restore(stage)
         except RunCacheNotFoundError:
             return False
         stage.save()
@@ -155,19 +177,21 @@ class Stages:
             logging.warning("reprise: %s: damaged in DVC's cache, dropped there", out)
         return not damaged
 
-    def _move_edited(self, out: Output) -> None:
-        """Move an output that DVC has never seen out of the way: a person wrote it.
+    def _move_unknown(self, stage: PipelineStage, out: Output) -> None:
+        """Move an output that is neither in DVC's lock file nor in its cache out of the way.
 
-        DVC refuses to replace it, also if it does not cache it.
+        If no job wrote it either, then a person did.
         """
         path = Path(os.path.relpath(out.fs_path))
         known = out.get_hash() if path.exists() and out.workspace_status() else None
         if known and not out.cache.exists(known.value):
+            record = record_of(stage)
+            if record is None or record.other_file([path]):
+                self.edited.append(path)
             target = REPLACED / path
             delete(target)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)
-            self.edited.append(path)
 
 
 def _outputs(stage: PipelineStage) -> list[str]:
@@ -209,16 +233,30 @@ def _log_unrecorded(stages: Stages, jobs: list[str]) -> None:
         )
 
 
+def _cause(error: Exception) -> str:
+    """What failed, such as `dvc.lock: Permission denied`."""
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        return f"{os.path.relpath(error.filename)}: {error.strerror}"
+    return f"its database: {error}" if isinstance(error, sqlite3.Error) else str(error)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether this user may not write what DVC writes, so that only Snakemake can work here."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return "readonly" in str(error) or "unable to open" in str(error)
+
+
 def _explanation(error: Exception) -> str:
     """What to do about an error of DVC, in one line."""
-    text, lock = " ".join(str(error).split()), Path("dvc.lock")
-    if lock.is_file() and "<<<<<<<" in lock.read_text():
+    text = " ".join(str(error).split())
+    if dvc_lock.has_conflicts():
         return (
             "dvc.lock: has merge conflicts; `git checkout --theirs dvc.lock` (either side will "
             "do), then `make sync`: DVC's cache restores what belongs to params.yaml"
         )
-    if "lock" in type(error).__name__.lower():
-        return f"DVC or Snakemake is at work here; wait until it ends. DVC: {text}"
+    if isinstance(error, LockError):
+        return locks.at_work(error)
     hint = "; run `make dvc.yaml`" if "'dvc.yaml'" in text else ""
     return f"DVC: {text}{hint}"
 

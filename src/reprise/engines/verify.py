@@ -39,7 +39,7 @@ def main() -> None:
     args = parser.parse_args()
     builds = []
     if args.present:
-        if Path("params.yaml").read_text() != render(args.preset, Path("presets")):
+        if Path("params.yaml").read_text(encoding="utf-8") != render(args.preset, Path("presets")):
             raise RepriseError(f"params.yaml: not the preset {args.preset}, as --present needs")
         builds.append(digests(Path("results")))
     with tempfile.TemporaryDirectory(prefix="reprise-verify-") as temporary:
@@ -90,9 +90,9 @@ def build(
 
 def _stages(folder: Path, rule: str) -> list[str]:
     """The stages of dvc.yaml that run a rule's script. Raises RepriseError if there is none."""
-    stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
+    stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     script = f"workflow/scripts/{rule}.py "
-    names = [name for name, stage in stages.items() if name == rule or script in stage["cmd"]]
+    names = [name for name, stage in stages.items() if name == rule or script in str(stage["cmd"])]
     if not names:
         raise RepriseError(f"--until {rule}: no such stage; {did_you_mean(rule, stages)}")
     return names

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reprise.csv_io import check_rows, read_csv
+from reprise.csv_io import check_numbers, check_rows, read_csv
 from reprise.datasets.prepared import Bytes, Classes, PreparedDataset
 from reprise.errors import RepriseError
 from reprise.images import open_image
@@ -35,12 +35,10 @@ def read_predictions(
     table = read_csv(path, [*PREDICTIONS, *extra])
     classes = len(dataset.classes.names)
     for column in ("label", "prediction", *extra):
-        values = pd.to_numeric(table[column], errors="coerce")
-        wrong = ~values.isin(range(classes))
-        check_rows(path, table, column, wrong, f"the classes are 0 to {classes - 1}")
-        table[column] = values.astype(np.int64)
-    confidence = pd.to_numeric(table["confidence"], errors="coerce")
-    check_rows(path, table, "confidence", ~confidence.between(0, 1), "must be between 0 and 1")
+        check_numbers(path, table, column, 0, classes - 1, integer=True)
+    missing_value = table["confidence"].isna()
+    check_rows(path, table, "confidence", missing_value, "must be between 0 and 1")
+    check_numbers(path, table, "confidence", 0, 1)
     check_rows(path, table, "id", table["id"].duplicated(), "the image has two rows")
     index = dataset.index.set_index("id")
     again = "run the stage again on this dataset"
@@ -89,15 +87,23 @@ def read_history(path: Path, stage: str) -> pd.DataFrame:
     Its column `score` is that of SCORE_COLUMNS; `selected` is 1 in the epoch whose weights were
     saved (the marked one, else the last) and 0 in the others.
 
-    Raises RepriseError when there is no epoch, a column is not numeric, or not one epoch is marked.
+    Raises RepriseError when there is no epoch, a number is not finite or outside its range, the
+    epochs do not ascend, or not one epoch is marked.
     """
     columns = ["epoch", "train_loss", SCORE_COLUMNS[stage]]
-    history = read_csv(path, columns)
+    # the network before a pretraining is not selected; BYOL selects none of its epochs
+    selects = ["selected"] if stage != "pretrain" else []
+    history = read_csv(path, [*columns, *selects])
     if history.empty:
         raise RepriseError(f"{path}: has no epoch; run the stage again")
-    for column in columns:
-        if not pd.api.types.is_numeric_dtype(history[column]):
-            raise RepriseError(f"{path}: column '{column}' is not numeric; run the stage again")
+    check_numbers(path, history, "epoch", 0, 1e6, integer=True)
+    check_numbers(path, history, "train_loss", -1e30, 1e30)
+    check_numbers(path, history, columns[-1], 0, 1)
+    epochs = history["epoch"]
+    check_rows(path, history, "epoch", epochs.diff() <= 0, "not after the one before it")
+    needed = ["train_loss"] if stage == "pretrain" else columns[1:]
+    missing = history[needed].isna().any(axis=1) & (epochs > 0)
+    check_rows(path, history, "epoch", missing, f"has no {' or no '.join(needed)}")
     selected = np.arange(len(history)) == len(history) - 1
     if "selected" in history.columns:
         selected = (history["selected"] == 1).to_numpy()

@@ -3,11 +3,15 @@
 Nothing here imports a module that draws: `style.draw` loads the one that a figure needs.
 """
 
+import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from reprise.jobs import CLASSIFYING, tasks
 from reprise.params.load import Params
+
+# a notebook names a backend of its own to every process that it starts
+os.environ["MPLBACKEND"] = "agg"
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}  # of embedding
 # The figures of a family are drawn by one process, because starting one takes as long as drawing

@@ -10,6 +10,7 @@ from reprise.models.backbone import Backbone, Classifier, Options, linear_classi
 from reprise.models.convolution import swap_layers
 
 CLASSIFIERS = ("alexnet",)
+IMAGE_SIZES = {"alexnet": (63, 1)}
 
 
 def build_classifier(recipe: Options, n_classes: int) -> Classifier:

@@ -5,6 +5,7 @@ from torch import nn
 from reprise.models.backbone import Backbone, Classifier, Options
 
 CLASSIFIERS = ("cnn",)
+IMAGE_SIZES = {"cnn": (4, 1)}
 
 
 def build_classifier(recipe: Options, n_classes: int) -> Classifier:

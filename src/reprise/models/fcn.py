@@ -24,6 +24,13 @@ SEGMENTERS = {
     "fcn8s_vgg16": {"batch_norm": False, "skips": True},
     "fcn8s_vgg16_noskip": {"batch_norm": False, "skips": False},
 }
+# five pools leave a pixel; a skip adds maps of the same size
+IMAGE_SIZES = {
+    "fcn32s": (32, 1), "fcn32s_vgg16": (32, 1), "fcn32s_2021": (32, 1),
+    "fcn32s_2021_centred": (32, 1), "fcn32s_k44s52": (224, 1),
+    "fcn8s": (32, 32), "fcn8s_noskip": (32, 1),
+    "fcn8s_vgg16": (32, 32), "fcn8s_vgg16_noskip": (32, 1),
+}  # fmt: skip
 
 
 class VGG16Segmenter(nn.Module):

@@ -5,16 +5,19 @@
 
 import argparse
 import logging
+import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from reprise.atomic_io import sha256, write_bytes
+from reprise.atomic_io import check_file, sha256, write_bytes
 from reprise.cli import run
 from reprise.errors import RepriseError, did_you_mean
 from reprise.models.backbone import Backbone, Classifier
@@ -22,6 +25,8 @@ from reprise.params.base import PARAMS
 from reprise.params.training import WeightsFile, load_weights
 
 State = dict[str, Tensor]
+FOLDER = Path("data/weights")  # the only place that a file is fetched to
+FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -42,13 +47,12 @@ def read_tensors(path: Path, advice: str) -> State:
 
     Raises RepriseError if it is missing or damaged, or holds anything but tensors by name.
     """
+    check_file(path, advice)
     try:
         if path.suffix == ".safetensors":
             state: State = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; {advice}") from None
     except Exception as error:  # two libraries decide what a damaged file raises
         reason = str(error).split("\n")[0]
         raise RepriseError(f"{path}: cannot be read as weights ({reason}); {advice}") from None
@@ -65,7 +69,7 @@ def read_weights(name: str, files: Mapping[str, WeightsFile]) -> State:
     """
     file = _entry(name, files)
     path = Path(file.path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise RepriseError(
             f"{path}: not found; `make weights NAME={name}` fetches it if there is a network, "
             "otherwise put the file there, or set weights: none in the recipe"
@@ -90,21 +94,30 @@ def load_state(
 ) -> None:
     """Load a state strictly, but for keys that begin with one of `without`.
 
-    Raises RepriseError with the first key that is missing, unknown or of another shape.
+    Raises RepriseError with the first key that is missing, unknown, of another shape or type, or
+    not finite.
     """
     state = {key: value for key, value in state.items() if not key.startswith(tuple(without))}
     expected = {k: v for k, v in module.state_dict().items() if not k.startswith(tuple(without))}
     # files of 2017 do not count batches
     state = {k: v for k, v in expected.items() if k.endswith("_batches_tracked")} | state
     for key in [*expected, *state]:
-        in_file = tuple(state[key].shape) if key in state else "missing"
-        in_model = tuple(expected[key].shape) if key in expected else "missing"
+        in_file, in_model = (_kind(tensors.get(key)) for tensors in (state, expected))
         if in_file != in_model:
             raise RepriseError(
                 f"{path}: does not fit the network: '{key}' is {in_file} in the file and "
                 f"{in_model} in the network; {advice}"
             )
+        if state[key].is_floating_point() and not state[key].isfinite().all():
+            raise RepriseError(f"{path}: '{key}' has numbers that are not finite; {advice}")
     module.load_state_dict(state, strict=False)
+
+
+def _kind(tensor: Tensor | None) -> str:
+    """Shape and type of a tensor, as far as they must agree: any precision of floats will do."""
+    if tensor is None:
+        return "missing"
+    return f"{tuple(tensor.shape)} {'float' if tensor.dtype in FLOATS else str(tensor.dtype)}"
 
 
 def load_backbone_weights(network: Classifier | Backbone, state: State, path: str) -> None:
@@ -134,21 +147,30 @@ def fetch(name: str, files: Mapping[str, WeightsFile]) -> None:
     """Download a file of the block `weights` to its path, unless it is there already.
 
     Raises RepriseError when the name is unknown, or the file has no url, cannot be downloaded, or
-    has another sha256.
+    has another sha256; and when its path is not below FOLDER, its url is not https, or its sha256
+    is not known.
     """
     file = _entry(name, files)
     path, address = Path(file.path), url(file)
-    if path.is_file() and sha256(path).startswith(file.sha256 or ""):
+    if file.sha256 and os.path.isfile(path) and sha256(path).startswith(file.sha256):
         logging.info("%s: already there, with the right sha256", path)
         return
     if address is None:
         raise RepriseError(
             f"weights.{name}: has no url; obtain the file from its author and place it at {path}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if file.sha256 is None:
+        raise RepriseError(f"weights.{name}: has a url but no sha256; add the one of its publisher")
     try:
+        if FOLDER.resolve() not in path.resolve().parents:
+            raise RepriseError(
+                f"weights.{name}: path {path}: must be below {FOLDER}, also by links"
+            )
+        if urlsplit(address).scheme != "https":
+            raise RepriseError(f"weights.{name}: url {address}: must begin with https://")
+        path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(address, str(path), file.sha256, sys.stderr.isatty())
-    except (OSError, RuntimeError) as error:  # the latter: another sha256
+    except (OSError, HTTPException, RuntimeError, ValueError) as error:  # another sha256; no url
         raise RepriseError(
             f"{address}: cannot be fetched ({error}); download it elsewhere and place it at {path}"
         ) from None

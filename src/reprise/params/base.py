@@ -1,27 +1,61 @@
 """What every block of params.yaml shares: frozen, typed, strict about keys, one line an error."""
 
-import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from reprise.errors import RepriseError, did_you_mean
+from reprise.errors import RepriseError, did_you_mean, one_line
+from reprise.params.reader import read_yaml
 
 PARAMS = Path("params.yaml")
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
-# YAML has lists where a pair is meant
-Pair = Annotated[tuple[Name, Name], Field(strict=False)]
 T = TypeVar("T", bound=BaseModel)
 Items = TypeVar("Items", bound=list[Any])
+
+
+def invalid(text: str) -> PydanticCustomError:
+    """A validation error with its own message, to be raised inside a validator."""
+    return PydanticCustomError("reprise", "{text}", {"text": text})
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(NAME, text):
+        shown = one_line(text, 40)
+        raise invalid(f"'{shown}' is not a name; use at most 60 letters, digits and _, no _ first")
+    if text.lower() in ("yes", "no", "on", "off", "true", "false", "null"):
+        raise invalid(f"'{text}' is a value to some readers of YAML; choose another name")
+    return text
+
+
+def _distinct(items: Items) -> Items:
+    seen: set[Any] = set()
+    for item in items:
+        if item in seen:
+            raise invalid(f"{one_line(repr(item), 80)} is given twice; name it once")
+        seen.add(item)
+    return items
+
+
+# of runs, tasks, datasets: parts of file names and of commands
+NAME = "[A-Za-z0-9][A-Za-z0-9_]{0,59}"
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME}$"})]
+# a list in which no item is given twice
+Distinct = Annotated[
+    Items, AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0, le=1e6)]
+Decay = Annotated[float, Field(ge=0, le=1e6)]
+Positive = Annotated[int, Field(gt=0, le=1_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
+Pixels = Annotated[int, Field(gt=0, le=4096)]
+Channels = Annotated[int, Field(gt=0, le=16_384)]
+# YAML has lists where a pair is meant
+Pair = Annotated[tuple[Name, Name], Field(strict=False)]
 
 
 class Block(BaseModel):
@@ -34,28 +68,15 @@ class Block(BaseModel):
     def _known_keys(cls, data: Any) -> Any:
         for key in data if isinstance(data, dict) else ():
             if key not in cls.model_fields:
-                hint = did_you_mean(str(key), cls.model_fields)
-                raise invalid(f"unknown key '{key}'; {hint}")
+                hint = did_you_mean(str(key)[:80], cls.model_fields)
+                raise invalid(f"unknown key '{one_line(key, 80)}'; {hint}")
         return data
-
-
-def _distinct(items: Items) -> Items:
-    for place, item in enumerate(items):
-        if item in items[:place]:
-            raise invalid(f"{item!r} is given twice; name it once")
-    return items
-
-
-# a list in which no item is given twice
-Distinct = Annotated[
-    Items, AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})
-]
 
 
 class Task(Block):
     """A question about one dataset: the runs that answer it, each with a recipe."""
 
-    data: str
+    data: Name
     runs: Distinct[list[Name]]
 
     @model_validator(mode="after")
@@ -72,13 +93,16 @@ class TrainingTask(Task):
     a later run minus an earlier one.
     """
 
-    seeds: Distinct[list[Count]]
-    comparisons: list[Pair] | None = None
+    seeds: Distinct[list[Seed]]
+    comparisons: Distinct[list[Pair]] | None = None
 
     @model_validator(mode="after")
     def _compared_runs_exist(self) -> Self:
-        for run in (run for pair in self.comparisons or () for run in pair):
-            require_name("comparisons", run, getattr(self, "recipes", {}), "recipes")
+        for pair in self.comparisons or ():
+            for run in pair:
+                require_name("comparisons", run, getattr(self, "recipes", {}), "recipes")
+            if pair[0] == pair[1]:
+                raise invalid(f"comparisons: '{pair[0]}' is compared with itself; name two runs")
         return self
 
     @property
@@ -88,11 +112,6 @@ class TrainingTask(Task):
             order = enumerate(self.runs)
             return [(run, earlier) for i, run in order for earlier in self.runs[:i]]
         return [pair for pair in self.comparisons if set(pair) <= set(self.runs)]
-
-
-def invalid(text: str) -> PydanticCustomError:
-    """A validation error with its own message, to be raised inside a validator."""
-    return PydanticCustomError("reprise", "{text}", {"text": text})
 
 
 def require_name(
@@ -110,45 +129,6 @@ def value_at(mapping: Any, key: str) -> Any:
     return mapping
 
 
-def read_yaml(path: Path, layout: bool = False) -> Any:
-    """The content of a YAML 1.2 file; with `layout` its comments too, for `yaml_text`.
-
-    Raises RepriseError if it is missing or not valid YAML.
-    """
-    try:
-        text = path.read_text()
-        return _layout_yaml().load(text) if layout else parse_yaml(text)
-    except FileNotFoundError:
-        raise RepriseError(f"{path}: not found; `make preset PRESET=earth` writes one") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise RepriseError(f"{path}: not valid YAML: {error}") from None
-
-
-def parse_yaml(text: str) -> Any:
-    """The content of a YAML 1.2 text."""
-    # YAML 1.2, as DVC writes it: `2e-05` is a number there, and text for a YAML 1.1 reader
-    return YAML(typ="safe", pure=True).load(text)
-
-
-def yaml_text(values: Any, width: int = 100) -> str:
-    """Values that were read with `layout` as text, with their comments."""
-    stream = io.StringIO()
-    yaml = _layout_yaml()
-    yaml.width = width
-    yaml.dump(values, stream)
-    return stream.getvalue()
-
-
-def _layout_yaml() -> YAML:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.representer.add_representer(
-        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    return yaml
-
-
 def validate(block: type[T], values: Any, source: str, key: str = "") -> T:
     """Check values against a type of block.
 
@@ -159,11 +139,12 @@ def validate(block: type[T], values: Any, source: str, key: str = "") -> T:
         return block.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        # a discriminated union puts its tag (such as 'earth_tiles') into the location
-        tags = {"earth_tiles", "earth_maps", "orl", "course"}
-        location = [str(name) for name in first["loc"] if name not in tags]
-        dotted = ".".join([*([key] if key else []), *location])
-        value = "" if first["type"] in ("missing", "reprise") else f" (got {first['input']!r})"
+        location = [*(key.split(".") if key else []), *map(str, first["loc"])]
+        if location[:1] == ["datasets"]:  # the third is the source that tells the types apart
+            del location[2:3]
+        dotted = one_line(".".join(name for name in location if name != "[key]"), 200)
+        ours = first["type"] in ("missing", "reprise")
+        value = "" if ours else f" (got {one_line(repr(first['input']), 80)})"
         message = f"{dotted}: {first['msg']}" if dotted else first["msg"]
         raise RepriseError(f"{source}: {message}{value}") from None
 

@@ -1,6 +1,6 @@
 """The recipe of BYOL (Grill et al. 2020)."""
 
-from reprise.params.base import Positive, Share
+from reprise.params.base import Channels, Share
 from reprise.params.pretrain import Pretraining
 
 
@@ -13,8 +13,8 @@ class Recipe(Pretraining):
     """
 
     base_tau: Share = 0.99
-    proj_hidden_dim: Positive = 4096
-    proj_output_dim: Positive = 256
+    proj_hidden_dim: Channels = 4096
+    proj_output_dim: Channels = 256
     use_momentum: bool = True
     ema_buffers: bool = False
     allow_collapse: bool = False

@@ -1,7 +1,11 @@
 """Classification tasks."""
 
-from reprise.params.base import Name, Positive, Share, TrainingTask
-from reprise.params.training import Training
+from typing import Annotated
+
+from pydantic import Field
+
+from reprise.params.base import Distinct, Name, Pixels, Positive, TrainingTask
+from reprise.params.training import Training, WidthMult
 
 
 class ClassifyRecipe(Training):
@@ -14,16 +18,16 @@ class ClassifyRecipe(Training):
     """
 
     model: Name
-    weights: str = "none"
+    weights: Name = "none"
     frozen: bool = False
-    dropout: Share = 0.0
-    width_mult: Share = 1.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    width_mult: WidthMult = 1.0
     ensemble_epochs: Positive = 1
-    image_size: Positive
-    feature_epochs: list[Positive]
+    image_size: Pixels
+    feature_epochs: Distinct[list[Positive]]
 
 
 class ClassifyTask(TrainingTask):
     """Classifiers on one dataset."""
 
-    recipes: dict[str, ClassifyRecipe]
+    recipes: dict[Name, ClassifyRecipe]

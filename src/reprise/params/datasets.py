@@ -1,10 +1,12 @@
 """The datasets: what each is cut from, and the shares of its splits."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from reprise.params.base import Block, Name, Positive, Share
+from reprise.params.base import Block, Name, Pixels, Positive, Seed, Share, invalid
+
+PIXELS_PER_DEGREE = 15  # of the globe that tiles are cut from
 
 
 class OrlDataset(Block):
@@ -16,7 +18,7 @@ class OrlDataset(Block):
     source: Literal["orl"]
     val: Share
     test: Share
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Grid(Block):
@@ -28,14 +30,21 @@ class Grid(Block):
     training tiles are used; null: all.
     """
 
-    tile: Positive
-    stride: Positive
+    tile: Pixels
+    stride: Pixels
     min_land_fraction: Share
-    block_degrees: Positive
+    block_degrees: Annotated[int, Field(gt=0, le=90)]
     val: Share
     test: Share
-    seed: int = 0
+    seed: Seed = 0
     max_train_images: Positive | None = None
+
+    @model_validator(mode="after")
+    def _tile_fits_into_a_block(self) -> Self:
+        side = self.block_degrees * PIXELS_PER_DEGREE
+        if self.tile > side:
+            raise invalid(f"tile: {self.tile} pixels are more than the {side} of block_degrees")
+        return self
 
 
 class TileDataset(Grid):
@@ -70,9 +79,9 @@ class CourseDataset(Block):
     ]
     registered_as: Name
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    size: Positive | None = None
+    size: Pixels | None = None
     val: Share
-    seed: int = 0
+    seed: Seed = 0
     synthetic_per_class: Positive | None = None
 
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from reprise.params.base import Block, Distinct, Name, Positive, Rate
+from reprise.params.base import Block, Distinct, Name, Positive, Rate, Seed
 
 
 class Embed(Block):
@@ -15,10 +15,10 @@ class Embed(Block):
     stage: Literal["classify", "finetune"]
     task: Name
     run: Name
-    seed: int
+    seed: Seed
     split: Literal["train", "val", "test"]
     methods: Distinct[list[Literal["pca", "tsne"]]]
     max_points: Positive
     pca_components: Positive
     perplexity: Rate
-    random_state: int = 0
+    random_state: Seed = 0

@@ -1,11 +1,18 @@
 """Fine-tuning tasks: a pretrained backbone with a new head; settings such as A to E are runs."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from reprise.params.base import Block, Name, Positive, Rate, TrainingTask
+from reprise.params.base import (
+    Block,
+    Channels,
+    Decay,
+    Distinct,
+    Name,
+    Positive,
+    Rate,
+    TrainingTask,
+)
 from reprise.params.pretrain import Stem
 from reprise.params.training import Training
 
@@ -19,9 +26,9 @@ class FinetuneCommon(Training):
 
     backbone: Name
     stem: Stem
-    head_hidden_dim: Positive
+    head_hidden_dim: Channels
     keep_imagenet_fc: bool = False
-    feature_epochs: list[Positive]
+    feature_epochs: Distinct[list[Positive]]
 
 
 class FinetuneRecipe(Block):
@@ -33,7 +40,7 @@ class FinetuneRecipe(Block):
     start: Name
     frozen: bool
     learning_rate: Rate | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    weight_decay: Decay | None = None
 
 
 class FinetuneTask(TrainingTask):
@@ -43,10 +50,10 @@ class FinetuneTask(TrainingTask):
     shared: every run starts from the first seed of the pretraining.
     """
 
-    pretraining: str | None = None
+    pretraining: Name | None = None
     pretraining_seeds: Literal["paired", "shared"] = "paired"
     common: FinetuneCommon
-    recipes: dict[str, FinetuneRecipe]
+    recipes: dict[Name, FinetuneRecipe]
 
     def training(self, run: str) -> FinetuneCommon:
         """The common values with those of the run in their place."""

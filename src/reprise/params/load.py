@@ -2,18 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from reprise.errors import RepriseError
 from reprise.params import models
-from reprise.params.base import PARAMS, Block, Positive, invalid, read_yaml, require_name, validate
+from reprise.params.base import PARAMS, Block, Name, invalid, require_name, validate
 from reprise.params.classify import ClassifyTask
 from reprise.params.datasets import DatasetRecipe
 from reprise.params.embed import Embed
 from reprise.params.finetune import FinetuneTask
 from reprise.params.pretrain import PretrainTask
+from reprise.params.reader import read_yaml
 from reprise.params.segment import SegmentTask
 from reprise.params.segment_anything import SegmentAnythingTask
 from reprise.params.training import Runtime, WeightsFile
@@ -34,21 +35,21 @@ NETWORKS = {
 class Plot(Block):
     """dpi: of PNG files."""
 
-    dpi: Positive
+    dpi: Annotated[int, Field(ge=10, le=1200)]
 
 
 class Params(Block):
     """The whole of params.yaml; every stage and every task may be absent."""
 
     runtime: Runtime = Runtime()
-    weights: dict[str, WeightsFile] = {}
-    datasets: dict[str, DatasetRecipe]
-    pretrain: dict[str, PretrainTask] = {}
-    finetune: dict[str, FinetuneTask] = {}
-    classify: dict[str, ClassifyTask] = {}
-    segment: dict[str, SegmentTask] = {}
-    segment_anything: dict[str, SegmentAnythingTask] = {}
-    embed: dict[str, Embed] = {}
+    weights: dict[Name, WeightsFile] = {}
+    datasets: dict[Name, DatasetRecipe]
+    pretrain: dict[Name, PretrainTask] = {}
+    finetune: dict[Name, FinetuneTask] = {}
+    classify: dict[Name, ClassifyTask] = {}
+    segment: dict[Name, SegmentTask] = {}
+    segment_anything: dict[Name, SegmentAnythingTask] = {}
+    embed: dict[Name, Embed] = {}
     plot: Plot = Plot(dpi=110)
 
     @model_validator(mode="after")
@@ -106,6 +107,7 @@ class Params(Block):
                 model = getattr(recipe, option)
                 require_name(f"{key}.{option}", model, models.names(kind), "src/reprise/models")
                 weights += models.packaged_weights(model)
+                _check_image_size(f"{key}.image_size", model, getattr(recipe, "image_size", None))
             require_name(f"{key}.weights", getattr(recipe, "weights", "none"), weights, "weights")
 
 
@@ -119,6 +121,14 @@ def _check_pairs(key: str, task: FinetuneTask, pretrained: list[int], where: str
             f"{key}.seeds: {lacking[0]} is not in {where}.seeds; add it there, or set "
             f"{key}.pretraining_seeds: shared"
         )
+
+
+def _check_image_size(key: str, model: str, size: int | None) -> None:
+    """The network can take images of this size."""
+    least, step = models.image_sizes(model)
+    if size is not None and (size < least or size % step):
+        sizes = f"a multiple of {step}, " if step > 1 else ""
+        raise invalid(f"{key}: {size} does not fit {model}; choose {sizes}{least} or more")
 
 
 def _require_seed(key: str, seed: int, seeds: list[int], where: str) -> None:

@@ -14,8 +14,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from reprise.atomic_io import write_text
 from reprise.cli import run
 from reprise.errors import RepriseError
-from reprise.params.base import PARAMS, parse_yaml, read_yaml, yaml_text
+from reprise.params.base import PARAMS
 from reprise.params.load import OLD_KEYS, parse
+from reprise.params.reader import parse_yaml, read_yaml, yaml_text
 
 # new names of the keys of a dataset, a recipe or its augmentation
 KEYS = {
@@ -56,9 +57,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("path", type=Path, nargs="?", default=PARAMS)
     path = parser.parse_args().path
-    text = yaml_text(migrate(read_yaml(path, layout=True)))
+    old = read_yaml(path, layout=True)
+    try:
+        text = yaml_text(migrate(old))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RepriseError(f"{path}: is not a whole file of version 0.1 ({error})") from None
     parse(parse_yaml(text), str(path))
-    write_text(path.with_name(f"{path.name}.old"), path.read_text())
+    write_text(path.with_name(f"{path.name}.old"), path.read_text(encoding="utf-8"))
     write_text(path, text)
     logging.info("%s: rewritten; the old file is %s.old", path, path)
 

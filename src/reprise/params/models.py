@@ -1,7 +1,9 @@
 """Names of the networks, read from the modules of reprise.models without importing them.
 
 A module declares the names that it builds in BACKBONES, CLASSIFIERS and SEGMENTERS, tuples or
-mappings of literals; and in PACKAGED_WEIGHTS, by network, the weights that a package carries.
+mappings of literals; in PACKAGED_WEIGHTS, by network, the weights that a package carries; and in
+IMAGE_SIZES, by network, the smallest image that it takes and what its size is a multiple of, where
+not every size will do.
 """
 
 import ast
@@ -25,6 +27,14 @@ def packaged_weights(model: str) -> tuple[str, ...]:
     if file is not None:
         weights = _constants(file).get("PACKAGED_WEIGHTS", {}).get(model, ())
     return weights
+
+
+def image_sizes(model: str) -> tuple[int, int]:
+    """The smallest height and width that a network takes, and what they are multiples of."""
+    file = module_file(model)
+    sizes = _constants(file).get("IMAGE_SIZES", {}) if file else {}
+    least, step = sizes.get(model, (1, 1))
+    return least, step
 
 
 def module_file(model: str, folder: Path = MODELS) -> Path | None:

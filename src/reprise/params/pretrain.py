@@ -25,13 +25,13 @@ def methods() -> list[str]:
     """Names of the pretraining methods: modules of reprise.params that subclass Pretraining."""
     folder = Path(__file__).parent
     files = sorted(folder.glob("*.py"))
-    return [file.stem for file in files if "class Recipe(Pretraining)" in file.read_text()]
+    return [file.stem for file in files if "class Recipe(Pretraining)" in file.read_text("utf-8")]
 
 
 class PretrainTask(TrainingTask):
     """Pretraining on one dataset."""
 
-    recipes: dict[str, SerializeAsAny[Pretraining]]
+    recipes: dict[Name, SerializeAsAny[Pretraining]]
 
     @field_validator("recipes", mode="before")
     @classmethod

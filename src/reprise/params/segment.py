@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from reprise.params.base import Name, Positive, Share, TrainingTask
-from reprise.params.training import Training
+from reprise.params.base import Distinct, Name, Pixels, Positive, TrainingTask
+from reprise.params.training import Training, WidthMult
 
 
 class SegmentRecipe(Training):
@@ -16,9 +16,9 @@ class SegmentRecipe(Training):
     """
 
     model: Name
-    width_mult: Share = 1.0
-    weights: str = "none"
-    image_size: Positive
+    width_mult: WidthMult = 1.0
+    weights: Name = "none"
+    image_size: Pixels
     middle_epoch: Positive | None = None
     merge_classes: Literal[3] | None = None
     loss: Literal["cross_entropy", "weighted_cross_entropy", "bce"] = "cross_entropy"
@@ -34,5 +34,5 @@ class SegmentRecipe(Training):
 class SegmentTask(TrainingTask):
     """Segmentation networks on one dataset; `images`: ids of test images whose masks are shown."""
 
-    images: list[str]
-    recipes: dict[str, SegmentRecipe]
+    images: Distinct[list[str]]
+    recipes: dict[Name, SegmentRecipe]

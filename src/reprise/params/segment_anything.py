@@ -1,8 +1,10 @@
 """Tasks of Segment Anything, which is not trained here."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from reprise.params.base import Block, Count, Positive, Share, Task
+from pydantic import Field
+
+from reprise.params.base import Block, Distinct, Name, Seed, Share, Task
 
 
 class SegmentAnythingRecipe(Block):
@@ -14,15 +16,15 @@ class SegmentAnythingRecipe(Block):
     """
 
     model: Literal["vit_b", "vit_l", "vit_h", "small"]
-    weights: str
-    points_per_side: Positive = 32
+    weights: Name
+    points_per_side: Annotated[int, Field(gt=0, le=256)] = 32
     min_predicted_iou: Share = 0.88
     min_stability: Share = 0.95
-    seed: Count = 0
+    seed: Seed = 0
 
 
 class SegmentAnythingTask(Task):
     """Masks of everything in named images of one dataset."""
 
-    images: list[str]
-    recipes: dict[str, SegmentAnythingRecipe]
+    images: Distinct[list[str]]
+    recipes: dict[Name, SegmentAnythingRecipe]

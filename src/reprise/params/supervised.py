@@ -1,5 +1,6 @@
 """The recipe of supervised pretraining."""
 
+from reprise.params.base import Name
 from reprise.params.pretrain import Pretraining
 
 
@@ -9,4 +10,4 @@ class Recipe(Pretraining):
     weights: a name of the block `weights`: that file is the backbone; none: train.
     """
 
-    weights: str = "none"
+    weights: Name = "none"

@@ -9,18 +9,25 @@ from reprise.params.base import (
     PARAMS,
     Block,
     Count,
+    Decay,
+    Name,
     Positive,
     Rate,
     Share,
     invalid,
-    read_yaml,
     validate,
+    value_at,
 )
+from reprise.params.reader import read_yaml
 
 AutoAugment = Literal["trivial_wide", "autoaugment_cifar10", "cutout", "blur"]
 Schedule = Literal[
     "constant", "cosine", "cosine_restarts", "step", "milestones", "exponential", "polynomial"
 ]
+# narrower networks would have layers without a channel
+WidthMult = Annotated[float, Field(ge=1 / 32, le=1)]
+# keys of epochs that the last of `epochs` may be, but none after it
+EPOCHS = ("warmup", "feature_epochs", "middle_epoch", "ensemble_epochs")
 
 
 class Runtime(Block):
@@ -32,7 +39,7 @@ class Runtime(Block):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    threads: Positive = 1
+    threads: Annotated[int, Field(gt=0, le=64)] = 1
 
 
 class WeightsFile(Block):
@@ -109,7 +116,7 @@ class Training(Block):
     momentum: Share = 0.9
     amsgrad: bool = False
     max_grad_norm: Rate | None = None
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Decay = 0.0
     schedule: Schedule = "cosine"
     lr_interval: Literal["step", "epoch"] = "step"
     warmup: Count = 0
@@ -136,15 +143,19 @@ class Training(Block):
         if self.restart_epochs and sum(self.restart_epochs) != self.epochs:
             total = sum(self.restart_epochs)
             raise invalid(f"restart_epochs add up to {total}, but epochs is {self.epochs}")
+        for key in EPOCHS:
+            value = getattr(self, key, None) or 0
+            if (last := max(value) if isinstance(value, list) else value) > self.epochs:
+                raise invalid(f"{key}: {last} is after the last epoch; epochs is {self.epochs}")
         return self
 
 
 def load_runtime(path: Path = PARAMS) -> Runtime:
     """The block `runtime`, its defaults if there is none. Raises RepriseError if it is wrong."""
-    return validate(Runtime, read_yaml(path).get("runtime") or {}, str(path), "runtime")
+    return validate(Runtime, value_at(read_yaml(path), "runtime") or {}, str(path), "runtime")
 
 
 def load_weights(path: Path = PARAMS) -> dict[str, WeightsFile]:
     """The block `weights`, {} if there is none. Raises RepriseError if it is wrong."""
-    block = RootModel[dict[str, WeightsFile]]
-    return validate(block, read_yaml(path).get("weights") or {}, str(path), "weights").root
+    block = RootModel[dict[Name, WeightsFile]]
+    return validate(block, value_at(read_yaml(path), "weights") or {}, str(path), "weights").root

@@ -6,6 +6,7 @@ The images are those of a folder, or those that a csv file of a course lists.
 import argparse
 import logging
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from reprise.atomic_io import move_into_folder, write_text
+from reprise.atomic_io import move_into_folder, refuse_overwrite, write_text
 from reprise.datasets.layouts import read_rows, safe_join
 from reprise.errors import RepriseError
 from reprise.images import image_size, list_images, read_rgb
@@ -67,7 +68,10 @@ def predict(args: argparse.Namespace) -> None:
     images = from_csv(args.csv, args.images) if args.csv else from_folder(args.images)
     columns, names = output_columns(args.header), mask_names(images, args.mask)
     run = open_run(args.run, args.project)
-    check_output(args.out, run, [image.path for image in images], args)
+    written = [args.out / name for name in names] if run.segments else []
+    check_output(args.out, run, written)
+    inputs = [args.images, *([args.csv] if args.csv else []), *(image.path for image in images)]
+    refuse_overwrite([args.out, *written], [*inputs, *run.inputs])
     scale = window_scale(args.scale, run)
     epochs = getattr(run.recipe, "ensemble_epochs", 1)
     if epochs > 1:
@@ -75,14 +79,11 @@ def predict(args: argparse.Namespace) -> None:
             "%s: the tables show the vote of %d epochs; only its best epoch predicts here",
             run.job.path, epochs,
         )  # fmt: skip
-    try:
-        if run.segments:
-            write_masks(args.out, run, images, names, scale)
-        else:
-            warn_of_scale(run, images)
-            write_classes(args.out, run, images, args.header, columns)
-    except OSError as error:
-        raise RepriseError(f"{args.out}: cannot be written ({error}); pass another path") from None
+    if run.segments:
+        write_masks(args.out, run, images, names, scale)
+    else:
+        warn_of_scale(run, images)
+        write_classes(args.out, run, images, args.header, columns)
     logging.info("%s: predictions of %s for %d images", args.out, run.job.path, len(images))
 
 
@@ -92,7 +93,7 @@ def from_folder(folder: Path) -> list[InputImage]:
     A file `xxxx_mask.png`, as the courses keep next to an image, is skipped.
     Raises RepriseError if the folder does not exist or has no image.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise RepriseError(f"{folder}: not a directory; pass the directory that holds the images")
     paths = [path for path in list_images(folder) if not path.stem.endswith("_mask")]
     if not paths:
@@ -123,7 +124,7 @@ def from_csv(table: Path, folder: Path) -> list[InputImage]:
         path = safe_join(folder, row[column])
         if path is None:
             raise RepriseError(f"{where}: '{row[column]}' is not a file name inside {folder}")
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise RepriseError(f"{where}: {path} not found; correct the name or add the file")
         images.append(InputImage(row.get("id", str(number)), row[column], path))
     return images
@@ -168,18 +169,16 @@ def output_columns(header: str) -> list[str]:
     return columns
 
 
-def check_output(
-    out: Path, run: TrainedRun, images: Sequence[Path], args: argparse.Namespace
-) -> None:
-    """Raise RepriseError if the output is of the wrong kind or would replace an input."""
-    name = run.job.path
-    if run.segments and out.is_file():
+def check_output(out: Path, run: TrainedRun, masks: Sequence[Path]) -> None:
+    """Raise RepriseError if the output, or one of the masks in it, is of the wrong kind."""
+    name, is_folder = run.job.path, os.path.isdir(out)
+    if run.segments and os.path.lexists(out) and not is_folder:
         raise RepriseError(f"{out}: is a file, but {name} predicts masks; pass a folder for them")
-    if not run.segments and out.is_dir():
+    if not run.segments and is_folder:
         raise RepriseError(f"{out}: is a folder, but {name} predicts classes; pass a CSV file")
-    inputs = filter(None, [*images, args.images, args.csv])
-    if out.resolve() in {path.resolve() for path in inputs}:
-        raise RepriseError(f"{out}: is an input; pass another path for the predictions")
+    for path in masks:
+        if os.path.isdir(path):
+            raise RepriseError(f"{path}: is a folder; move it away, or pass another --mask")
 
 
 def window_scale(text: str | None, run: TrainedRun) -> Scale:

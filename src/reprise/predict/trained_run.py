@@ -1,5 +1,6 @@
 """Trained runs by name, and one of them loaded to predict images."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -7,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 from torch import Tensor, nn
 
-from reprise.atomic_io import read_json, sha256
+from reprise.atomic_io import check_file, read_json, sha256
 from reprise.datasets.batches import Batches, eval_batch_size, normalization
 from reprise.datasets.prepared import Bytes, Classes, PreparedDataset, read_prepared
 from reprise.errors import RepriseError, did_you_mean
 from reprise.jobs import CLASSIFYING, Job
 from reprise.models.build import BUILDERS, is_depthwise
 from reprise.models.weights import load_state, read_tensors
-from reprise.params.base import PARAMS, parse_yaml, read_yaml, value_at
+from reprise.params.base import PARAMS, validate, value_at
 from reprise.params.load import load_params
+from reprise.params.reader import parse_yaml, read_yaml
 from reprise.params.training import Augment
 from reprise.training.runtime import Device, configure_torch, predict_batches
 from reprise.training.segmentation import resize_logits
@@ -25,12 +28,19 @@ from reprise.training.segmentation import resize_logits
 MODEL = "model.safetensors"
 
 
+class Record(BaseModel):
+    """The record of a job (see reprise.cli): params.yaml as it was, and the digests of outputs."""
+
+    params: str
+    outputs: dict[str, str]
+
+
 @dataclass(frozen=True)
 class TrainedRun:
     """A trained run, ready to predict.
 
     recipe: of the run, with `normalize` and, but for fine-tuning, `image_size`. classes: what it
-    predicts. dataset: what it was trained on.
+    predicts. dataset: what it was trained on. inputs: the files that were read.
     """
 
     job: Job
@@ -39,6 +49,7 @@ class TrainedRun:
     classes: Classes
     dataset: PreparedDataset
     device: Device
+    inputs: list[Path]
 
     @property
     def segments(self) -> bool:
@@ -91,7 +102,7 @@ def open_run(name: str, project: Path) -> TrainedRun:
         raise RepriseError(
             f"params.yaml: {job.stage}.{job.task}.recipes.{job.run} is missing; restore the recipe"
         )
-    check_unchanged(job, task.data, project)
+    record = check_unchanged(job, task.data, project)
     dataset = read_prepared(results / "prepare" / task.data)
     recipe = task.training(job.run) if job.stage == "finetune" else task.recipes[job.run]
     classes, _ = dataset.merged(getattr(recipe, "merge_classes", None))
@@ -101,7 +112,9 @@ def open_run(name: str, project: Path) -> TrainedRun:
     path = job.folder(results) / MODEL
     load_state(model, read_tensors(path, "retrain the run"), str(path))
     device.to_device(model.eval())
-    return TrainedRun(job, recipe, model, classes, dataset, device)
+    described = [dataset.folder / "dataset.json", dataset.folder / "index.csv"]
+    inputs = [project / PARAMS, record, path, *described]
+    return TrainedRun(job, recipe, model, classes, dataset, device, inputs)
 
 
 def find_run(name: str, results: Path) -> Job:
@@ -113,7 +126,7 @@ def find_run(name: str, results: Path) -> Job:
     for stage in BUILDERS:
         for model in sorted((results / stage).glob(f"*/*/*/{MODEL}")):
             task, run, seed = model.parts[-4:-1]
-            if seed.isdecimal():
+            if seed.isdecimal() and len(seed) < 20:
                 runs[f"{stage}/{task}/{run}/{seed}"] = Job(stage, task, run, int(seed))
     path = name.strip("/").removeprefix(f"{results.as_posix()}/").removeprefix("results/")
     if path in runs:
@@ -126,18 +139,21 @@ def find_run(name: str, results: Path) -> Job:
     raise RepriseError(f"{results}: no trained run '{name}'; {hint}")
 
 
-def check_unchanged(job: Job, data: str, project: Path) -> None:
+def check_unchanged(job: Job, data: str, project: Path) -> Path:
     """Raise RepriseError if params.yaml has other values for a run than it was trained with.
 
-    The training values are in the job's record next to its log. Without a record of this model,
-    only the shapes of the weights can reveal a change.
+    The training values are in the job's record next to its log, whose path is returned. Without a
+    record of this model, only the shapes of the weights can reveal a change.
     """
     path = project / "logs" / f"{job.path}.json"
+    if not os.path.lexists(path):
+        return path
+    record = validate(Record, read_json(path), str(path))
     model = f"results/{job.path}/{MODEL}"
-    record = read_json(path) if path.is_file() else {}
-    if record.get("outputs", {}).get(model) != sha256(project / model):
-        return
-    trained_with = parse_yaml(record["params"])
+    check_file(project / model, "retrain the run")
+    if record.outputs.get(model) != sha256(project / model):
+        return path
+    trained_with = parse_yaml(record.params, f"{path}: params")
     current = read_yaml(project / PARAMS)
     task = f"{job.stage}.{job.task}"
     keys = [f"{task}.data", f"datasets.{data}", f"{task}.common", f"{task}.recipes.{job.run}"]
@@ -147,3 +163,4 @@ def check_unchanged(job: Job, data: str, project: Path) -> None:
                 f"params.yaml: {key} has changed since {job.path} was trained; restore the value, "
                 "or retrain the run"
             )
+    return path

@@ -52,10 +52,12 @@ def macro(name: str, *values: Any) -> Markup:
 @cache
 def scripts(charts: bool) -> Markup:
     """JavaScript for the end of the page: sorting alone, or with Vega-Embed and the charts."""
-    sort = "\n" + (FOLDER / "sort.js").read_text()
+    sort = "\n" + (FOLDER / "sort.js").read_text(encoding="utf-8")
     if not charts:
         return Markup(sort)
-    bundle = vl_convert.javascript_bundle(f"{sort}\n{(FOLDER / 'charts.js').read_text()}")
+    bundle = vl_convert.javascript_bundle(
+        f"{sort}\n{(FOLDER / 'charts.js').read_text(encoding='utf-8')}"
+    )
     # inside HTML a script ends at the first such letters, wherever they are
     return Markup(bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
 
@@ -71,7 +73,7 @@ class ResultsReader:
         """tables/<name>.md as HTML."""
         path = self.results / "tables" / f"{name}.md"
         try:
-            blocks = path.read_text().strip().split("\n\n")
+            blocks = path.read_text(encoding="utf-8").strip().split("\n\n")
         except FileNotFoundError:
             return self.missing_note(f"{path}: not found; run `evaluate` first")
         # a table marks the jobs that it lacks
@@ -95,7 +97,7 @@ class ResultsReader:
         else:
             form, size = "svg+xml", svg_size(data)
         source = f"data:image/{form};base64," + base64.b64encode(data).decode()
-        caption = caption or (FOLDER / f"{kind}.rst").read_text()
+        caption = caption or (FOLDER / f"{kind}.rst").read_text(encoding="utf-8")
         return macro("figure", source, size, alt, caption.strip())
 
     def csv(

@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 
 from reprise.atomic_io import atomic_file, remove_leftovers, sha256
+from reprise.errors import RepriseError
 from reprise.training.runtime import cpu_capability
 
 SECONDS = 30.0  # between two checkpoints, unless the environment says otherwise
@@ -106,8 +108,16 @@ def job_checkpoint(out: Path, parameters: Any, inputs: Iterable[Path], device: A
         "code": _digest(*map(sha256, _sources())),
         "machine": _digest(*machine, str(torch.get_num_threads())),
     }
-    seconds = float(os.environ.get(VARIABLE, SECONDS))
-    return Checkpoint(out.with_name(f".{out.name}.checkpoint"), fingerprint, seconds)
+    file = out.with_name(f".{out.name}.checkpoint")
+    return Checkpoint(file, fingerprint, seconds_between())
+
+
+def seconds_between() -> float:
+    """The shortest time between two checkpoints. Raises RepriseError if the variable is wrong."""
+    text = os.environ.get(VARIABLE, str(SECONDS))
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
+        raise RepriseError(f"{VARIABLE}: '{text}' is not a number of seconds; set one such as 30")
+    return float(text)
 
 
 def _sources() -> list[Path]:

@@ -153,7 +153,7 @@ def cpu_capability() -> str:
 def cpu_words() -> list[str]:
     """The words of /proc/cpuinfo; none where there is no such file."""
     try:
-        return Path("/proc/cpuinfo").read_text().split()
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:
         return []
 

@@ -1,0 +1,166 @@
+"""Who works in results/: one Snakemake that runs jobs, or DVC, or one comparison of both.
+
+Two files are locked by the operating system until their process ends, however that ends: RUNNING by
+the one Snakemake that runs jobs, SYNCING by whoever compares both engines, also for a dry run. DVC
+has a separate lock file, which also names who works in results/.
+"""
+
+import fcntl
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from reprise.errors import RepriseError
+
+RUNNING = Path(".snakemake/running")  # its text is the process id of its owner
+SYNCING = Path(".snakemake/syncing")
+OFF = "REPRISE_STATE"  # 'off' for what `sync` calls, and for `sync` itself under Snakemake
+
+
+class RunAtWork(RepriseError):
+    """Another Snakemake runs jobs here."""
+
+    def __init__(self) -> None:
+        pid = RUNNING.read_text(encoding="utf-8")
+        super().__init__(f"snakemake (PID {pid}) is at work here; wait until it ends")
+
+
+@contextmanager
+def turn_to_sync() -> Iterator[None]:
+    """Compare both engines in one process at a time; waits some seconds for a dry run that does.
+
+    Raises RunAtWork if a run compares them, before its jobs.
+    """
+    with _lock_file(SYNCING) as stream:
+        if not _locked(stream):
+            if RUNNING.exists() and _is_alive(RUNNING.read_text(encoding="utf-8")):
+                raise RunAtWork
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def only_run(pid: int | str = "") -> Iterator[None]:
+    """Let no other run of jobs be here; raises RunAtWork if one is. Enter it in `turn_to_sync`.
+
+    pid: the process, if it runs jobs itself; a dry run has this lock only while it compares.
+    """
+    with _lock_file(RUNNING) as stream:
+        if not _locked(stream):
+            raise RunAtWork
+        stream.truncate(0)
+        stream.write(str(pid))
+        stream.flush()
+        yield
+        stream.truncate(0)
+
+
+def remove_stale_locks() -> None:
+    """Delete the lock files that a killed Snakemake left; enter `only_run` before.
+
+    So the same command goes on without a call of --unlock before it.
+    """
+    for path in Path(".snakemake/locks").glob("*"):
+        path.unlink(missing_ok=True)
+
+
+def _locked(stream: IO[str]) -> bool:
+    """Lock a file; whether no other process has locked it."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_alive(pid: str) -> bool:
+    """Whether a process with this id runs; "" has none."""
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:  # of another user
+        return True
+    except (ValueError, ProcessLookupError):
+        return False
+    return True
+
+
+def _lock_file(path: Path) -> IO[str]:
+    """An open file to lock; a child process that is given it keeps the lock."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        stream = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise RepriseError(
+            f"{path}: cannot be written ({error.strerror}); work in a clone that is yours"
+        ) from None
+    os.set_inheritable(stream.fileno(), True)
+    return stream
+
+
+@contextmanager
+def dvc_kept_out(name: str) -> Iterator[None]:
+    """Keep DVC's commands out of results/; raises RepriseError if one is at work there.
+
+    name: what they call this process when they refuse.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.fs import localfs
+    from dvc.rwlock import RWLockFileCorruptedError, rwlock
+
+    folder = Path(".dvc/tmp").absolute()
+    folder.mkdir(exist_ok=True)
+    results = [str(Path("results").absolute())]
+    write = partial(rwlock, str(folder), localfs, name, [], results, False)
+    stack = ExitStack()
+    try:
+        with _uninterrupted():
+            try:
+                stack.enter_context(write())
+            except RWLockFileCorruptedError:  # a command of DVC was killed while it wrote it
+                (folder / "rwlock").unlink()
+                stack.enter_context(write())
+    except DvcException as error:
+        raise RepriseError(at_work(error)) from None
+    try:
+        yield
+    finally:
+        with _uninterrupted():
+            stack.close()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Delay Ctrl-C and SIGTERM: DVC does not write its lock file aside."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Compare both engines while nobody else works in results/; RepriseError if somebody does."""
+    with ExitStack() as stack:
+        if os.environ.get(OFF) != "off":
+            stack.enter_context(turn_to_sync())
+            stack.enter_context(only_run())
+            remove_stale_locks()
+        # the name that DVC gives to this process, whose own locks must pass
+        stack.enter_context(dvc_kept_out(" ".join(sys.argv)))
+        yield
+
+
+def at_work(error: Exception) -> str:
+    """Who works in results/, by an error of DVC's locks, and what to do; in one line."""
+    others = dict.fromkeys(re.findall(r"\(PID (\d+)\): (.*)", str(error)))
+    names = ", ".join(f"{re.sub(r'^[^ ]*/', '', name)} (PID {pid})" for pid, name in others)
+    if names.startswith("snakemake"):
+        return f"{names} is at work here; wait until it ends"
+    return f"DVC is at work here{names and f': {names}'}; wait until it ends"

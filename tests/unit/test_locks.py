@@ -1,0 +1,66 @@
+"""engines/locks: one at a time works in results/, and who it is is said."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from reprise.engines import locks
+from reprise.errors import RepriseError
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_second_run_is_refused_with_the_process_of_the_first_one() -> None:
+    with locks.turn_to_sync(), locks.only_run(os.getpid()):
+        # at once: it does not wait for the comparison of a run
+        with pytest.raises(locks.RunAtWork, match=rf"snakemake \(PID {os.getpid()}\) is at work"):
+            locks.turn_to_sync().__enter__()
+        with pytest.raises(locks.RunAtWork):
+            locks.only_run().__enter__()
+    with locks.turn_to_sync(), locks.only_run():
+        assert locks.RUNNING.read_text() == ""
+
+
+def test_the_locks_of_a_killed_run_are_removed(folder: Path) -> None:
+    (folder / ".snakemake/locks").mkdir(parents=True)
+    (folder / ".snakemake/locks/0.output.lock").write_text("results/table.csv\n")
+    locks.RUNNING.write_text("1")  # a process that lives, but has no lock
+    with locks.turn_to_sync(), locks.only_run():
+        locks.remove_stale_locks()
+    assert not list((folder / ".snakemake/locks").iterdir())
+
+
+@pytest.mark.parametrize("text", ["", '{"write": '])
+def test_a_lock_file_that_dvc_left_cut_short_is_replaced(folder: Path, text: str) -> None:
+    path = folder / ".dvc/tmp/rwlock"
+    path.write_text(text)
+    with locks.dvc_kept_out("snakemake"):
+        written = json.loads(path.read_text())["write"]
+        assert written == {str(folder / "results"): {"pid": os.getpid(), "cmd": "snakemake"}}
+    assert "write" not in json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (
+            "/a/b/dvc repro x",
+            "DVC is at work here: dvc repro x (PID {pid}); wait until it ends",
+        ),
+        ("snakemake", "snakemake (PID {pid}) is at work here; wait until it ends"),
+    ],
+)
+def test_a_command_of_dvc_is_named(folder: Path, command: str, line: str) -> None:
+    owner = {"pid": os.getppid(), "cmd": command}
+    busy = {"write": {str(folder / "results/table.csv"): owner}}
+    (folder / ".dvc/tmp/rwlock").write_text(json.dumps(busy))
+    with pytest.raises(RepriseError) as raised:
+        locks.dvc_kept_out("snakemake").__enter__()
+    assert str(raised.value) == line.format(pid=os.getppid())
