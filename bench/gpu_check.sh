@@ -15,7 +15,7 @@
 #   --wheels   installs missing packages from them, without a network, into a temporary folder
 #
 # The machine needs bash, coreutils, and a Python (python3, or $PYTHON) of 3.11 or later with torch
-# 2.11 or later and its torchvision. Training also imports numpy, pandas, Pillow, pydantic,
+# 2.11 or later and its torchvision. Training also imports numpy, pandas, Pillow, pydantic, PyYAML,
 # ruamel.yaml, safetensors and tqdm, and the tests pytest: bench/gpu/needs.py lists them with their
 # dependencies.
 set -u

@@ -28,6 +28,7 @@ NEEDED = {
         "pydantic", "pydantic-core", "annotated-types", "typing-inspection", "typing-extensions",
     ],
     "ruamel.yaml": ["ruamel-yaml"],
+    "yaml": ["pyyaml"],
     "safetensors": ["safetensors"],
     "tqdm": ["tqdm"],
     "pytest": ["pytest", "iniconfig", "packaging", "pluggy", "pygments"],

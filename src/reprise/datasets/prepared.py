@@ -126,7 +126,8 @@ class PreparedDataset:
         labels = _memory_map(path, shape if self.kind == "segmentation" else shape[:1])
         largest = max(len(self.classes.names) - 1, self.classes.ignore or 0)
         if labels.max(initial=0) > largest:
-            raise RepriseError(f"{path}: id {labels.max()}, but the largest is {largest}; {AGAIN}")
+            image = self.index["id"].iloc[np.argmax(labels) // labels[0].size]
+            raise RepriseError(f"{path}: image '{image}': truth holds id {labels.max()}; {AGAIN}")
         return labels
 
     @property
