@@ -43,6 +43,7 @@ def collect(project: Path, out: Path) -> None:
     """Copy the tables of the last run, and write facts.json: what the page says of the run."""
     params = yaml.safe_load((project / "params.yaml").read_text())
     results = project / "results"
+    out.mkdir(exist_ok=True)
     for name in TABLES:
         (out / f"{name}.csv").write_bytes((results / "tables" / f"{name}.csv").read_bytes())
     pretrain, finetune = params["pretrain"]["earth"], params["finetune"]["earth"]
