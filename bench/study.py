@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 
 from bench.measure import ROOT
+from reprise.compare import machine_line
 
 STUDY = ROOT / "docs" / "study"
 TABLES = ("finetune_earth", "pretrain_earth", "comparisons", "seeds")
@@ -95,7 +96,7 @@ def page(tables: dict[str, pd.DataFrame], facts: dict[str, Any]) -> str:
     seeds = int(runs["seeds"].iloc[0])
     return PAGE.format(
         sections="\n\n".join(sections), settings=settings(runs), seeds=seeds, train=train,
-        pairs=len(pairs), machine=machine(facts["machine"]), **_counts(facts, runs),
+        pairs=len(pairs), machine=machine_line(facts["machine"]), **_counts(facts, runs),
     )  # fmt: skip
 
 
@@ -141,11 +142,6 @@ def settings(runs: pd.DataFrame) -> str:
         cells += [f"{row['test_accuracy_sd']:.4f}", interval]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def machine(counts: dict[str, dict[str, int]]) -> str:
-    """The machine in words: each property and its values."""
-    return ", ".join(f"{key} {' and '.join(values)}" for key, values in sorted(counts.items()))
 
 
 def _counts(facts: dict[str, Any], runs: pd.DataFrame) -> dict[str, Any]:

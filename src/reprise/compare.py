@@ -73,7 +73,7 @@ def comparison(a: Path, b: Path) -> str:
     table = differences(one, two)
     with_interval = table[table["allowed"] != ""]
     outside = int((with_interval["allowed"] == "no").sum())
-    blocks = [f"A: {a}: {machine_line(one)}\nB: {b}: {machine_line(two)}\n"]
+    blocks = [f"A: {a}: {machine_line(one.machine)}\nB: {b}: {machine_line(two.machine)}\n"]
     if len(table):
         blocks.append(aligned(table))
     counts = f"{len(table)} of {len(common)} numbers differ"
@@ -209,7 +209,7 @@ def interval_of(key: Key, numbers: dict[Key, float]) -> Interval | None:
     return None
 
 
-def machine_line(results: Results) -> str:
-    """On which kinds of machine the jobs of some results were trained."""
-    fields = [f"{name} {' and '.join(count)}" for name, count in results.machine.items() if count]
+def machine_line(machine: dict[str, dict[str, int]]) -> str:
+    """On which kinds of machine jobs were trained; see `Results`."""
+    fields = [f"{name} {' and '.join(count)}" for name, count in machine.items() if count]
     return ", ".join(fields) or "machine not recorded"

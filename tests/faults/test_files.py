@@ -261,7 +261,7 @@ ADDRESSES = (
 )  # fmt: skip
 PLACES = (
     "../outside",
-    "/tmp/outside",
+    "/outside",
     "data/weights/../outside",
     "",
     ".",

@@ -234,7 +234,7 @@ def test_a_reader_that_stops_early_ends_a_help_text_without_a_word(
 
 def finish(small: SmallWorkflow, engine: str) -> None:
     """The same command ends in the bytes of an undisturbed run, with nothing left over."""
-    small.snakemake() if engine == "snakemake" else small.dvc("repro")
+    small.build(engine)
     runs = {"A": 0.1, "B": 0.1}
     models = {name: f"{name} {rate} 24\n" for name, rate in runs.items()}
     for name, model in models.items():
@@ -320,18 +320,17 @@ def test_a_disk_that_fills_while_an_engine_runs_costs_nothing(tmp_path: Path, en
 def test_a_branch_that_is_left_and_checked_out_again_trains_nothing(
     small: SmallWorkflow, engine: str
 ) -> None:
-    run = {"snakemake": small.snakemake, "dvc": lambda: small.dvc("repro")}[engine]
-    run()
+    small.build(engine)
     small.commit("results")
     first = small.read("results/table.csv")
     small.git("checkout", "--quiet", "-b", "other")
     small.edit("params.yaml", "B: {learning_rate: 0.1", "B: {learning_rate: 0.2")
-    run()
+    small.build(engine)
     small.commit("other results")
     small.ran()
     for branch, table in (("-", first), ("other", first.replace("B 0.1", "B 0.2"))):
         small.git("checkout", "--quiet", branch)
-        run()
+        small.build(engine)
         assert small.read("results/table.csv") == table
         assert not {"A", "B", "prepare"} & set(small.ran())
     faults.count("branch switched between runs", "right")
@@ -343,18 +342,17 @@ def test_a_branch_that_is_left_and_checked_out_again_trains_nothing(
 def test_an_older_commit_checked_out_with_dvc_trains_nothing(
     small: SmallWorkflow, engine: str
 ) -> None:
-    run = {"snakemake": small.snakemake, "dvc": lambda: small.dvc("repro")}[engine]
-    run()
+    small.build(engine)
     small.commit("first results")
     first = small.read("results/table.csv")
     small.edit("params.yaml", "B: {learning_rate: 0.1", "B: {learning_rate: 0.2")
-    run()
+    small.build(engine)
     small.commit("second results")
     small.ran()
     small.git("checkout", "--quiet", "HEAD~1")
     small.dvc("checkout")
     assert small.read("results/classify/baseline/B/0/model.txt") == "B 0.1 24\n"
-    run()
+    small.build(engine)
     assert small.read("results/table.csv") == first
     assert not {"A", "B", "prepare"} & set(small.ran())
     small.nothing_to_do()

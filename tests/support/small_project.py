@@ -67,7 +67,9 @@ def write_project(folder: Path) -> None:
         record = folder / "logs" / f"{job}.json"
         record.parent.mkdir(parents=True)
         outputs = {f"results/{job}/model.safetensors": sha256(model)}
-        record.write_text(json.dumps({"command": [], "params": text, "outputs": outputs}))
+        record.write_text(
+            json.dumps({"command": [], "started": 0, "params": text, "outputs": outputs})
+        )
     (folder / "images").mkdir()
     for number in range(2):
         Image.fromarray(images[number]).save(folder / "images" / f"{number}.png")

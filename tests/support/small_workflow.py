@@ -264,6 +264,10 @@ class SmallWorkflow:
     def dvc(self, *arguments: str, ok: bool = True) -> str:
         return self.run("dvc", *arguments, ok=ok)
 
+    def build(self, engine: str) -> str:
+        """Everything, with one of the engines."""
+        return self.snakemake() if engine == "snakemake" else self.dvc("repro")
+
     def sync(self, *arguments: str, ok: bool = True) -> str:
         return self.run(sys.executable, "-m", "reprise.engines.sync", *arguments, ok=ok)
 

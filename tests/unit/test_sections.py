@@ -239,3 +239,14 @@ def test_a_history_of_one_epoch_and_a_class_without_an_image_leave_a_page(
     write_json(path, info)
     rebuilt(results, params)
     assert "never seen" in (results / "tables" / "confusion.csv").read_text()
+
+
+def test_the_page_names_the_machine_of_the_training_jobs(results: Path, params: Params) -> None:
+    path = results / "intervals.json"
+    counts = {"precision": {"bfloat16": 4, "float32": 2}, "threads": {"1": 6}}
+    write_json(path, {"machine": counts})
+    page = " ".join(report(results, params)[0].split())
+    assert "training jobs ran on: precision bfloat16 and float32, threads 1." in page
+    path.unlink()
+    page = " ".join(report(results, params)[0].split())
+    assert "training jobs ran on: machine not recorded." in page

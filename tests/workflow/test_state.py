@@ -33,15 +33,14 @@ def test_snakemake_has_nothing_to_do_after_dvc(small):
 
 @pytest.mark.parametrize("engine", ["snakemake", "dvc"])
 def test_a_value_set_back_trains_nothing(small, engine):
-    run = {"snakemake": small.snakemake, "dvc": lambda: small.dvc("repro")}[engine]
-    run()
+    small.build(engine)
     first = small.read("results/table.csv")
     small.edit("params.yaml", "B: {learning_rate: 0.1", "B: {learning_rate: 0.2")
     small.ran()
-    run()
+    small.build(engine)
     assert small.ran() == ["B", "evaluate"]
     small.edit("params.yaml", "B: {learning_rate: 0.2", "B: {learning_rate: 0.1")
-    run()
+    small.build(engine)
     # DVC alone keeps no run of a stage whose outputs it does not cache
     assert small.ran() == {"snakemake": [], "dvc": ["evaluate"]}[engine]
     assert small.read("results/table.csv") == first
@@ -76,13 +75,12 @@ def test_touch_over_stale_files_poisons_nothing(small):
 
 @pytest.mark.parametrize("engine", ["snakemake", "dvc"])
 def test_an_edit_of_a_source_file_reruns_the_jobs_that_import_it(small, engine):
-    run = {"snakemake": small.snakemake, "dvc": lambda: small.dvc("repro")}[engine]
-    run()
+    small.build(engine)
     small.ran()
     small.edit("src/small.py", "def twice", "# a comment\ndef twice")
     status = small.dvc("status")
     assert "code:" in status and "classify_baseline" not in status
-    run()
+    small.build(engine)
     # the models have the same bytes; Snakemake plans evaluate before it sees that
     assert small.ran() == {"snakemake": ["A", "B", "evaluate"], "dvc": ["A", "B"]}[engine]
     small.nothing_to_do()

@@ -20,9 +20,9 @@ from reprise.datasets.rng import uniform
 from reprise.datasets.splits import class_counts, most_even_split, split_by_groups
 from reprise.datasets.writer import Dataset
 from reprise.images import read_image
-from reprise.params.datasets import MapDataset, TileDataset
+from reprise.params.datasets import PIXELS_PER_DEGREE, MapDataset, TileDataset
 
-WIDTH, HEIGHT, PIXELS_PER_DEGREE = 5400, 2700, 15
+WIDTH, HEIGHT = 360 * PIXELS_PER_DEGREE, 180 * PIXELS_PER_DEGREE
 NORTH, SOUTH = 75, -57  # degrees of latitude; beyond them are ice and ocean
 AMERICAS = (-170.0, -30.0)  # degrees of longitude
 EURASIA = -25.0  # Africa, Eurasia and Oceania are east of this and west of -170

@@ -3,38 +3,19 @@
 import os
 import shlex
 import time
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dvc.stage import PipelineStage
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from reprise.atomic_io import files_in, sha256
+from reprise.atomic_io import files_in
 from reprise.engines.code import CODE, listed_sources
 from reprise.errors import RepriseError
 from reprise.params.base import value_at
 from reprise.params.reader import parse_yaml
-
-
-class Record(BaseModel):
-    """What a finished job leaves next to its log; see reprise.cli.
-
-    started: in ns since 1970. params: the text of params.yaml. outputs: SHA-256 by path.
-    """
-
-    model_config = ConfigDict(strict=True)
-    command: list[str]
-    started: int
-    params: str
-    outputs: dict[str, str]
-
-    def other_file(self, paths: Iterable[Path]) -> Path | None:
-        """The first file among these paths, or in these folders, that the job did not write so."""
-        digests = {Path(path).absolute(): digest for path, digest in self.outputs.items()}
-        files = files_in(path.absolute() for path in paths)
-        return next((file for file in files if digests.get(file) != sha256(file)), None)
+from reprise.record import Record
 
 
 def reason_not_proven(stage: PipelineStage) -> str | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 from torch import Tensor, nn
 
 from reprise.atomic_io import check_file, read_json, sha256
@@ -22,17 +21,11 @@ from reprise.params.base import PARAMS, validate, value_at
 from reprise.params.load import load_params
 from reprise.params.reader import parse_yaml, read_yaml
 from reprise.params.training import Augment
+from reprise.record import Record
 from reprise.training.runtime import Device, configure_torch, predict_batches
 from reprise.training.segmentation import resize_logits
 
 MODEL = "model.safetensors"
-
-
-class Record(BaseModel):
-    """The record of a job (see reprise.cli): params.yaml as it was, and the digests of outputs."""
-
-    params: str
-    outputs: dict[str, str]
 
 
 @dataclass(frozen=True)

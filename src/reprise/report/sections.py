@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from reprise.atomic_io import read_json
+from reprise.compare import machine_line
 from reprise.datasets.prepared import PreparedDataset, read_prepared
 from reprise.errors import RepriseError
 from reprise.figures import METHODS
@@ -84,16 +85,11 @@ def findings(reader: ResultsReader) -> list[dict[Any, Any]]:
 
 
 def machine(results: Path) -> str:
-    """What the networks were trained on and with, with the number of jobs; "" if not recorded."""
+    """What the networks were trained on and with."""
     try:
-        recorded = read_json(results / "intervals.json").get("machine", {})
+        return machine_line(read_json(results / "intervals.json").get("machine", {}))
     except RepriseError:  # no number on the page depends on it
-        return ""
-    jobs = {
-        name.replace("_", " "): ", ".join(f"{value} ({jobs})" for value, jobs in counts.items())
-        for name, counts in sorted(recorded.items())
-    }
-    return "; ".join(f"{name}: {values}" for name, values in jobs.items())
+        return machine_line({})
 
 
 def accuracies(reader: ResultsReader, task: str) -> str:

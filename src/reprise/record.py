@@ -1,0 +1,27 @@
+"""The record that a finished job leaves next to its log (written by reprise.cli), as it is read."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from reprise.atomic_io import files_in, sha256
+
+
+class Record(BaseModel):
+    """What a job read and wrote.
+
+    started: in ns since 1970. params: the text of params.yaml. outputs: SHA-256 by path.
+    """
+
+    model_config = ConfigDict(strict=True)
+    command: list[str]
+    started: int
+    params: str
+    outputs: dict[str, str]
+
+    def other_file(self, paths: Iterable[Path]) -> Path | None:
+        """The first file among these paths, or in these folders, that the job did not write so."""
+        digests = {Path(path).absolute(): digest for path, digest in self.outputs.items()}
+        files = files_in(path.absolute() for path in paths)
+        return next((file for file in files if digests.get(file) != sha256(file)), None)
