@@ -59,7 +59,8 @@ from reprise.params.training import Augment, Runtime
 from reprise.training.loop import make_optimizer
 from reprise.training.runtime import configure_torch
 from reprise.training.schedules import learning_rate
-from reprise.training.ssl.byol import CONCAT_MAX_PIXELS, Byol
+from reprise.training.ssl.byol import Byol
+from reprise.training.ssl.two_views import CONCAT_MAX_PIXELS
 
 HIDDEN, PROJECTION = 4096, 256
 SHARE = "Share of a step that goes into its batch"
@@ -147,7 +148,7 @@ class Ours:
         loss.backward()
         self.optimizer.step()
         self.done += 1
-        self.model.update_target(self.done, per_epoch * self.recipe.epochs)
+        self.model.after_step(self.done, per_epoch * self.recipe.epochs)
 
 
 class Peer:

@@ -146,7 +146,7 @@ def test_a_step_of_byol_has_the_loss_of_the_cpu(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            model.update_target(step + 1, 3)
+            model.after_step(step + 1, 3)
             losses.append(loss.item())
     # the first is one forward pass; AdamW then divides by small gradients, which differ
     assert losses[3] == pytest.approx(losses[0], rel=2e-3)
@@ -240,7 +240,7 @@ def test_no_step_waits_for_the_gpu(
 
     monkeypatch.setattr(loop, "step", unwaiting(loop.step))
     monkeypatch.setattr(Progress, "add", unwaiting(Progress.add))
-    monkeypatch.setattr(Byol, "update_target", unwaiting(Byol.update_target))
+    monkeypatch.setattr(Byol, "after_step", unwaiting(Byol.after_step))
     TRAININGS[name](data, maps, configure_torch(Runtime(device=GPU, precision=precision)))
     assert sum(watched) >= 4
 

@@ -40,7 +40,9 @@ from torch import Tensor, nn
 from reprise.models.backbone import Backbone
 from reprise.params.byol import Recipe
 from reprise.training.schedules import tau
-from reprise.training.ssl.byol import Byol, collapse_statistics, mlp, simsiam_mlp
+from reprise.training.ssl.byol import Byol
+from reprise.training.ssl.collapse import collapse_statistics
+from reprise.training.ssl.layers import mlp
 
 WHY = "the peers are in an environment of their own, see the top of this file"
 byol_pytorch = pytest.importorskip("byol_pytorch", reason=WHY)
@@ -215,13 +217,13 @@ def test_after_a_step_the_target_is_where_byol_pytorch_moves_it() -> None:
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], RATE)
         loss.backward()
         optimizer.step()
-    ours.update_target(1, 10)
+    ours.after_step(1, 10)
     peer.update_moving_average()
     theirs = dict(peer.named_parameters())
     for name, parameter in ours.named_parameters():
         torch.testing.assert_close(parameter, theirs[peer_name(name)], rtol=1e-9, atol=1e-11)
     before = copy.deepcopy(dict(ours.named_parameters()))
-    ours.update_target(10, 10)
+    ours.after_step(10, 10)
     peer.update_moving_average()
     name = "target.1.3.weight"
     moved = (dict(ours.named_parameters())[name] - before[name]).norm()
@@ -242,13 +244,13 @@ def test_difference_without_momentum_byol_pytorchs_statistics_move_twice() -> No
     peer = peer_of(ours, views)
     ours(*views)
     peer(views[0])
-    mean, theirs = (norm.running_mean for norm in (ours.online[0].net[1], peer.net[1]))
+    mean, theirs = (norm.running_mean for norm in (ours.encoder[0].net[1], peer.net[1]))
     batch_mean = mean / (1 - 0.9**2)  # two views that have the same mean
     torch.testing.assert_close(theirs, (1 - 0.9**2) * batch_mean)  # one batch, seen twice
-    assert ours.online[0].net[1].num_batches_tracked == peer.net[1].num_batches_tracked == 2
+    assert ours.encoder[0].net[1].num_batches_tracked == peer.net[1].num_batches_tracked == 2
     with pytest.raises(AssertionError, match="turned off momentum"):
         peer.update_moving_average()
-    ours.update_target(1, 10)
+    ours.after_step(1, 10)
 
 
 def test_difference_byol_pytorchs_constructor_trains_the_statistics_on_noise() -> None:
@@ -288,13 +290,13 @@ def copied(head: nn.Sequential, theirs: Any) -> Any:
 
 def our_head(width: int) -> nn.Sequential:
     torch.manual_seed(0)
-    return mlp(width, HIDDEN, PROJECTION).double()
+    return mlp([width, HIDDEN, PROJECTION], bias=True).double()
 
 
 @pytest.mark.parametrize("name", ["BYOLProjectionHead", "BYOLPredictionHead"])
 def test_heads_are_lightlys_but_for_the_biases(name: str) -> None:
     theirs = getattr(heads, name)
-    ours, full = mlp(256, 4096, 256), theirs(256, 4096, 256).layers
+    ours, full = mlp([256, 4096, 256], bias=True), theirs(256, 4096, 256).layers
     assert [type(layer) for layer in ours] == [type(layer) for layer in full]
     shapes, their_shapes = (
         {k: p.shape for k, p in head.named_parameters()} for head in (ours, full)
@@ -311,7 +313,10 @@ def test_heads_are_lightlys_but_for_the_biases(name: str) -> None:
 
 
 def test_the_simsiam_projector_is_lightlys() -> None:
-    ours, theirs = simsiam_mlp(32, 64, 16), heads.SimSiamProjectionHead(32, 64, 16).layers
+    ours, theirs = (
+        mlp([32, 64, 64, 16], last_norm=False),
+        heads.SimSiamProjectionHead(32, 64, 16).layers,
+    )
     assert [type(layer) for layer in ours] == [type(layer) for layer in theirs]
     assert {k: v.shape for k, v in ours.state_dict().items()} == {
         k: v.shape for k, v in theirs.state_dict().items()
@@ -324,7 +329,7 @@ def test_the_simsiam_projector_is_lightlys() -> None:
 def test_difference_lightlys_simsiam_prediction_head_is_a_bottleneck() -> None:
     theirs = heads.SimSiamPredictionHead().layers
     assert theirs[0].out_features < theirs[0].in_features
-    assert mlp(256, 4096, 256)[0].out_features > 256
+    assert mlp([256, 4096, 256], bias=True)[0].out_features > 256
 
 
 def test_loss_is_four_plus_twice_lightlys_and_gradients_are_twice_lightlys() -> None:
@@ -335,7 +340,7 @@ def test_loss_is_four_plus_twice_lightlys_and_gradients_are_twice_lightlys() -> 
             copy.deepcopy(encoder[0].net),
             copied(encoder[1], heads.BYOLProjectionHead(WIDTH, HIDDEN, PROJECTION)),
         )
-        for encoder in (ours.online, ours.target)
+        for encoder in (ours.encoder, ours.target)
     )
     head = copied(ours.predictor, heads.BYOLPredictionHead(PROJECTION, HIDDEN, PROJECTION))
     criterion = NegativeCosineSimilarity()
@@ -348,8 +353,8 @@ def test_loss_is_four_plus_twice_lightlys_and_gradients_are_twice_lightlys() -> 
     loss.backward()
     (0.5 * (a + b)).backward()  # as in lightly's examples: a quarter of ours
     for ours_, theirs in (
-        (ours.online[0].net[0], online[0][0]),
-        (ours.online[1][3], online[1].layers[3]),
+        (ours.encoder[0].net[0], online[0][0]),
+        (ours.encoder[1][3], online[1].layers[3]),
         (ours.predictor[0], head.layers[0]),
     ):
         torch.testing.assert_close(ours_.weight.grad, 4 * theirs.weight.grad, rtol=1e-8, atol=1e-10)
@@ -364,8 +369,8 @@ def test_tau_is_lightlys_cosine_schedule_of_one_step_more() -> None:
 def test_the_target_moves_as_by_lightlys_update_momentum() -> None:
     ours = our_model()
     target = copy.deepcopy(ours.target)
-    update_momentum(ours.online, target, TAU)
-    ours.update_target(1, 10)
+    update_momentum(ours.encoder, target, TAU)
+    ours.after_step(1, 10)
     assert ours.target is not None
     for mine, theirs in zip(ours.target.parameters(), target.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-14)

@@ -69,7 +69,10 @@ def _training_tasks() -> dict[str, Any]:
                 "data": "old",
                 "seeds": [0, 1, 2],
                 "runs": ["byol", "supervised"],
-                "recipes": {run: BACKBONE | {"method": run} for run in ("byol", "supervised")},
+                "recipes": {
+                    run: BACKBONE | {"method": run, "augment": {"flip": True}}
+                    for run in ("byol", "supervised")
+                },
             }
         },
         "finetune": {

@@ -23,14 +23,9 @@ from reprise.models.backbone import Backbone
 from reprise.params.byol import Recipe
 from reprise.params.training import Augment
 from reprise.training.loop import Row
-from reprise.training.ssl.byol import (
-    Byol,
-    collapse_statistics,
-    collapsed,
-    mlp,
-    pretrain,
-    regression_loss,
-)
+from reprise.training.ssl.byol import Byol, pretrain, regression_loss
+from reprise.training.ssl.collapse import collapse_statistics, collapsed
+from reprise.training.ssl.layers import mlp
 
 Values = dict[str, Tensor]
 RATE, MOMENTUM, DECAY, TAU = 0.1, 0.9, 0.01, 0.9
@@ -132,7 +127,7 @@ class Reference:
 
         `fixed` are targets that stay as they are while an online value is varied.
         """
-        z = [self.encoder(view, "online") for view in (first, second)]
+        z = [self.encoder(view, "encoder") for view in (first, second)]
         q = [self.two_layers(projection, "predictor") for projection in z]
         targets = fixed or [
             self.encoder(view, "target").detach() if self.use_momentum else projection.detach()
@@ -170,7 +165,7 @@ class Reference:
         keep = 1 - (1 - TAU) * (math.cos(math.pi * k / steps) + 1) / 2
         ends = (".weight", ".bias") + ((".running_mean", ".running_var") * self.ema_buffers)
         for name in [name for name in self.values if name.startswith("target")]:
-            online = self.values[name.replace("target", "online")]
+            online = self.values[name.replace("target", "encoder")]
             if name.endswith(ends):
                 self.values[name] = keep * self.values[name] + (1 - keep) * online
             elif self.ema_buffers:
@@ -207,7 +202,7 @@ def test_a_gradient_is_the_slope_of_the_loss(mode: str) -> None:
     slopes = dict(ours.named_parameters())
     reference.loss(*views())
     fixed = reference.targets
-    for name in ("online.0.net.1.weight", "predictor.3.weight"):
+    for name in ("encoder.0.net.1.weight", "predictor.3.weight"):
         for place in ((0, 0), (1, 2), (3, 5)):
             losses = []
             for change in (1e-5, -1e-5):
@@ -229,7 +224,7 @@ def test_three_steps_move_every_parameter_and_statistic_as_the_paper_says(mode: 
         optimizer.zero_grad()
         ours(*views(k)).backward()
         optimizer.step()
-        ours.update_target(k + 1, 3)
+        ours.after_step(k + 1, 3)
         reference.step(*views(k), k, 3)
         assert_close(dict(ours.state_dict()), reference.values)
 
@@ -240,9 +235,9 @@ def test_the_target_moves_by_the_tau_of_the_step_that_is_done() -> None:
         model = toy()
         assert model.target is not None
         before = [p.clone() for p in model.target.parameters()]
-        model.update_target(done, 100)
+        model.after_step(done, 100)
         assert model.tau == pytest.approx(expected, abs=1e-15)
-        lists = (before, model.target.parameters(), model.online.parameters())
+        lists = (before, model.target.parameters(), model.encoder.parameters())
         for old, new, online in zip(*lists, strict=True):
             assert torch.allclose(new, expected * old + (1 - expected) * online, atol=1e-14)
 
@@ -251,7 +246,7 @@ def test_the_target_normalises_with_its_own_batches_one_view_at_a_time() -> None
     model = toy()
     assert model.target is not None
     model(*views())
-    online, target = model.online[0].net[2], model.target[0].net[2]
+    online, target = model.encoder[0].net[2], model.target[0].net[2]
     layer = model.target[0].net[1]
     mean = torch.zeros(6, dtype=torch.float64)
     for view in views():
@@ -269,18 +264,18 @@ def test_the_update_leaves_the_targets_buffers_alone() -> None:
     assert model.target is not None
     model(*views())
     before = copy.deepcopy(dict(model.target.named_buffers()))
-    model.update_target(1, 10)
+    model.after_step(1, 10)
     assert all(torch.equal(before[name], b) for name, b in model.target.named_buffers())
 
 
 def test_with_ema_buffers_the_targets_statistics_follow_and_are_what_it_normalises_with() -> None:
     model = toy(ema_buffers=True).train()
     assert model.target is not None
-    target, online = model.target[0].net[2], model.online[0].net[2]
+    target, online = model.target[0].net[2], model.encoder[0].net[2]
     loss = model(*views()).item()
     assert torch.equal(target.running_mean, torch.zeros(6, dtype=torch.float64))
     assert target.num_batches_tracked == 0
-    model.update_target(1, 10)
+    model.after_step(1, 10)
     assert torch.allclose(target.running_mean, (1 - TAU) * online.running_mean, atol=1e-14)
     assert torch.allclose(target.running_var, TAU + (1 - TAU) * online.running_var, atol=1e-14)
     assert target.num_batches_tracked == 2
@@ -295,7 +290,7 @@ def test_evaluation_and_back_leave_a_target_with_ema_buffers_in_evaluation_mode(
     assert model.target is not None
     for mode in (False, True):
         model.train(mode)
-        assert model.online.training == mode
+        assert model.encoder.training == mode
         assert not any(module.training for module in model.target.modules())
 
 
@@ -306,9 +301,11 @@ def test_the_target_has_no_gradient_is_not_trained_and_shares_no_memory() -> Non
     assert all(p.grad is None for p in model.target.parameters())
     assert all(p.grad is not None and p.grad.any() for p in model.predictor.parameters())
     trained = {id(p) for p in model.parameters() if p.requires_grad}
-    assert trained == {id(p) for part in (model.online, model.predictor) for p in part.parameters()}
+    assert trained == {
+        id(p) for part in (model.encoder, model.predictor) for p in part.parameters()
+    }
     assert not trained & {id(p) for p in model.target.parameters()}
-    memory = {t.data_ptr() for t in model.online.state_dict().values()}
+    memory = {t.data_ptr() for t in model.encoder.state_dict().values()}
     assert not memory & {t.data_ptr() for t in model.target.state_dict().values()}
 
 
@@ -316,12 +313,12 @@ def test_the_target_starts_as_the_online_network() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 6))
     model = byol(net, 6, (10, 4))
     assert model.target is not None
-    assert_close(dict(model.online.state_dict()), dict(model.target.state_dict()))
+    assert_close(dict(model.encoder.state_dict()), dict(model.target.state_dict()))
 
 
 def test_projector_and_predictor_have_the_papers_sizes_and_biases() -> None:
     model = byol(nn.Flatten(), 12, (4096, 256), 0.996)
-    for head, width in ((model.online[1], 12), (model.predictor, 256)):
+    for head, width in ((model.encoder[1], 12), (model.predictor, 256)):
         assert [type(x) for x in head] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
         assert {k: tuple(p.shape) for k, p in head.named_parameters()} == {
             "0.weight": (4096, width), "0.bias": (4096,),
@@ -334,14 +331,14 @@ def test_projector_and_predictor_have_the_papers_sizes_and_biases() -> None:
 def test_the_simsiam_mode_has_its_projector_and_byols_predictor() -> None:
     model = byol(nn.Flatten(), 12, (4096, 256), 0.996, use_momentum=False)
     layer = [nn.Linear, nn.BatchNorm1d]
-    assert [type(x) for x in model.online[1]] == [*layer, nn.ReLU, *layer, nn.ReLU, *layer]
-    assert {k: tuple(p.shape) for k, p in model.online[1].named_parameters()} == {
+    assert [type(x) for x in model.encoder[1]] == [*layer, nn.ReLU, *layer, nn.ReLU, *layer]
+    assert {k: tuple(p.shape) for k, p in model.encoder[1].named_parameters()} == {
         "0.weight": (4096, 12), "1.weight": (4096,), "1.bias": (4096,),
         "3.weight": (4096, 4096), "4.weight": (4096,), "4.bias": (4096,),
         "6.weight": (256, 4096),
     }  # fmt: skip
     shapes = {k: p.shape for k, p in model.predictor.named_parameters()}
-    assert shapes == {k: p.shape for k, p in mlp(256, 4096, 256).named_parameters()}
+    assert shapes == {k: p.shape for k, p in mlp([256, 4096, 256], bias=True).named_parameters()}
 
 
 def test_the_simsiam_mode_has_no_target_and_uses_each_view_once() -> None:
@@ -352,7 +349,7 @@ def test_the_simsiam_mode_has_no_target_and_uses_each_view_once() -> None:
     counts = [b for name, b in model.named_buffers() if name.endswith("num_batches_tracked")]
     assert len(counts) == 5 and all(count == 2 for count in counts)
     before = copy.deepcopy(dict(model.state_dict()))
-    model.update_target(5, 10)
+    model.after_step(5, 10)
     assert model.tau == TAU
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
@@ -363,7 +360,7 @@ def test_a_step_never_waits_for_the_device(mode: str) -> None:
     model = toy(**MODES[mode]).to("meta")
     first, second = (view.to("meta") for view in views())
     model(first, second).backward()
-    model.update_target(1, 10)
+    model.after_step(1, 10)
 
 
 def test_loss_is_zero_for_equal_directions_and_four_for_opposite_ones() -> None:
@@ -381,55 +378,6 @@ def test_the_loss_of_bfloat16_networks_is_not_rounded_to_bfloat16() -> None:
     assert torch.allclose(losses.double(), expected, atol=1e-6)
 
 
-def test_statistics_are_those_of_the_sphere_at_best_and_zero_when_all_are_equal() -> None:
-    random = torch.randn(2000, 64, generator=torch.Generator().manual_seed(0))
-    std, rank = collapse_statistics(random)
-    assert std == pytest.approx(1 / 8, rel=0.05) and rank > 60
-    assert not collapsed(std, rank, 64)
-    std, rank = collapse_statistics(torch.ones(100, 64))
-    assert std < 1e-6 and rank == pytest.approx(1)
-    assert collapsed(std, rank, 64)
-
-
-def test_projections_in_one_spot_with_full_rank_have_collapsed() -> None:
-    generator = torch.Generator().manual_seed(0)
-    std, rank = collapse_statistics(1 + 0.1 * torch.randn(500, 64, generator=generator))
-    assert rank > 50 and collapsed(std, rank, 64)
-
-
-def test_two_opposite_projections_have_collapsed_though_their_std_is_large() -> None:
-    generator = torch.Generator().manual_seed(0)
-    signs = torch.randn(500, 1, generator=generator).sign()
-    noise = torch.randn(500, 64, generator=generator)
-    std, rank = collapse_statistics(signs * torch.ones(64) + 0.01 * noise)
-    assert std * 8 > 0.9 and collapsed(std, rank, 64)
-    assert not collapsed(*collapse_statistics(noise[:, :2]), 2)
-    std, rank = collapse_statistics(noise)  # every projection in a place of its own
-    assert not collapsed(std, rank, 64)
-
-
-def test_three_kinds_of_images_kept_apart_have_not_collapsed() -> None:
-    generator = torch.Generator().manual_seed(0)
-    kinds = torch.randn(3, 16, generator=generator)[torch.arange(300) % 3]
-    std, rank = collapse_statistics(kinds + 0.05 * torch.randn(300, 16, generator=generator))
-    assert rank < 4 and not collapsed(std, rank, 16)
-
-
-def test_few_directions_have_collapsed_and_some_more_have_not() -> None:
-    for directions, expected in ((1, True), (2, True), (6, False), (60, False)):
-        generator = torch.Generator().manual_seed(0)
-        places = torch.randn(500, directions, generator=generator)
-        std, rank = collapse_statistics(places @ torch.randn(directions, 128, generator=generator))
-        assert rank <= directions + 1e-4 and collapsed(std, rank, 128) == expected
-
-
-def test_projections_that_are_not_finite_have_collapsed() -> None:
-    for value in (math.nan, math.inf):
-        std, rank = collapse_statistics(torch.tensor([[1.0, value], [1.0, 2.0]]))
-        assert math.isnan(std) and math.isnan(rank)
-        assert collapsed(std, rank, 2)
-
-
 def trained_statistics(predictor: bool = True, tau: float = 0.9, **options: bool) -> Tensor:
     """Std, effective rank and last loss after 100 steps on noisy blobs."""
     torch.manual_seed(0)
@@ -445,9 +393,9 @@ def trained_statistics(predictor: bool = True, tau: float = 0.9, **options: bool
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        model.update_target(step + 1, 100)
+        model.after_step(step + 1, 100)
     with torch.no_grad():
-        return torch.tensor([*collapse_statistics(model.eval().online(blobs)), loss.item()])
+        return torch.tensor([*collapse_statistics(model.eval().encoder(blobs)), loss.item()])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -492,7 +440,7 @@ def test_the_history_shows_collapse_before_and_after_each_epoch(data: PreparedDa
 def test_a_collapsed_pretraining_ends_in_one_line_unless_it_is_allowed(
     data: PreparedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    constant = "reprise.training.ssl.byol.collapse_statistics"
+    constant = "reprise.training.ssl.two_views.collapse_statistics"
     monkeypatch.setattr(constant, lambda projections: (1e-4, 1.0))
     with pytest.raises(
         RepriseError, match="toy: collapsed in epoch 1: projections have std 0.0001"

@@ -38,7 +38,9 @@ STALE = {
     "params/segment": ["segment", *PARAMS],
     "params/segment_anything": PARAMS,
     "params/supervised": ["pretrain (earth supervised)", *PARAMS],
+    "params/simclr": [],
     "params/training": [*TRAINING, *PARAMS],
+    "params/two_views": ["pretrain (earth byol)", *PARAMS],
     "training/checkpoint": [*TRAINING, "model_summary", "checksums"],
     "training/classification": [
         "pretrain (earth supervised)", "finetune", "classify", "model_summary", "checksums",
@@ -48,7 +50,11 @@ STALE = {
     "training/networks": ["model_summary"],
     "training/segmentation": ["segment", "checksums"],
     "training/ssl/byol": ["pretrain (earth byol)", "model_summary", "checksums"],
+    "training/ssl/collapse": ["pretrain (earth byol)", "model_summary", "checksums"],
+    "training/ssl/layers": ["pretrain (earth byol)", "model_summary", "checksums"],
+    "training/ssl/simclr": [],
     "training/ssl/supervised": ["pretrain (earth supervised)", "model_summary", "checksums"],
+    "training/ssl/two_views": ["pretrain (earth byol)", "model_summary", "checksums"],
     "models/alexnet": [],
     "models/build": [*TRAINING, "model_summary", "checksums"],
     "models/cnn": ["classify (baseline cnn)", "model_summary", "checksums"],
@@ -125,7 +131,7 @@ def test_a_new_model_and_a_new_method_make_nothing_stale(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     write(earth)
     before = {path: path.stat().st_mtime_ns for path in Path("workflow/code").rglob("*.sha256")}
-    for name in ("models/densenet", "training/ssl/simclr", "params/simclr", "figures/roc"):
+    for name in ("models/densenet", "training/ssl/swav", "params/swav", "figures/roc"):
         Path("src/reprise", f"{name}.py").write_text("import reprise\n")
     write(earth)
     assert before == {path: path.stat().st_mtime_ns for path in before}

@@ -1,15 +1,14 @@
 """The recipe of BYOL (Grill et al. 2020)."""
 
 from reprise.params.base import Channels, Share
-from reprise.params.pretrain import Pretraining
+from reprise.params.two_views import TwoViewRecipe
 
 
-class Recipe(Pretraining):
+class Recipe(TwoViewRecipe):
     """BYOL.
 
     base_tau: of the target network. use_momentum: false: no target network, as SimSiam.
     ema_buffers: the target's batch norm statistics follow the online network's too.
-    allow_collapse: go on when all projections are the same.
     """
 
     base_tau: Share = 0.99
@@ -17,4 +16,3 @@ class Recipe(Pretraining):
     proj_output_dim: Channels = 256
     use_momentum: bool = True
     ema_buffers: bool = False
-    allow_collapse: bool = False

@@ -25,7 +25,7 @@ def methods() -> list[str]:
     """Names of the pretraining methods: modules of reprise.params that subclass Pretraining."""
     folder = Path(__file__).parent
     files = sorted(folder.glob("*.py"))
-    return [file.stem for file in files if "class Recipe(Pretraining)" in file.read_text("utf-8")]
+    return [file.stem for file in files if "\nclass Recipe(" in file.read_text("utf-8")]
 
 
 class PretrainTask(TrainingTask):

@@ -1,0 +1,69 @@
+"""Barlow Twins (Zbontar et al. 2021, arXiv 2103.03230).
+
+The loss is equations 1 and 2; numbers are those of the authors' main.py.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from reprise.models.backbone import Backbone
+from reprise.models.build import build_backbone
+from reprise.params.barlow_twins import Recipe
+from reprise.params.training import WeightsFile
+from reprise.training.checkpoint import Checkpoint
+from reprise.training.job import JobContext
+from reprise.training.loop import Row, Tensors
+from reprise.training.ssl.layers import full_precision, mlp
+from reprise.training.ssl.two_views import TwoViews, pretrain_two_views
+
+
+class BarlowTwins(TwoViews):
+    """The projections of two views, dimension by dimension, correlate with themselves alone.
+
+    forward: two views (n, 3, H, W) -> loss (at least 0). The projector has three linear layers
+    without bias, with batch norm and ReLU between them.
+    """
+
+    def __init__(self, backbone: Backbone, recipe: Recipe, concat_views: bool = False) -> None:
+        super().__init__()
+        hidden, out = recipe.proj_hidden_dim, recipe.proj_output_dim
+        self.encoder = nn.Sequential(backbone, mlp([backbone.width, hidden, hidden, out]))
+        self.redundancy_weight = recipe.redundancy_weight
+        if concat_views:
+            self.concatenate_views()
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        projections = self.for_views(self.encoder, first, second)
+        return cross_correlation_loss(*projections, weight=self.redundancy_weight)
+
+
+@full_precision
+def cross_correlation_loss(first: Tensor, second: Tensor, *, weight: float) -> Tensor:
+    """sum over i of (1 - C[i, i])^2 + weight * sum over i != j of C[i, j]^2 (equations 1 and 2).
+
+    C is the (d, d) correlation matrix over the batch of two views (n, d). As in the authors' code,
+    which normalises by batch norm, variances have the denominator n, and 1e-5 is added to them.
+    """
+    one, two = (
+        (view - view.mean(dim=0)) / (view.var(dim=0, correction=0) + 1e-5).sqrt()
+        for view in (first, second)
+    )
+    correlation = one.T @ two / len(one)
+    diagonal = correlation.diagonal()
+    off_diagonal = correlation.square().sum() - diagonal.square().sum()
+    return (1 - diagonal).square().sum() + weight * off_diagonal
+
+
+def pretrain(
+    context: JobContext[Recipe], checkpoint: Checkpoint, files: Mapping[str, WeightsFile]
+) -> tuple[Tensors, list[Row]]:
+    """Train with Barlow Twins; see `pretrain_two_views`."""
+    return pretrain_two_views(BarlowTwins, context, checkpoint)
+
+
+def trained_layers(recipe: Recipe, n_classes: int) -> dict[str, nn.Module]:
+    """Backbone and projector."""
+    model = BarlowTwins(build_backbone(recipe.backbone, recipe.stem), recipe)
+    backbone, projector = model.encoder
+    return {"backbone": backbone, "projector": projector}

@@ -1,0 +1,102 @@
+"""What the methods have in common that compare two views of each image."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from reprise.datasets.batches import Rows
+from reprise.errors import RepriseError
+from reprise.models.backbone import Backbone
+from reprise.models.build import build_backbone
+from reprise.models.convolution import swap_layers
+from reprise.params.two_views import TwoViewRecipe
+from reprise.training.checkpoint import Checkpoint
+from reprise.training.job import JobContext
+from reprise.training.loop import Progress, Row, Tensors, TrainingJob, train
+from reprise.training.runtime import eval_mode
+from reprise.training.ssl import evaluate_knn
+from reprise.training.ssl.collapse import collapse_statistics, collapsed
+from reprise.training.ssl.layers import TwoViewNorm1d, TwoViewNorm2d
+
+# pixels of a view on CPU: two ResNet-18 steps of 32 x 32 took .7 to .9 of the time in one batch,
+# two ResNet-50 steps of 128 x 128 took 1.1. A GPU waits for launches, and half of them go.
+CONCAT_MAX_PIXELS = 64 * 64
+
+
+R = TypeVar("R", bound=TwoViewRecipe)
+
+
+class TwoViews(nn.Module):
+    """A method: forward takes two views (n, 3, H, W) and returns the loss, a mean over n.
+
+    encoder: backbone and projector, whose outputs are watched for a collapse. concat_views: let
+    the layers see both views in one batch, which only changes the order in which numbers are
+    added: weights are read once, at the price of a copy for each norm, for batch norm sees one
+    view at a time. epoch: of the present step, from 1.
+    """
+
+    encoder: nn.Sequential
+    concat_views = False
+    epoch = 1
+
+    def concatenate_views(self) -> None:
+        """Set `concat_views`; call it when all layers are there, and before one is copied."""
+        self.concat_views = True
+        swap_layers(self, {nn.BatchNorm1d: TwoViewNorm1d, nn.BatchNorm2d: TwoViewNorm2d})
+
+    def for_views(self, network: nn.Module, first: Tensor, second: Tensor) -> Sequence[Tensor]:
+        """A network's output for each view."""
+        if self.concat_views:
+            return network(torch.cat([first, second])).chunk(2)  # type: ignore[no-any-return]
+        return [network(first), network(second)]
+
+    def after_step(self, step: int, steps: int) -> None:
+        """Called after each step of the optimizer with the number of finished steps and of all."""
+
+    def history(self) -> Row:
+        """Further values of the method for the row of an epoch."""
+        return {}
+
+
+def pretrain_two_views(
+    build: Callable[[Backbone, R, bool], TwoViews], context: JobContext[R], checkpoint: Checkpoint
+) -> tuple[Tensors, list[Row]]:
+    """Train; the backbone of the last epoch, because the loss cannot choose one.
+
+    It is low for a collapsed network too. build: makes the method from a backbone, the recipe, and
+    whether views are concatenated. Raises RepriseError when the network collapses, unless the
+    recipe allows it.
+    """
+    recipe, device, batches = context.recipe, context.device, context.batches
+    backbone = build_backbone(recipe.backbone, recipe.stem)
+    small = batches.size[0] * batches.size[1] <= CONCAT_MAX_PIXELS
+    model = build(backbone, recipe, small or device.device.type != "cpu")
+    device.to_device(model)
+    val = context.data.require_rows("val")
+
+    def training_step(rows: Rows, epoch: int) -> Tensors:
+        model.epoch = epoch
+        with device.autocast():
+            loss: Tensor = model(*(batches.train_batch(rows, epoch, view) for view in (0, 1)))
+        return {"loss": loss}
+
+    def validation_step(row: Row, progress: Progress) -> None:
+        row.update(model.history())
+        with eval_mode(model):
+            projections = context.predict(model.encoder, val)
+        std, rank = row["feature_std"], row["effective_rank"] = collapse_statistics(projections)
+        row["knn_accuracy"] = evaluate_knn(context, backbone)
+        width = projections.shape[1]
+        if row["epoch"] and collapsed(std, rank, width) and not recipe.allow_collapse:
+            raise RepriseError(
+                f"{context.config_key}: collapsed in epoch {row['epoch']}: projections have std "
+                f"{std:.2g} and effective rank {rank:.1f} of {width}; lower learning_rate, or set "
+                "allow_collapse: true"
+            )
+
+    steps = training_step, validation_step, model.after_step
+    job = TrainingJob(model, context, *steps, validate_first=True)
+    history = train(job, checkpoint).rows
+    return backbone.net.state_dict(), history
