@@ -107,8 +107,8 @@ def mirrored_views() -> tuple[Tensor, Tensor]:
 def peer_name(ours: str) -> str:
     """The name in byol-pytorch of what is called `ours` here."""
     for prefix, theirs in (
-        ("online.0.net.", "net."),
-        ("online.1.", "online_encoder.projector."),
+        ("encoder.0.net.", "net."),
+        ("encoder.1.", "online_encoder.projector."),
         ("target.0.net.", "target_encoder.net."),
         ("target.1.", "target_encoder.projector."),
         ("predictor.", "online_predictor."),
@@ -259,7 +259,7 @@ def test_difference_byol_pytorchs_constructor_trains_the_statistics_on_noise() -
     byol_pytorch.BYOL(net, 6, hidden_layer=-1, use_simplicial_embeddings=False)
     assert net[1].num_batches_tracked == 1
     fresh = Byol(Backbone(network(), WIDTH), recipe())
-    assert fresh.online[0].net[1].num_batches_tracked == 0
+    assert fresh.encoder[0].net[1].num_batches_tracked == 0
 
 
 def test_difference_byol_pytorch_adds_simplicial_embeddings_by_default() -> None:

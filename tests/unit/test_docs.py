@@ -13,7 +13,8 @@ import yaml
 from reprise.params.load import Params, load_params
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["add-a-dataset", "add-a-figure", "add-a-model", "change-and-compare", "read-the-report"]
+PAGES = ["add-a-dataset", "add-a-figure", "add-a-method", "add-a-model", "change-and-compare"]
+PAGES += ["read-the-report"]
 OTHER_PAGES = [
     "benchmarks",
     "benchmarks-gpu",
