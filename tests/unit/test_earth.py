@@ -1,6 +1,7 @@
 """Tiles of the Earth: split by place, labelled by what covers them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from reprise.datasets.packages import BLUE_MARBLE, KOEPPEN, KOEPPEN_NAMES, MODIS
 from reprise.datasets.prepared import SPLITS
 from reprise.datasets.splits import class_counts, class_distance
 from reprise.datasets.writer import Dataset, write_dataset
+from reprise.errors import RepriseError
 from reprise.images import read_image
 from reprise.params.datasets import MapDataset, TileDataset
 
@@ -150,3 +152,19 @@ def test_max_train_images_leaves_out_training_tiles_alone(tiles: Dataset) -> Non
             assert abs((dataset.splits == split).sum() / len(tiles.splits) - share) < 0.05
     many = prepare(TILES.model_copy(update={"max_train_images": 10**6}))
     assert np.array_equal(many.splits, tiles.splits)
+
+
+@pytest.mark.parametrize(
+    ("changed", "keys"),
+    [
+        ({"min_land_fraction": 1.0}, "min_land_fraction or tile"),
+        ({"min_images_per_class": 10**6}, "min_majority_fraction or min_images_per_class"),
+    ],
+)
+def test_no_tile_left_is_refused_with_the_keys_to_lower(changed: dict[str, Any], keys: str) -> None:
+    recipe = TileDataset.model_validate({**TILES.model_dump(), **changed})
+    with pytest.raises(RepriseError, match=f"no tile of the globe is left; lower {keys}"):
+        prepare(recipe)
+    if "min_land_fraction" in changed:
+        with pytest.raises(RepriseError, match=f"lower {keys}"):
+            prepare(MapDataset.model_validate({**MAPS.model_dump(), **changed}))

@@ -3,8 +3,11 @@
 import json
 import os
 from pathlib import Path
+from typing import IO
 
+import dvc.rwlock
 import pytest
+from dvc.fs import localfs
 
 from reprise.engines import locks
 from reprise.errors import RepriseError
@@ -64,3 +67,23 @@ def test_a_command_of_dvc_is_named(folder: Path, command: str, line: str) -> Non
     with pytest.raises(RepriseError) as raised:
         locks.dvc_kept_out("snakemake").__enter__()
     assert str(raised.value) == line.format(pid=os.getppid())
+
+
+def test_a_kill_while_dvc_locks_in_our_process_leaves_its_lock_file_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a bare `dvc repro` would not start after it."""
+    path, dump, seen = folder / ".dvc/tmp/rwlock", json.dump, []
+    path.write_text("{}")
+
+    def dump_and_read(lock: object, stream: IO[str]) -> None:
+        dump(lock, stream)
+        stream.flush()
+        seen.append(json.loads(path.read_text()))  # what a kill at this moment would leave
+
+    monkeypatch.setattr(dvc.rwlock.json, "dump", dump_and_read)
+    as_a_stage = (str(folder / ".dvc/tmp"), localfs, "sync", ["a"], ["b"], False)
+    with locks.alone(), dvc.rwlock.rwlock(*as_a_stage):
+        assert set(json.loads(path.read_text())["write"]) == {"b", str(folder / "results")}
+    assert len(seen) == 4
+    assert json.loads(path.read_text()) == {"read": {}}

@@ -19,6 +19,7 @@ from reprise.datasets.prepared import Bytes
 from reprise.datasets.rng import uniform
 from reprise.datasets.splits import class_counts, most_even_split, split_by_groups
 from reprise.datasets.writer import Dataset
+from reprise.errors import RepriseError
 from reprise.images import read_image
 from reprise.params.datasets import PIXELS_PER_DEGREE, MapDataset, TileDataset
 
@@ -36,7 +37,10 @@ MAP_NOTE = f"{NOTE} Permanent wetland (IGBP class 11) has no label: it counts as
 
 
 def prepare(recipe: TileDataset | MapDataset) -> Dataset:
-    """The dataset of a recipe. Raises RepriseError when a data package is missing."""
+    """The dataset of a recipe.
+
+    Raises RepriseError when a data package is missing, or no tile is as the recipe wants it.
+    """
     return _tiles(recipe) if isinstance(recipe, TileDataset) else _maps(recipe)
 
 
@@ -50,6 +54,7 @@ def _tiles(recipe: TileDataset) -> Dataset:
         zones = table["kg_zone"].map(lambda zone: f"{zone} {classes.KOEPPEN[zone]}")
         names = dict(zip(table["zoneNum"], zones, strict=True))
     tiles = _select_region(_land_tiles(recipe, land_cover), recipe.region)
+    _refuse_none(tiles, "min_land_fraction or tile")
     counts = class_counts(_cut(codes, tiles, recipe.tile))[:, valid]
     majority, share = counts.argmax(axis=1), counts.max(axis=1) / recipe.tile**2
     clear = share > recipe.min_majority_fraction
@@ -57,6 +62,7 @@ def _tiles(recipe: TileDataset) -> Dataset:
     frequent = images_per_class >= recipe.min_images_per_class
     keep = clear & frequent[majority]
     tiles, majority = tiles[keep], majority[keep]
+    _refuse_none(tiles, "min_majority_fraction or min_images_per_class")
     used = np.flatnonzero(frequent)
     return _dataset(
         recipe,
@@ -71,6 +77,7 @@ def _maps(recipe: MapDataset) -> Dataset:
     """Tiles with a label map each: DeepGlobe's six land covers, or eleven groups of IGBP."""
     land_cover = _codes(MODIS)
     tiles = _land_tiles(recipe, land_cover)
+    _refuse_none(tiles, "min_land_fraction or tile")
     table, described = classes.IGBP_TO_GROUPS, classes.IGBP_MAPS
     if recipe.labels == "deepglobe":
         table, described = classes.IGBP_TO_DEEPGLOBE, classes.DEEPGLOBE_MAPS
@@ -112,6 +119,12 @@ def _dataset(
         note=MAP_NOTE if isinstance(recipe, MapDataset) else NOTE,
         **described,
     )
+
+
+def _refuse_none(tiles: pd.DataFrame, keys: str) -> None:
+    """Raise RepriseError when no tile is left; keys: what to lower."""
+    if tiles.empty:
+        raise RepriseError(f"params.yaml, datasets: no tile of the globe is left; lower {keys}")
 
 
 def _codes(source: tuple[str, str]) -> Bytes:

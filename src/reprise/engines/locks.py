@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from reprise.atomic_io import atomic_file
 from reprise.errors import RepriseError
 
 RUNNING = Path(".snakemake/running")  # its text is the process id of its owner
@@ -110,13 +111,12 @@ def dvc_kept_out(name: str) -> Iterator[None]:
     name: what they call this process when they refuse.
     """
     from dvc.exceptions import DvcException
-    from dvc.fs import localfs
     from dvc.rwlock import RWLockFileCorruptedError, rwlock
 
     folder = Path(".dvc/tmp").absolute()
     folder.mkdir(exist_ok=True)
     results = [str(Path("results").absolute())]
-    write = partial(rwlock, str(folder), localfs, name, [], results, False)
+    write = partial(rwlock, str(folder), _WholeFiles, name, [], results, False)
     stack = ExitStack()
     try:
         with _uninterrupted():
@@ -134,9 +134,44 @@ def dvc_kept_out(name: str) -> Iterator[None]:
             stack.close()
 
 
+class _WholeFiles:
+    """What DVC's locks use of a file system; a file that is written is never seen cut short."""
+
+    join = staticmethod(os.path.join)
+
+    @staticmethod
+    @contextmanager
+    def open(path: str, mode: str = "r", encoding: str = "utf-8") -> Iterator[IO[str]]:
+        """Open a text file to read it, or to replace it when the block succeeds."""
+        if mode == "r":
+            with open(path, encoding=encoding) as stream:
+                yield stream
+            return
+        target = Path(path)
+        with atomic_file(target) as temporary, temporary.open(mode, encoding=encoding) as stream:
+            yield stream
+
+
+@contextmanager
+def _dvc_locks_whole() -> Iterator[None]:
+    """Let DVC, called by this process, write its lock file aside."""
+    import dvc.rwlock
+
+    original = dvc.rwlock.rwlock
+
+    def rwlock(folder: str, _: object, *rest: Any) -> Any:
+        return original(folder, _WholeFiles, *rest)
+
+    dvc.rwlock.rwlock = rwlock
+    try:
+        yield
+    finally:
+        dvc.rwlock.rwlock = original
+
+
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Delay Ctrl-C and SIGTERM: DVC does not write its lock file aside."""
+    """Delay Ctrl-C and SIGTERM, so that the lock is either taken and known, or not taken."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -154,6 +189,7 @@ def alone() -> Iterator[None]:
             remove_stale_locks()
         # the name that DVC gives to this process, whose own locks must pass
         stack.enter_context(dvc_kept_out(" ".join(sys.argv)))
+        stack.enter_context(_dvc_locks_whole())
         yield
 
 
