@@ -56,11 +56,12 @@ from reprise.models.build import build_backbone
 from reprise.models.convolution import CroppedConv2d, swap_layers
 from reprise.params.byol import Recipe
 from reprise.params.training import Augment, Runtime
+from reprise.params.two_views import TwoViewRecipe
 from reprise.training.loop import make_optimizer
 from reprise.training.runtime import configure_torch
 from reprise.training.schedules import learning_rate
 from reprise.training.ssl.byol import Byol
-from reprise.training.ssl.two_views import CONCAT_MAX_PIXELS
+from reprise.training.ssl.two_views import CONCAT_MAX_PIXELS, TwoViews
 
 HIDDEN, PROJECTION = 4096, 256
 SHARE = "Share of a step that goes into its batch"
@@ -101,20 +102,32 @@ CASES = {
 
 
 class Ours:
-    """Steps as in `reprise.training`; `waited` sums the time that goes into batches."""
+    """Steps as in `reprise.training`; `waited` sums the time that goes into batches.
 
-    def __init__(self, case: Case, folder: Path, precision: str) -> None:
+    kind: the method, and recipe: the class of its recipe; options: of the recipe.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        folder: Path,
+        precision: str,
+        kind: type[TwoViews] = Byol,
+        recipe: type[TwoViewRecipe] = Recipe,
+        **options: int,
+    ) -> None:
         self.case = case
         data = read_prepared(folder, "classification")
         self.device = configure_torch(Runtime(device="cpu", precision=precision, threads=THREADS))  # type: ignore[arg-type]
-        self.recipe = Recipe(
-            method="byol", epochs=100, batch_size=case.batch, learning_rate=0.001,
-            weight_decay=1e-4, backbone=case.backbone, stem=case.stem, proj_hidden_dim=HIDDEN,
-            proj_output_dim=PROJECTION, augment=AUGMENT,
+        sizes = {"proj_hidden_dim": HIDDEN, "proj_output_dim": PROJECTION}
+        self.recipe = recipe(
+            method=kind.__name__, epochs=100, batch_size=case.batch, learning_rate=0.001,
+            weight_decay=1e-4, backbone=case.backbone, stem=case.stem, augment=AUGMENT,
+            **sizes | options,
         )  # fmt: skip
         backbone = build_backbone(case.backbone, case.stem)
         concat_views = case.size**2 <= CONCAT_MAX_PIXELS
-        self.model = Byol(backbone, self.recipe, concat_views)
+        self.model = kind(backbone, self.recipe, concat_views)
         self.device.to_device(self.model)
         self.model.train()
         self.batches = Batches(data, AUGMENT, 0, self.device.device)

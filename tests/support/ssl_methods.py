@@ -32,7 +32,7 @@ METHODS: dict[str, tuple[str, dict[str, int]]] = {
 def recipe_of(method: str, **options: Any) -> TwoViewRecipe:
     """The recipe of a short training of a small ResNet with a method."""
     values = {
-        "method": method, "backbone": "resnet18", "stem": "small", "epochs": 3, "batch_size": 6,
+        "method": method, "backbone": "resnet10", "stem": "small", "epochs": 3, "batch_size": 6,
         "learning_rate": 0.001, "knn_k": 3, "allow_collapse": True,
         "augment": {"min_scale": 0.5, "flip": True},
     }  # fmt: skip

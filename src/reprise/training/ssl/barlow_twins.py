@@ -3,19 +3,12 @@
 The loss is equations 1 and 2; numbers are those of the authors' main.py.
 """
 
-from collections.abc import Mapping
-
 from torch import Tensor, nn
 
 from reprise.models.backbone import Backbone
-from reprise.models.build import build_backbone
 from reprise.params.barlow_twins import Recipe
-from reprise.params.training import WeightsFile
-from reprise.training.checkpoint import Checkpoint
-from reprise.training.job import JobContext
-from reprise.training.loop import Row, Tensors
 from reprise.training.ssl.layers import full_precision, mlp
-from reprise.training.ssl.two_views import TwoViews, pretrain_two_views
+from reprise.training.ssl.two_views import TwoViews
 
 
 class BarlowTwins(TwoViews):
@@ -26,7 +19,7 @@ class BarlowTwins(TwoViews):
     """
 
     def __init__(self, backbone: Backbone, recipe: Recipe, concat_views: bool = False) -> None:
-        super().__init__()
+        super().__init__(backbone, recipe, concat_views)
         hidden, out = recipe.proj_hidden_dim, recipe.proj_output_dim
         self.encoder = nn.Sequential(backbone, mlp([backbone.width, hidden, hidden, out]))
         self.redundancy_weight = recipe.redundancy_weight
@@ -55,15 +48,5 @@ def cross_correlation_loss(first: Tensor, second: Tensor, *, weight: float) -> T
     return (1 - diagonal).square().sum() + weight * off_diagonal
 
 
-def pretrain(
-    context: JobContext[Recipe], checkpoint: Checkpoint, files: Mapping[str, WeightsFile]
-) -> tuple[Tensors, list[Row]]:
-    """Train with Barlow Twins; see `pretrain_two_views`."""
-    return pretrain_two_views(BarlowTwins, context, checkpoint)
-
-
-def trained_layers(recipe: Recipe, n_classes: int) -> dict[str, nn.Module]:
-    """Backbone and projector."""
-    model = BarlowTwins(build_backbone(recipe.backbone, recipe.stem), recipe)
-    backbone, projector = model.encoder
-    return {"backbone": backbone, "projector": projector}
+pretrain = BarlowTwins.pretrain
+trained_layers = BarlowTwins.trained_layers

@@ -3,7 +3,6 @@
 Numbers in comments are those of the paper and of the authors' code (byol/ in their repository).
 """
 
-from collections.abc import Mapping
 from typing import Self
 
 import torch
@@ -11,15 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.models.backbone import Backbone
-from reprise.models.build import build_backbone
 from reprise.params.byol import Recipe
-from reprise.params.training import WeightsFile
 from reprise.training import schedules
-from reprise.training.checkpoint import Checkpoint
-from reprise.training.job import JobContext
-from reprise.training.loop import Row, Tensors
+from reprise.training.loop import Row
 from reprise.training.ssl.layers import follow, frozen_copy, full_precision, mlp
-from reprise.training.ssl.two_views import TwoViews, pretrain_two_views
+from reprise.training.ssl.two_views import TwoViews
 
 
 class Byol(TwoViews):
@@ -40,10 +35,12 @@ class Byol(TwoViews):
     stays BYOL's.
     """
 
+    further_parts = ("predictor",)
+
     target: nn.Sequential | None
 
     def __init__(self, backbone: Backbone, recipe: Recipe, concat_views: bool = False) -> None:
-        super().__init__()
+        super().__init__(backbone, recipe, concat_views)
         width, hidden, out = backbone.width, recipe.proj_hidden_dim, recipe.proj_output_dim
         if recipe.use_momentum:
             projector = mlp([width, hidden, out], bias=True)
@@ -100,15 +97,5 @@ def regression_loss(prediction: Tensor, target: Tensor) -> Tensor:
     return 2 - 2 * F.cosine_similarity(prediction, target, dim=1)
 
 
-def pretrain(
-    context: JobContext[Recipe], checkpoint: Checkpoint, files: Mapping[str, WeightsFile]
-) -> tuple[Tensors, list[Row]]:
-    """Train with BYOL; see `pretrain_two_views`."""
-    return pretrain_two_views(Byol, context, checkpoint)
-
-
-def trained_layers(recipe: Recipe, n_classes: int) -> dict[str, nn.Module]:
-    """Backbone, projector and predictor."""
-    model = Byol(build_backbone(recipe.backbone, recipe.stem), recipe)
-    backbone, projector = model.encoder
-    return {"backbone": backbone, "projector": projector, "predictor": model.predictor}
+pretrain = Byol.pretrain
+trained_layers = Byol.trained_layers

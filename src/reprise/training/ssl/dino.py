@@ -4,22 +4,16 @@ The loss is equations 1 to 4 and algorithm 1; numbers are those of the authors' 
 utils.py and vision_transformer.py (class DINOHead).
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.models.backbone import Backbone
-from reprise.models.build import build_backbone
 from reprise.params.dino import Recipe
-from reprise.params.training import WeightsFile
 from reprise.training import schedules
-from reprise.training.checkpoint import Checkpoint
-from reprise.training.job import JobContext
-from reprise.training.loop import Row, Tensors
+from reprise.training.loop import Row
 from reprise.training.ssl.layers import follow, frozen_copy, full_precision
-from reprise.training.ssl.two_views import TwoViews, pretrain_two_views
+from reprise.training.ssl.two_views import TwoViews
 
 
 class Prototypes(nn.Module):
@@ -42,10 +36,12 @@ class Dino(TwoViews):
     do not learn in the first epoch.
     """
 
+    further_parts = ("prototypes",)
+
     center: Tensor
 
     def __init__(self, backbone: Backbone, recipe: Recipe, concat_views: bool = False) -> None:
-        super().__init__()
+        super().__init__(backbone, recipe, concat_views)
         self.encoder = nn.Sequential(backbone, gelu_mlp(backbone.width, recipe))
         self.prototypes = Prototypes(recipe.proj_output_dim, recipe.prototypes)
         if concat_views:
@@ -118,15 +114,5 @@ def distillation_loss(
     return (one - (targets[0] * logs[1]).sum(dim=1).mean()) / 2
 
 
-def pretrain(
-    context: JobContext[Recipe], checkpoint: Checkpoint, files: Mapping[str, WeightsFile]
-) -> tuple[Tensors, list[Row]]:
-    """Train with DINO; see `pretrain_two_views`."""
-    return pretrain_two_views(Dino, context, checkpoint)
-
-
-def trained_layers(recipe: Recipe, n_classes: int) -> dict[str, nn.Module]:
-    """Backbone, projector and prototypes."""
-    model = Dino(build_backbone(recipe.backbone, recipe.stem), recipe)
-    backbone, projector = model.encoder
-    return {"backbone": backbone, "projector": projector, "prototypes": model.prototypes}
+pretrain = Dino.pretrain
+trained_layers = Dino.trained_layers

@@ -5,21 +5,14 @@ those of the second. Numbers are those of the authors' code (moco/builder.py, ma
 shuffling of batch norm between GPUs has nothing to shuffle on one device, and is left out.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.models.backbone import Backbone
-from reprise.models.build import build_backbone
 from reprise.params.moco_v2 import Recipe
-from reprise.params.training import WeightsFile
-from reprise.training.checkpoint import Checkpoint
-from reprise.training.job import JobContext
-from reprise.training.loop import Row, Tensors
 from reprise.training.ssl.layers import follow, frozen_copy, full_precision
-from reprise.training.ssl.two_views import TwoViews, pretrain_two_views
+from reprise.training.ssl.two_views import TwoViews
 
 
 class MocoV2(TwoViews):
@@ -35,7 +28,7 @@ class MocoV2(TwoViews):
     keys: Tensor
 
     def __init__(self, backbone: Backbone, recipe: Recipe, concat_views: bool = False) -> None:
-        super().__init__()
+        super().__init__(backbone, recipe, concat_views)
         hidden, out = recipe.proj_hidden_dim, recipe.proj_output_dim
         projector = nn.Sequential(
             nn.Linear(backbone.width, hidden), nn.ReLU(), nn.Linear(hidden, out)
@@ -76,15 +69,5 @@ def info_nce(queries: Tensor, keys: Tensor, queue: Tensor, *, temperature: float
     return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
 
 
-def pretrain(
-    context: JobContext[Recipe], checkpoint: Checkpoint, files: Mapping[str, WeightsFile]
-) -> tuple[Tensors, list[Row]]:
-    """Train with MoCo v2; see `pretrain_two_views`."""
-    return pretrain_two_views(MocoV2, context, checkpoint)
-
-
-def trained_layers(recipe: Recipe, n_classes: int) -> dict[str, nn.Module]:
-    """Backbone and projector."""
-    model = MocoV2(build_backbone(recipe.backbone, recipe.stem), recipe)
-    backbone, projector = model.encoder
-    return {"backbone": backbone, "projector": projector}
+pretrain = MocoV2.pretrain
+trained_layers = MocoV2.trained_layers

@@ -4,21 +4,14 @@ The loss is equation 1; sizes are those of the authors' code (objective.py and m
 their repository), with the projector of two layers that the paper describes in section 2.1.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.models.backbone import Backbone
-from reprise.models.build import build_backbone
 from reprise.params.simclr import Recipe
-from reprise.params.training import WeightsFile
-from reprise.training.checkpoint import Checkpoint
-from reprise.training.job import JobContext
-from reprise.training.loop import Row, Tensors
 from reprise.training.ssl.layers import full_precision, mlp
-from reprise.training.ssl.two_views import TwoViews, pretrain_two_views
+from reprise.training.ssl.two_views import TwoViews
 
 
 class SimClr(TwoViews):
@@ -30,7 +23,7 @@ class SimClr(TwoViews):
     """
 
     def __init__(self, backbone: Backbone, recipe: Recipe, concat_views: bool = False) -> None:
-        super().__init__()
+        super().__init__(backbone, recipe, concat_views)
         widths = [backbone.width, recipe.proj_hidden_dim, recipe.proj_output_dim]
         self.encoder = nn.Sequential(backbone, mlp(widths, last_norm=True))
         self.temperature = recipe.temperature
@@ -55,15 +48,5 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
     return F.cross_entropy(logits, partners)
 
 
-def pretrain(
-    context: JobContext[Recipe], checkpoint: Checkpoint, files: Mapping[str, WeightsFile]
-) -> tuple[Tensors, list[Row]]:
-    """Train with SimCLR; see `pretrain_two_views`."""
-    return pretrain_two_views(SimClr, context, checkpoint)
-
-
-def trained_layers(recipe: Recipe, n_classes: int) -> dict[str, nn.Module]:
-    """Backbone and projector."""
-    model = SimClr(build_backbone(recipe.backbone, recipe.stem), recipe)
-    backbone, projector = model.encoder
-    return {"backbone": backbone, "projector": projector}
+pretrain = SimClr.pretrain
+trained_layers = SimClr.trained_layers

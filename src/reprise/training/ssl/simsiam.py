@@ -3,20 +3,13 @@
 Sizes and layers are those of section 3 of the paper and of the authors' simsiam/builder.py.
 """
 
-from collections.abc import Mapping
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.models.backbone import Backbone
-from reprise.models.build import build_backbone
 from reprise.params.simsiam import Recipe
-from reprise.params.training import WeightsFile
-from reprise.training.checkpoint import Checkpoint
-from reprise.training.job import JobContext
-from reprise.training.loop import Row, Tensors
 from reprise.training.ssl.layers import full_precision, mlp
-from reprise.training.ssl.two_views import TwoViews, pretrain_two_views
+from reprise.training.ssl.two_views import TwoViews
 
 
 class SimSiam(TwoViews):
@@ -27,8 +20,10 @@ class SimSiam(TwoViews):
     last norm. The predictor is a bottleneck: linear, batch norm, ReLU, linear with bias.
     """
 
+    further_parts = ("predictor",)
+
     def __init__(self, backbone: Backbone, recipe: Recipe, concat_views: bool = False) -> None:
-        super().__init__()
+        super().__init__(backbone, recipe, concat_views)
         hidden, out = recipe.proj_hidden_dim, recipe.proj_output_dim
         projector = mlp([backbone.width, hidden, hidden, out], last_norm=False)
         self.encoder = nn.Sequential(backbone, projector)
@@ -49,15 +44,5 @@ def negative_cosine(prediction: Tensor, target: Tensor) -> Tensor:
     return -F.cosine_similarity(prediction, target, dim=1).mean()
 
 
-def pretrain(
-    context: JobContext[Recipe], checkpoint: Checkpoint, files: Mapping[str, WeightsFile]
-) -> tuple[Tensors, list[Row]]:
-    """Train with SimSiam; see `pretrain_two_views`."""
-    return pretrain_two_views(SimSiam, context, checkpoint)
-
-
-def trained_layers(recipe: Recipe, n_classes: int) -> dict[str, nn.Module]:
-    """Backbone, projector and predictor."""
-    model = SimSiam(build_backbone(recipe.backbone, recipe.stem), recipe)
-    backbone, projector = model.encoder
-    return {"backbone": backbone, "projector": projector, "predictor": model.predictor}
+pretrain = SimSiam.pretrain
+trained_layers = SimSiam.trained_layers

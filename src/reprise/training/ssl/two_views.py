@@ -1,7 +1,7 @@
 """What the methods have in common that compare two views of each image."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from reprise.errors import RepriseError
 from reprise.models.backbone import Backbone
 from reprise.models.build import build_backbone
 from reprise.models.convolution import swap_layers
+from reprise.params.training import WeightsFile
 from reprise.params.two_views import TwoViewRecipe
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.job import JobContext
@@ -25,21 +26,24 @@ from reprise.training.ssl.layers import TwoViewNorm1d, TwoViewNorm2d
 CONCAT_MAX_PIXELS = 64 * 64
 
 
-R = TypeVar("R", bound=TwoViewRecipe)
-
-
 class TwoViews(nn.Module):
     """A method: forward takes two views (n, 3, H, W) and returns the loss, a mean over n.
 
     encoder: backbone and projector, whose outputs are watched for a collapse. concat_views: let
     the layers see both views in one batch, which only changes the order in which numbers are
     added: weights are read once, at the price of a copy for each norm, for batch norm sees one
-    view at a time. epoch: of the present step, from 1.
+    view at a time. epoch: of the present step, from 1. further_parts: names of trained modules
+    besides the encoder.
     """
 
     encoder: nn.Sequential
     concat_views = False
     epoch = 1
+    further_parts: tuple[str, ...] = ()
+
+    def __init__(self, backbone: Backbone, recipe: Any, concat_views: bool = False) -> None:
+        """A subclass builds its layers; recipe: of its method."""
+        super().__init__()
 
     def concatenate_views(self) -> None:
         """Set `concat_views`; call it when all layers are there, and before one is copied."""
@@ -59,44 +63,60 @@ class TwoViews(nn.Module):
         """Further values of the method for the row of an epoch."""
         return {}
 
+    @classmethod
+    def pretrain(
+        cls,
+        context: JobContext[TwoViewRecipe],
+        checkpoint: Checkpoint,
+        files: Mapping[str, WeightsFile],
+    ) -> tuple[Tensors, list[Row]]:
+        """Train; the backbone of the last epoch, because the loss cannot choose one.
 
-def pretrain_two_views(
-    build: Callable[[Backbone, R, bool], TwoViews], context: JobContext[R], checkpoint: Checkpoint
-) -> tuple[Tensors, list[Row]]:
-    """Train; the backbone of the last epoch, because the loss cannot choose one.
+        It is low for a collapsed network too. Raises RepriseError when the network collapses,
+        unless the recipe allows it.
+        """
+        recipe, device, batches = context.recipe, context.device, context.batches
+        backbone = build_backbone(recipe.backbone, recipe.stem)
+        small = batches.size[0] * batches.size[1] <= CONCAT_MAX_PIXELS
+        model = cls(backbone, recipe, small or device.device.type != "cpu")
+        device.to_device(model)
 
-    It is low for a collapsed network too. build: makes the method from a backbone, the recipe, and
-    whether views are concatenated. Raises RepriseError when the network collapses, unless the
-    recipe allows it.
-    """
-    recipe, device, batches = context.recipe, context.device, context.batches
-    backbone = build_backbone(recipe.backbone, recipe.stem)
-    small = batches.size[0] * batches.size[1] <= CONCAT_MAX_PIXELS
-    model = build(backbone, recipe, small or device.device.type != "cpu")
-    device.to_device(model)
-    val = context.data.require_rows("val")
+        def training_step(rows: Rows, epoch: int) -> Tensors:
+            model.epoch = epoch
+            with device.autocast():
+                loss: Tensor = model(*(batches.train_batch(rows, epoch, view) for view in (0, 1)))
+            return {"loss": loss}
 
-    def training_step(rows: Rows, epoch: int) -> Tensors:
-        model.epoch = epoch
-        with device.autocast():
-            loss: Tensor = model(*(batches.train_batch(rows, epoch, view) for view in (0, 1)))
-        return {"loss": loss}
+        def validation_step(row: Row, progress: Progress) -> None:
+            row.update(model.history())
+            model.check_collapse(row, context)
+            row["knn_accuracy"] = evaluate_knn(context, backbone)
 
-    def validation_step(row: Row, progress: Progress) -> None:
-        row.update(model.history())
-        with eval_mode(model):
-            projections = context.predict(model.encoder, val)
+        steps = training_step, validation_step, model.after_step
+        job = TrainingJob(model, context, *steps, validate_first=True)
+        history = train(job, checkpoint).rows
+        return backbone.net.state_dict(), history
+
+    def check_collapse(self, row: Row, context: JobContext[TwoViewRecipe]) -> None:
+        """Add the statistics of the val images' projections to the row of an epoch.
+
+        Raises RepriseError if they have collapsed after an epoch, unless the recipe allows it.
+        """
+        with eval_mode(self):
+            projections = context.predict(self.encoder, context.data.require_rows("val"))
         std, rank = row["feature_std"], row["effective_rank"] = collapse_statistics(projections)
-        row["knn_accuracy"] = evaluate_knn(context, backbone)
         width = projections.shape[1]
-        if row["epoch"] and collapsed(std, rank, width) and not recipe.allow_collapse:
+        if row["epoch"] and collapsed(std, rank, width) and not context.recipe.allow_collapse:
             raise RepriseError(
                 f"{context.config_key}: collapsed in epoch {row['epoch']}: projections have std "
                 f"{std:.2g} and effective rank {rank:.1f} of {width}; lower learning_rate, or set "
                 "allow_collapse: true"
             )
 
-    steps = training_step, validation_step, model.after_step
-    job = TrainingJob(model, context, *steps, validate_first=True)
-    history = train(job, checkpoint).rows
-    return backbone.net.state_dict(), history
+    @classmethod
+    def trained_layers(cls, recipe: TwoViewRecipe, n_classes: int) -> dict[str, nn.Module]:
+        """Backbone, projector, and what else is trained."""
+        model = cls(build_backbone(recipe.backbone, recipe.stem), recipe)
+        backbone, projector = model.encoder
+        further = {name: getattr(model, name) for name in cls.further_parts}
+        return {"backbone": backbone, "projector": projector} | further

@@ -3,21 +3,14 @@
 The loss is equations 1 to 6; numbers are those of the authors' main_vicreg.py.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reprise.models.backbone import Backbone
-from reprise.models.build import build_backbone
-from reprise.params.training import WeightsFile
 from reprise.params.vicreg import Recipe
-from reprise.training.checkpoint import Checkpoint
-from reprise.training.job import JobContext
-from reprise.training.loop import Row, Tensors
 from reprise.training.ssl.layers import full_precision, mlp
-from reprise.training.ssl.two_views import TwoViews, pretrain_two_views
+from reprise.training.ssl.two_views import TwoViews
 
 
 class VicReg(TwoViews):
@@ -28,7 +21,7 @@ class VicReg(TwoViews):
     """
 
     def __init__(self, backbone: Backbone, recipe: Recipe, concat_views: bool = False) -> None:
-        super().__init__()
+        super().__init__(backbone, recipe, concat_views)
         hidden, out = recipe.proj_hidden_dim, recipe.proj_output_dim
         projector = mlp([backbone.width, hidden, hidden, out], bias=True)
         self.encoder = nn.Sequential(backbone, projector)
@@ -67,15 +60,5 @@ def sum_covariances(centered: list[Tensor]) -> Tensor:
     return total
 
 
-def pretrain(
-    context: JobContext[Recipe], checkpoint: Checkpoint, files: Mapping[str, WeightsFile]
-) -> tuple[Tensors, list[Row]]:
-    """Train with VICReg; see `pretrain_two_views`."""
-    return pretrain_two_views(VicReg, context, checkpoint)
-
-
-def trained_layers(recipe: Recipe, n_classes: int) -> dict[str, nn.Module]:
-    """Backbone and projector."""
-    model = VicReg(build_backbone(recipe.backbone, recipe.stem), recipe)
-    backbone, projector = model.encoder
-    return {"backbone": backbone, "projector": projector}
+pretrain = VicReg.pretrain
+trained_layers = VicReg.trained_layers
