@@ -17,7 +17,7 @@ export UV_NO_PROGRESS := 1
 REPOSITORY := python -m reprise.engines.repository
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sync repro clean baseline show page plots preset dvc.yaml data weights test test-all test-peers faults lint verify rulegraph edits schema readme bench coverage study bench-gpu
+.PHONY: help install run sync repro clean baseline show times page plots preset dvc.yaml data weights test test-all test-peers faults lint verify rulegraph edits schema readme bench coverage study bench-gpu
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z.-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ clean: ## delete results and logs (not the environment, nor what Git or DVC's ca
 show: $(READY) ## print the tables of the last run
 	python -m reprise.engines.show tables
 
+times: $(READY) ## how long each training took, next to the times that a homework prints
+	@python -m reprise.engines.training_times
+
 page: $(READY) ## tables, figures and report from the files that exist, e.g. after a failed run
 	@python -m reprise.engines.show page
 
@@ -64,18 +67,20 @@ plots: $(READY) ## curves and confusion matrices of a run, or of two: ARGS="diff
 	@dvc plots $(or $(ARGS),show)
 
 ##@ Change
-preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, study, smoke, course, course-smoke; FORCE=1 drops your changes
+preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, study, smoke, dlcv2021 to dlcv2024, cs6550, course; FORCE=1 drops your changes
 	python -m reprise.engines.preset $(PRESET) $(if $(FORCE),--force)
+	@python -m reprise.engines.data
 
 dvc.yaml: $(READY) ## derive the stages of dvc.yaml, after a change of tasks or rules
 	$(REPOSITORY) dvc.yaml
 
 ##@ Your data
-data: $(READY) ## check a course's unpacked data and register the folder: NAME=hw1_2023 PATH=/where/it/is
-	@python -m reprise.datasets.course "$(NAME)" "$(FOLDER)"
+data: $(READY) ## check and register a course's folder or archive: PATH=/where/it/is; NAME=..., ACCEPT=1, ALL=1
+	@python -m reprise.engines.data $(if $(FOLDER),"$(FOLDER)") $(if $(NAME),--name "$(NAME)") $(if $(ACCEPT),--accept-counts) $(if $(ALL),--all)
 
 weights: $(READY) ## download and verify published weights by their name in params.yaml: NAME=resnet101
 	@python -m reprise.models.weights "$(NAME)"
+	@python -m reprise.engines.data
 
 ##@ Develop
 test: $(READY) ## the test suite

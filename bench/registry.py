@@ -24,6 +24,8 @@ ROWS = {
     "frozen": ("frozen", "row"),
     "epoch": ("epoch", "row"),
     "masks": ("masks", "row"),
+    "trivial_augment": ("policies", "row"),
+    "auto_augment": ("policies", "row"),
     "table": ("a_to_e", "row"),
     "cores": ("cores", "row"),
     "engines": ("engines", "row"),

@@ -42,8 +42,8 @@ def recipes(part: Part) -> dict[str, Build]:
         title = f"BYOL, batch {recipe.batch_size}: {words}"
         builds[title] = partial(trainings.byol_training, changed, side)
     tuned = adapted(params.finetune["dlcv2024"].common, part)
-    efficient = params.classify["transfer"].recipes["cs6550_efficientnet_b2"]
-    flips = params.segment["baseline"].recipes["dlcv2023_deeplabv3"]
+    efficient = params.classify["cs6550"].recipes["efficientnet_b2"]
+    flips = params.segment["dlcv2023"].recipes["deeplabv3"]
     return builds | {
         "ResNet-50, fine-tuned: trivial_wide": lambda device: trainings.finetuning(
             tuned, side, device, False, 4 * tuned.batch_size

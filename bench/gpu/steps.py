@@ -72,21 +72,21 @@ def feature_row(recipe: Any, side: int, count: int, device: Device, sizes: Sizes
 
 def deeplab(part: Part) -> None:
     """A step of DeepLabV3-ResNet101; images and label maps move together."""
-    recipe = trainings.course().segment["baseline"].recipes["dlcv2021_deeplabv3"]
+    recipe = trainings.course().segment["dlcv2021"].recipes["deeplabv3"]
     training = trainings.segmentation_training(adapted(recipe, part), configure(part.tiny))
     record(part, f"DeepLabV3-ResNet101, {training.side} px", training, True)
 
 
 def fcn32s(part: Part) -> None:
     """A step of FCN-32s on VGG-16."""
-    recipe = trainings.course().segment["baseline"].recipes["dlcv2023_fcn32s"]
+    recipe = trainings.course().segment["dlcv2023"].recipes["fcn32s"]
     training = trainings.segmentation_training(adapted(recipe, part), configure(part.tiny))
     record(part, f"FCN-32s, {training.side} px", training, False)
 
 
 def resnext101(part: Part) -> None:
     """A step of ResNeXt-101 64x4d."""
-    recipe = trainings.course().classify["baseline"].recipes["dlcv2022_resnext101"]
+    recipe = trainings.course().classify["dlcv2022"].recipes["resnext101"]
     recipe = adapted(recipe, part, weights="none")
     training = trainings.classification_training(recipe, configure(part.tiny))
     record(part, f"ResNeXt-101 64x4d, {training.side} px", training, False)

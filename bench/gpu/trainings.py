@@ -24,7 +24,7 @@ from reprise.training.checkpoint import Checkpoint
 from reprise.training.job import JobContext
 from reprise.training.loop import Progress, TrainingJob, make_optimizer, step
 from reprise.training.runtime import Device
-from reprise.training.ssl import byol
+from reprise.training.ssl import byol, two_views
 
 CLASSES = 7
 PRESET = "presets/course.yaml"
@@ -119,7 +119,7 @@ def byol_training(recipe: Any, side: int, device: Device) -> Training:
     """BYOL."""
     data = random_dataset("classification", side, 8 * recipe.batch_size)
     context = context_of(recipe, data, device)
-    return training_of(byol, lambda: byol.pretrain(context, NEVER_DUE, {}))
+    return training_of(two_views, lambda: byol.pretrain(context, NEVER_DUE, {}))
 
 
 def finetuning(recipe: Any, side: int, device: Device, frozen: bool, images: int) -> Training:

@@ -1,4 +1,4 @@
 #!/bin/sh
 # 50 classes. $1: folder of images, $2: CSV file to write
-exec "$(dirname "$0")/../predict" classify/baseline/dlcv2022_resnext101/0 --header "filename, label" \
+exec "$(dirname "$0")/../predict" classify/dlcv2022/resnext101/0 --header "filename, label" \
     --images "$1" --out "$2"

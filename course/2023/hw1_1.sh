@@ -1,4 +1,4 @@
 #!/bin/sh
 # 50 classes. $1: folder of images, $2: CSV file to write
-exec "$(dirname "$0")/../predict" classify/baseline/dlcv2023_resnet101/0 --header filename,label \
+exec "$(dirname "$0")/../predict" classify/dlcv2023/resnet101/0 --header filename,label \
     --images "$1" --out "$2"

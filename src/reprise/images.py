@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from reprise.atomic_io import check_file
 from reprise.errors import RepriseError
 
+Resize = Literal["cover", "squash"]
+Interpolation = Literal["bilinear", "bicubic"]
+RESAMPLING = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 # what an image from outside may be: Pillow has decoders that run other programs
 FORMATS = ("PNG", "JPEG")
@@ -128,14 +135,36 @@ def read_image(
     return np.asarray(image.convert(mode) if mode else image, np.uint8)
 
 
-def read_rgb(path: Path, size: int | tuple[int, int] | None) -> NDArray[np.uint8]:
+def read_rgb(
+    path: Path,
+    size: int | tuple[int, int] | None,
+    resize: Resize = "cover",
+    interpolation: Interpolation = "bilinear",
+) -> NDArray[np.uint8]:
     """An image as (H, W, 3) uint8; gray is repeated, transparency dropped.
 
-    size: a side or (height, width) to scale and crop to (see `resize_and_crop`); None keeps it.
-    Raises RepriseError as `read_image` does.
+    size: a side or (height, width) to bring it to, see `resized`; None keeps it. Raises
+    RepriseError as `read_image` does.
     """
     image = Image.fromarray(read_image(path, "RGB"))
-    return np.asarray(resize_and_crop(image, size, Image.Resampling.BILINEAR))
+    return np.asarray(resized(image, size, resize, RESAMPLING[interpolation]))
+
+
+def resized(
+    image: Image.Image,
+    size: int | tuple[int, int] | None,
+    resize: Resize,
+    resample: Image.Resampling,
+) -> Image.Image:
+    """An image of `size`, a side or (height, width); None keeps it.
+
+    cover: see `resize_and_crop`. squash: height and width are scaled each by its factor, as
+    torchvision's Resize((height, width)) does.
+    """
+    if size is None or resize == "cover":
+        return resize_and_crop(image, size, resample)
+    height, width = (size, size) if isinstance(size, int) else size
+    return image if image.size == (width, height) else image.resize((width, height), resample)
 
 
 def resize_and_crop(

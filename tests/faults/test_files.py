@@ -19,12 +19,14 @@ from support.faults import Ending, ending_of_main, is_reason
 from reprise.datasets import course
 from reprise.datasets.layouts import LAYOUTS
 from reprise.datasets.writer import write_dataset
+from reprise.engines.data import main as make_data
 from reprise.errors import RepriseError
 from reprise.images import FORMATS, read_rgb
 from reprise.models import weights
 
 exhaustive = pytest.mark.exhaustive
 SIZE = 16
+REGISTER = ["given", "--name", "x", "--accept-counts"]
 CASE = tuple[str, Path, bad_files.Spoil]  # what is tried, on which file of a folder
 
 
@@ -39,7 +41,9 @@ def write_layout(folder: Path, layout: str) -> None:
         Image.fromarray(pixels).save(path)
 
     tables: dict[str, list[str]] = {}
-    for split, other, count in (("train", "train", 4), ("val", "validation", 2)):
+    splits = [("train", "train", 4), ("val", "validation", 2)]
+    splits += [("test", "test", 2)] if layout == "camvid_segnet" else []
+    for split, other, count in splits:
         for number in range(count):
             label, name = number % 2, f"{number % 2}_{number}"
             if layout == "dlcv_50":
@@ -62,9 +66,10 @@ def write_layout(folder: Path, layout: str) -> None:
                 image(f"{other}/{number}_mask.png", mask)
             elif layout == "celeba_makeup":
                 image(f"{split}/{'no_' * label}heavy_makeup/{number}.jpg")
-            elif layout == "camvid":
+            elif layout in ("camvid", "camvid_segnet"):
                 image(f"{split}/{number}.png")
                 image(f"{split}annot/{number}.png", np.full((SIZE, SIZE), label, np.uint8))
+            if layout == "camvid":
                 rows = tables.setdefault(f"{split}.csv", ["image,label"])
                 rows.append(f"{split}/{number}.png,{split}annot/{number}.png")
     for name, lines in tables.items():
@@ -127,11 +132,12 @@ def wrong_ending(layout: str, folder: Path, case: CASE) -> tuple[str, Ending] | 
     shutil.copytree(folder, work / "given", symlinks=True)
     try:
         spoil(work / "given" / file)
-        ending = in_few_lines(ending_of_main(course.main, ["x", "given"], work))
+        ending = in_few_lines(ending_of_main(make_data, REGISTER, work))
         allowed = {"data/raw/x", "data/raw/x.csv"} if ending.status == 0 else set()
         if ending.status == 0 and set(ending.changed) == allowed:
             faults.count("course folders", ending)
-            values = recipe(layout, registered_as="x", size=8, val=0.5)
+            val = 0 if layout == "camvid_segnet" else 0.5
+            values = recipe(layout, registered_as="x", size=8, val=val)
 
             def main() -> None:
                 write_dataset(Path("out"), "x", course.prepare(values))
@@ -172,7 +178,7 @@ def test_every_course_folder_is_registered_or_refused(layout: str, tmp_path: Pat
 def registered(tmp_path: Path) -> Path:
     """A folder where x stands for a folder `given` in the layout office_home."""
     write_layout(tmp_path / "given", "office_home")
-    assert ending_of_main(course.main, ["x", "given"], tmp_path).status == 0
+    assert ending_of_main(make_data, REGISTER, tmp_path).status == 0
     return tmp_path
 
 
@@ -205,27 +211,28 @@ def test_a_registry_list_is_read_or_refused(registered: Path, step: int) -> None
 
 
 def test_what_is_registered_is_replaced_last_and_never_in_silence(registered: Path) -> None:
-    raw = registered / "data" / "raw"
+    raw, other = registered / "data" / "raw", ["other", *REGISTER[1:]]
     before = (raw / "x.csv").read_bytes()
     shutil.copytree(registered / "given", registered / "other")
     (registered / "other/office/train/0_0.jpg").write_bytes(b"")
-    ending = in_few_lines(ending_of_main(course.main, ["x", "other"], registered))
+    ending = in_few_lines(ending_of_main(make_data, other, registered))
     assert ending.outcome == "refused" and (raw / "x.csv").read_bytes() == before
     shutil.copy(
         registered / "given/office/train/1_1.jpg", registered / "other/office/train/0_0.jpg"
     )
-    ending = ending_of_main(course.main, ["x", "other"], registered)
+    ending = ending_of_main(make_data, other, registered)
     assert ending.status == 0 and f"x: was registered for {registered / 'given'}" in ending.stderr
     (raw / "y").mkdir()
     (raw / "y.csv").write_text("of another program")
-    ending = ending_of_main(course.main, ["y", "given"], registered)
+    ending = ending_of_main(make_data, ["given", "--name", "y", "--accept-counts"], registered)
     assert ending.outcome == "refused" and "y: already exists; move it away" in ending.stderr
     write_layout(registered / "third", "dlcv_50")
-    arguments = ["val_gt", "third", "--raw", "third"]  # which has an input of this name
-    ending = in_few_lines(ending_of_main(course.main, arguments, registered))
+    # which has an input of this name
+    arguments = ["third", "--name", "val_gt", "--raw", "third", "--accept-counts"]
+    ending = in_few_lines(ending_of_main(make_data, arguments, registered))
     assert ending.outcome == "refused" and "val_gt.csv: is an input" in ending.stderr
     for name in ("", "a b", "../x", "a" * 300, "_x", "x;y"):
-        ending = in_few_lines(ending_of_main(course.main, [name, "given"], registered))
+        ending = in_few_lines(ending_of_main(make_data, ["given", "--name", name], registered))
         faults.count("registry lists", ending)
         assert ending.outcome == "refused", (name, ending)
 

@@ -23,6 +23,7 @@ from support.engine_jobs import dvc_jobs, snakemake_jobs
 from support.faults import FAULTS, Ending, count, ending_of_main
 
 from reprise.engines.dvcyaml import CHECK
+from reprise.engines.preset import render
 from reprise.engines.verify import clone, environment
 from reprise.errors import RepriseError, one_line
 from reprise.params.load import load_params, parse
@@ -30,7 +31,7 @@ from reprise.params.reader import parse_yaml, read_yaml
 from reprise.training.checkpoint import VARIABLE, seconds_between
 
 ROOT = Path(__file__).parents[2]
-EARTH, COURSE = (parse_yaml((ROOT / f"presets/{n}.yaml").read_text()) for n in ("earth", "course"))
+EARTH, COURSE = (parse_yaml(render(name, ROOT / "presets")) for name in ("earth", "course"))
 SHELL = [
     "x; touch PWNED #", "$(touch PWNED)", "`touch PWNED`", "'; touch PWNED; '", '"; touch PWNED; "',
     "x\ntouch PWNED\n", "x & touch PWNED", "x | touch PWNED", "x > PWNED", "a b", "-x", "--out=x",

@@ -28,13 +28,15 @@ TRAINING |= {"milestones": [], "gamma": 0.1, "power": 0.9, "restart_epochs": []}
 TRAINING |= {"normalize": "dataset"}
 AUGMENT = {"min_scale": 0.5, "flip": True, "dihedral": False, "translate": 0.1, "degrees": 5.0}
 AUGMENT |= {"brightness": 0.1, "contrast": 0.1, "saturation": 0.1, "hue": 0.1, "grayscale_p": 0.1}
-AUGMENT |= {"color_jitter_p": 0.5, "flip_vertical": True, "auto_augment": []}
+AUGMENT |= {"color_jitter_p": 0.5, "flip_vertical": True, "auto_augment": [], "fill": "reflect"}
+AUGMENT |= {"shared_auto_augment": [], "order": ["auto_augment", "geometry", "colors"]}
+AUGMENT |= {"crop_pixels": None, "eval_resize": None}
 SUPERVISED = {"backbone": "resnet10", "stem": "small", "knn_k": 2, "method": "supervised"}
 BYOL = SUPERVISED | {"method": "byol", "base_tau": 0.9, "proj_hidden_dim": 8, "proj_output_dim": 8}
 BYOL |= {"use_momentum": True, "ema_buffers": False, "allow_collapse": True}
 CLASSIFIER = {"image_size": 64, "frozen": False, "ensemble_epochs": 2, "feature_epochs": [1]}
 SEGMENTER = {"width_mult": 0.03125, "image_size": 32, "middle_epoch": None, "merge_classes": None}
-SEGMENTER |= {"loss": "cross_entropy", "freeze_bn": False}
+SEGMENTER |= {"loss": "cross_entropy", "freeze_bn": False, "score_shown_epochs": False}
 GRID = {"tile": 64, "stride": 64, "min_land_fraction": 0.3, "block_degrees": 30, "val": 0.2}
 GRID |= {"test": 0.2, "seed": 0, "max_train_images": 40}
 TILES = GRID | {"source": "earth_tiles", "labels": "koeppen", "region": "world"}
@@ -112,8 +114,9 @@ NUMBERS = [
 ]  # fmt: skip
 NAMES = [
     "cuda", "auto", "bfloat16", "float16", "adam", "adamw", "constant", "cosine_restarts", "step",
-    "milestones", "exponential", "polynomial", "epoch", "imagenet", "resnet18", "resnet50",
-    "cnn", "lite0", "fcn8s_noskip", "fcn32s_k44s52", "fcn32s_2021", "deeplabv3", "unet_mobilenetv3",
+    "milestones", "exponential", "polynomial", "epoch", "imagenet", "none", "black",
+    "resnet18", "resnet50", "cnn", "lite0", "fcn8s_noskip", "fcn32s_k44s52", "fcn32s_2021",
+    "deeplabv3", "unet_mobilenetv3",
     "weighted_cross_entropy", "bce", "igbp", "deepglobe", "oldworld", "office_home",
     "mini_imagenet", "celeba_makeup", "camvid", "byol", "vit_b", "tsne",
 ]  # fmt: skip

@@ -17,7 +17,8 @@ Give = Callable[..., Path]
 
 def recipe(layout: str, **more: Any) -> CourseDataset:
     """A recipe of a registered folder; a quarter of the course's train split is val."""
-    values = {"source": "course", "layout": layout, "registered_as": "here", "val": 0.25} | more
+    val = 0 if layout == "camvid_segnet" else 0.25
+    values = {"source": "course", "layout": layout, "registered_as": "here", "val": val} | more
     return CourseDataset.model_validate(values)
 
 
@@ -58,4 +59,4 @@ def spoil_office_home(folder: Path, fault: str) -> None:
         image = next(folder.rglob("office/train/3_1.jpg"))
         image.with_name("new.jpg").write_bytes(image.read_bytes())
     elif fault == "no header":
-        train.write_text("".join(train.read_text().splitlines(keepends=True)[1:]))
+        train.write_text(train.read_text().replace("filename", "a").replace(".jpg", ""))

@@ -86,6 +86,7 @@ def _training_tasks() -> dict[str, Any]:
                     run: {"start": start, "frozen": run in "DE"} for run, start in STARTS.items()
                 },
                 "comparisons": [["B", "A"], ["C", "A"], ["C", "B"], ["E", "D"]],
+                "gap": ["A", "C"],
             }
         },
         "classify": {
@@ -108,6 +109,7 @@ def _training_tasks() -> dict[str, Any]:
                 "seeds": [0],
                 "runs": ["fcn"],
                 "images": ["0012", "0013"],
+                "overlays": ["fcn"],
                 "recipes": {"fcn": SEGMENTER},
             },
             "skips": {
@@ -115,6 +117,7 @@ def _training_tasks() -> dict[str, Any]:
                 "seeds": [0],
                 "runs": ["skip", "merged"],
                 "images": ["0012"],
+                "published_curve": "skip",
                 "recipes": {"skip": SEGMENTER, "merged": SEGMENTER | {"merge_classes": 3}},
             },
         },

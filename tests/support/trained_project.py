@@ -27,28 +27,30 @@ BACKBONE |= {"learning_rate": 0.003, "schedule": "constant"}
 RUNS = {
     ("finetune", "dlcv2023"): ["C"],
     ("finetune", "dlcv2024"): ["C"],
-    ("classify", "baseline"): ["dlcv2021_resnet101", "dlcv2022_resnext101", "dlcv2023_resnet101"],
-    ("segment", "baseline"): [
-        "dlcv2021_deeplabv3", "dlcv2022_deeplabv3", "dlcv2023_deeplabv3", "dlcv2024_unet",
-    ],
-    ("segment", "skips"): ["cs6550_fcn8s_noskip_3"],
-}  # fmt: skip
+    ("classify", "dlcv2021"): ["resnet101"],
+    ("classify", "dlcv2022"): ["resnext101"],
+    ("classify", "dlcv2023"): ["resnet101"],
+    ("segment", "dlcv2021"): ["deeplabv3"],
+    ("segment", "dlcv2022"): ["deeplabv3"],
+    ("segment", "dlcv2023"): ["deeplabv3"],
+    ("segment", "dlcv2024"): ["unet"],
+    ("segment", "cs6550"): ["fcn8s_noskip_3"],
+}
 
 
 def tiny() -> dict[str, Any]:
     """The preset course-smoke with the courses' runs on networks that train in a second."""
     preset = render("course-smoke", ROOT / "presets")
     values: dict[str, Any] = YAML(typ="safe", pure=True).load(preset)
-    for run in RUNS["classify", "baseline"]:
-        values["classify"]["baseline"]["recipes"][run] = dict(CLASSIFIER)
-    classifiers = values["classify"]["baseline"]["recipes"]
-    classifiers["dlcv2021_resnet101"] = CLASSIFIER | {"ensemble_epochs": 2}
-    for run in RUNS["segment", "baseline"]:
-        values["segment"]["baseline"]["recipes"][run] = dict(SEGMENTER)
+    tiny_recipes = {"classify": CLASSIFIER, "segment": SEGMENTER}
+    for (stage, task), runs in RUNS.items():
+        for run in runs if stage in tiny_recipes and task != "cs6550" else ():
+            values[stage][task]["recipes"][run] = dict(tiny_recipes[stage])
+    values["classify"]["dlcv2021"]["recipes"]["resnet101"]["ensemble_epochs"] = 2
     for task in ("dlcv2023", "dlcv2024"):
         values["finetune"][task]["common"] |= BACKBONE
         values["finetune"][task]["recipes"]["C"]["start"] = "none"
-    noskip = values["segment"]["skips"]["recipes"]["cs6550_fcn8s_noskip_3"]
+    noskip = values["segment"]["cs6550"]["recipes"]["fcn8s_noskip_3"]
     noskip |= {"model": "fcn8s_noskip", "epochs": 1}
     return values
 

@@ -24,7 +24,7 @@ from reprise.datasets.batches import (
 from reprise.datasets.prepared import PreparedDataset
 from reprise.datasets.transforms import sample_augmentations, warp
 from reprise.errors import RepriseError
-from reprise.params.training import Augment
+from reprise.params.training import Augment, Step
 
 CPU = torch.device("cpu")
 EVERYTHING = Augment(
@@ -237,3 +237,16 @@ def test_oblong_images_and_their_label_maps_are_rotated_in_pixels(data: Prepared
     mean, std = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
     pixels = warp(torch.from_numpy(np.array(oblong.images)).permute(0, 3, 1, 2), right)
     assert torch.allclose(images, (pixels / 255 - mean) / std, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", [["auto_augment", "geometry", "colors"],
+                                   ["colors", "geometry", "auto_augment"]])  # fmt: skip
+def test_policies_do_not_depend_on_the_batch(data: PreparedDataset, order: list[Step]) -> None:
+    recipe = Augment(
+        min_scale=0.5, brightness=0.3, auto_augment=["autoaugment_cifar10", "cutout_16"],
+        shared_auto_augment=["trivial_wide"], order=order,
+    )  # fmt: skip
+    batches = Batches(data, recipe, 0, CPU)
+    together = batches.train_batch(ROWS, 1)
+    single = torch.cat([batches.train_batch(ROWS[i : i + 1], 1) for i in range(COUNT)])
+    assert torch.equal(together, single)

@@ -13,14 +13,8 @@ from PIL import Image
 from reprise.datasets.prepared import Classes, PreparedDataset, read_prepared
 from reprise.evaluation.markdown import Missing
 from reprise.params.load import Params
-from reprise.report.charts import (
-    NO_CLASS,
-    THUMBNAIL,
-    embedding,
-    errors_only,
-    masks,
-    run_lengths,
-)
+from reprise.report.charts import MAX_POINTS, SMALL_THUMBNAIL, THUMBNAIL, embedding
+from reprise.report.mask_charts import NO_CLASS, errors_only, masks, run_lengths, step_of
 
 STRICT = Missing(strict=True)
 
@@ -113,3 +107,46 @@ def test_run_lengths_give_the_map_back() -> None:
         painted[y, x : x + length] = code - 7
     assert np.array_equal(painted, ids)
     assert len(rows[rows["y"] == 2]) == 1
+
+
+def test_label_maps_are_thinned_until_they_fit() -> None:
+    noise = np.random.default_rng(0).integers(0, 2, (64, 64)).astype(np.uint8)
+    plain = np.zeros((64, 64), np.uint8)
+    assert step_of([plain] * 10, 640) == 1  # one run in each line
+    count = len(run_lengths(noise, {0: 0, 1: 1}))
+    assert step_of([noise], count) == 1
+    step = step_of([noise], count - 1)
+    assert step == 2 and len(run_lengths(noise[::step, ::step], {0: 0, 1: 1})) < count
+
+
+def test_a_page_with_many_points_has_smaller_thumbnails(
+    whole_results: Path, params: Params, zones: PreparedDataset
+) -> None:
+    embeds = {
+        name: block.model_copy(update={"max_points": MAX_POINTS})
+        for name, block in params.embed.items()
+    }
+    large = zones.with_images(np.random.default_rng(0).integers(0, 256, (24, 96, 96, 3), np.uint8))
+    sizes = []
+    for changed in (params, params.model_copy(update={"embed": embeds})):
+        spec = embedding(whole_results, changed, "cnn", large, STRICT)
+        assert spec is not None
+        (lookup,) = [step for step in spec["transform"] if "lookup" in step]
+        rows = csv.DictReader(io.StringIO(spec["datasets"][lookup["from"]["data"]["name"]]))
+        data = next(rows)["url"].split(",")[1]
+        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+            sizes.append(image.size)
+    assert sizes == [(THUMBNAIL, THUMBNAIL), (SMALL_THUMBNAIL, SMALL_THUMBNAIL)]
+
+
+def test_a_chart_shows_at_most_its_share_of_the_points(
+    whole_results: Path, params: Params, zones: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+    for most in (1000, 10):
+        monkeypatch.setattr("reprise.report.charts.MAX_POINTS", most)
+        spec = embedding(whole_results, params, "cnn", zones, STRICT)
+        assert spec is not None
+        rows = csv.DictReader(io.StringIO(spec["datasets"][spec["data"]["name"]]))
+        counts.append(len({row["id"] for row in rows}))
+    assert counts[0] == 16 and 3 <= counts[1] <= 10 // len(params.embed)

@@ -117,6 +117,9 @@ def test_cached_features_are_those_of_each_epoch(data: PreparedDataset) -> None:
         ({"flip": True, "flip_vertical": True}, 0),
         ({"brightness": 0.1}, 0),
         ({"auto_augment": ["cutout"]}, 0),
+        ({"shared_auto_augment": ["cutout"]}, 0),
+        ({"flip": True, "order": ["colors", "geometry", "auto_augment"], "fill": "black"}, 2),
+        ({"flip": True, "crop_pixels": 8}, 0),
     ],
 )
 def test_views_are_counted_where_they_are_finite(augment: dict[str, Any], views: int) -> None:

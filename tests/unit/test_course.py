@@ -1,6 +1,5 @@
 """The courses' data: decoded and split, and only as it was registered."""
 
-import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.course_folders import Folders, load_folder, recipe, spoil_office_home
+from support.course_folders import Folders, load_folder, recipe
 
-from reprise.datasets.course import prepare, read_mask, register
+from reprise.datasets.course import prepare
+from reprise.datasets.label_maps import read_mask
 from reprise.datasets.layouts import LAYOUTS, list_folder
 from reprise.datasets.prepared import read_prepared
+from reprise.datasets.registry import register
+from reprise.datasets.rows import LazyRows
 from reprise.datasets.synthetic import LayoutVariant
 from reprise.datasets.writer import write_dataset
 from reprise.errors import RepriseError
@@ -24,6 +26,12 @@ from reprise.training.ssl import evaluate_knn
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     return Folders(tmp_path_factory.mktemp("folders"))
+
+
+def decoded(folder: Path, layout: str) -> tuple[np.ndarray, np.ndarray]:
+    """The images and labels of a folder, all of them read."""
+    dataset = load_folder(folder, layout)
+    return np.asarray(dataset.images), np.asarray(dataset.labels)
 
 
 def copy(folder: Path, tmp_path: Path) -> Path:
@@ -42,7 +50,10 @@ def test_each_layout_becomes_a_prepared_dataset(
     assert images["train"] > images["val"] > 0
     assert (images["test"] > 0) == (layout != "mini_imagenet")
     assert data.index["id"].is_unique and data.unlabelled == (layout == "mini_imagenet")
-    assert data.index["group"].tolist() == data.index["id"].tolist()
+    if data.kind == "classification":
+        assert data.index["group"].tolist() == data.index["id"].tolist()
+    else:
+        assert data.group_words["one"] != "image" and "test_groups_touching_train" in data.info
     assert data.scaling == ("cut" if data.kind == "segmentation" else "resized")
     assert data.info["split"]["seed"] == 0
 
@@ -125,10 +136,10 @@ def test_sizes_and_modes_of_masks_are_checked(folders: Folders, tmp_path: Path) 
     path = next(folder.rglob("train/0001_mask.png"))
     Image.new("RGB", (64, 128)).save(path)
     with pytest.raises(RepriseError, match=r"0001_mask.png: \(64, 128\).*its image \(128, 128\)"):
-        load_folder(folder, "deepglobe")
+        decoded(folder, "deepglobe")
     Image.new("L", (128, 128), 12).save(path)
     with pytest.raises(RepriseError, match="0001_mask.png: mode L; a mask has colors"):
-        load_folder(folder, "deepglobe")
+        decoded(folder, "deepglobe")
     with pytest.raises(RepriseError, match="has id 12; the ids are 0 to 11"):
         read_mask(path, "camvid", None)
     Image.new("RGB", (128, 128)).save(path)
@@ -138,7 +149,7 @@ def test_sizes_and_modes_of_masks_are_checked(folders: Folders, tmp_path: Path) 
 
 def test_images_of_different_sizes_need_a_size(folders: Folders) -> None:
     with pytest.raises(RepriseError, match=r"office.*set `size` in params.yaml, datasets"):
-        load_folder(folders("office_home"), "office_home")
+        decoded(folders("office_home"), "office_home")
 
 
 def test_a_class_without_a_training_image_is_named(folders: Folders, tmp_path: Path) -> None:
@@ -149,56 +160,72 @@ def test_a_class_without_a_training_image_is_named(folders: Folders, tmp_path: P
         load_folder(folder, "dlcv_50")
 
 
-def test_registering_names_all_faults_at_once(
-    folders: Folders, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = copy(folders("office_home"), tmp_path)
-    spoil_office_home(folder, "no file")
-    spoil_office_home(folder, "mixed labels")
-    broken = next(folder.rglob("val/0_1.jpg"))
-    broken.write_bytes(broken.read_bytes()[:300])
-    with pytest.raises(RepriseError, match=r"3 problems \(listed above\)"):
-        register("here", folder, tmp_path / "raw")
-    assert "3_1.jpg does not exist" in caplog.text and "'Couch'" in caplog.text
-    assert "0_1.jpg: cannot be decoded" in caplog.text
-    assert not (tmp_path / "raw").exists()
-
-
-def test_masks_are_checked_when_registering(
-    folders: Folders, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = copy(folders("camvid"), tmp_path)
-    mask = next(folder.rglob("trainannot/0000.png"))
-    Image.new("L", (7, 5), 200).save(mask)
-    with pytest.raises(RepriseError, match=r"2 problems \(listed above\)"):
-        register("here", folder, tmp_path / "raw")
-    assert "has id 200" in caplog.text and "(7, 5) (width, height)" in caplog.text
-
-
-def test_what_was_registered_is_what_is_read(
-    folders: Folders, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_was_registered_is_what_is_read(folders: Folders, tmp_path: Path) -> None:
     raw, folder = tmp_path / "raw", copy(folders("office_home"), tmp_path)
-    with pytest.raises(RepriseError, match=r"not registered; run `make data NAME=here PATH="):
+    with pytest.raises(RepriseError, match=r"not registered; run `make data PATH=<folder>` with"):
         prepare(recipe("office_home"), raw)
-    with caplog.at_level(logging.INFO):
-        digest = register("here", folder, raw)
-    assert digest == register("here", folder, raw)  # may be repeated
-    assert "office_home: train: 32 of 3951 images: not the number that the course" in caplog.text
-    assert "not in this folder: dlcv_50 (train_50, val_50)" in caplog.text
+    digest = register(folder, "here", raw, accept_counts=True).digest
     dataset = prepare(recipe("office_home", size=32, sha256=digest), raw)
     unregistered = load_folder(folder, "office_home", size=32)
     assert np.array_equal(dataset.images, unregistered.images)
+    assert "verified" not in dataset.details  # synthetic images are those of no archive
     with pytest.raises(RepriseError, match="params.yaml has 000"):
         prepare(recipe("office_home", size=32, sha256="0" * 64), raw)
     Image.new("RGB", (70, 70)).save(next(folder.rglob("train/0_0.jpg")))
     with pytest.raises(RepriseError, match="0_0.jpg: changed since it was registered"):
         prepare(recipe("office_home", size=32, sha256=digest), raw)
-    with pytest.raises(RepriseError, match="contains none of the courses' layouts"):
-        register("here", next(folder.rglob("office/val")), raw)
-    (raw / "there").mkdir()
-    with pytest.raises(RepriseError, match="there: already exists; move it away"):
-        register("there", folder, raw)
+
+
+def test_a_size_can_squash_and_images_can_be_bicubic(folders: Folders) -> None:
+    folder = folders("office_home")
+    path = next(folder.rglob("train/0_1.jpg"))
+    image = Image.open(path)
+    assert image.width != image.height
+    for name, resample in (("bilinear", Image.BILINEAR), ("bicubic", Image.BICUBIC)):
+        values = {"size": 24, "resize": "squash", "interpolation": name}
+        dataset = load_folder(folder, "office_home", **values)
+        row = (dataset.ids or []).index("train_0_1")
+        assert np.array_equal(dataset.images[row], np.asarray(image.resize((24, 24), resample)))
+        assert dataset.details == {k: v for k, v in values.items() if v in ("squash", "bicubic")}
+    assert load_folder(folder, "office_home", size=24).details == {}
+
+
+def test_label_maps_are_squashed_like_their_images(folders: Folders, tmp_path: Path) -> None:
+    folder = copy(folders("camvid"), tmp_path)
+    for path in folder.rglob("*.png"):
+        image = Image.open(path)
+        image.resize((96, 48), Image.NEAREST).save(path)
+    dataset = load_folder(folder, "camvid", size=16, resize="squash")
+    row = (dataset.ids or []).index("0000")
+    mask = Image.open(next(folder.rglob("valannot/0000.png"))).resize((16, 16), Image.NEAREST)
+    assert np.array_equal(dataset.labels[row], np.asarray(mask))
+
+
+def test_val_is_cut_by_groups_and_groups_that_touch_train_are_counted(
+    folders: Folders, tmp_path: Path
+) -> None:
+    segnet = LayoutVariant(clips=True, segnet=True)
+    write_dataset(tmp_path / "a", "a", load_folder(folders("camvid", segnet), "camvid"))
+    data = read_prepared(tmp_path / "a", "segmentation")
+    groups = data.index.groupby("group")["split"].nunique()
+    assert (groups == 1).all() and set(data.index["split"]) == {"train", "val", "test"}
+    assert data.group_words["many"] == "blocks of frames"
+    assert data.info["test_groups_touching_train"] == data.info["split"]["groups"]["test"]
+    write_dataset(
+        tmp_path / "b", "b", load_folder(folders("camvid", segnet), "camvid_segnet", val=0)
+    )
+    whole = read_prepared(tmp_path / "b", "segmentation").info
+    assert whole["images"] == {"train": 4, "val": 3, "test": 3}
+    assert whole["test_groups_touching_train"] == 0 < whole["val_groups_touching_train"]
+
+
+def test_a_dataset_is_written_image_by_image(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LazyRows, "__array__", None)  # it would read all images
+    for layout in ("deepglobe", "camvid", "dlcv_50"):
+        write_dataset(tmp_path / layout, layout, load_folder(folders(layout), layout))
+        assert len(read_prepared(tmp_path / layout).images)
 
 
 def test_classes_cannot_be_learned_from_a_dataset_without_labels(

@@ -17,8 +17,8 @@ from support.trained_project import ROOT
 from reprise import cli
 from reprise.__main__ import main
 from reprise.datasets.classes import decode_mask
-from reprise.datasets.layouts import read_rows
 from reprise.datasets.synthetic import write_synthetic
+from reprise.datasets.tables import read_rows
 
 SCRIPTS = sorted((ROOT / "course").glob("*/*.sh"))
 

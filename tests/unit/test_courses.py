@@ -10,7 +10,7 @@ from PIL import Image
 
 from reprise.datasets.classes import DEEPGLOBE, UNKNOWN, decode_mask
 from reprise.errors import RepriseError
-from reprise.metrics.confusion import confusion, ignored_pixel_predictions, mean_iou
+from reprise.metrics.confusion import confusion, ignored_pixel_predictions, iou, mean_iou
 from reprise.metrics.courses import (
     cs6550_class_ious,
     cs6550_scores,
@@ -131,25 +131,64 @@ def test_masks_are_paired_by_name_and_an_unpaired_one_is_named(tmp_path: Path) -
     for number in (2, 0, 1):
         save(tmp_path / "g", f"{number:04d}_mask.png", truth[number])
         save(tmp_path / "p", f"{number:04d}_mask.png", prediction[number])
-    found = mask_pairs(tmp_path / "g", tmp_path / "p")
+    found = list(mask_pairs(tmp_path / "g", tmp_path / "p"))
+    assert len(found) == 3
     for number, (t, p) in enumerate(found):
         assert np.array_equal(t, decode_mask(truth[number]))
         assert np.array_equal(p, decode_mask(prediction[number]))
     save(tmp_path / "g", "0003_mask.png", truth[3])
-    with pytest.raises(RepriseError, match=r"p/0003_mask.png: not found"):
-        mask_pairs(tmp_path / "g", tmp_path / "p")
+    with pytest.raises(RepriseError, match=r"g/0003_mask.png: .*p has no mask of this name"):
+        list(mask_pairs(tmp_path / "g", tmp_path / "p"))
     save(tmp_path / "p", "0003_mask.png", prediction[3][:8])
     with pytest.raises(RepriseError, match=r"0003_mask.png: \(8, 20\).*its label \(24, 20\)"):
-        mask_pairs(tmp_path / "g", tmp_path / "p")
+        list(mask_pairs(tmp_path / "g", tmp_path / "p"))
     (tmp_path / "p" / "0003_mask.png").write_bytes(b"not an image")
     with pytest.raises(RepriseError, match=r"0003_mask.png: cannot be decoded"):
-        mask_pairs(tmp_path / "g", tmp_path / "p")
+        list(mask_pairs(tmp_path / "g", tmp_path / "p"))
+    save(tmp_path / "p", "0003_mask.png", prediction[3])
+    save(tmp_path / "p", "0003.png", prediction[3])
+    with pytest.raises(RepriseError, match=r"p/0003_mask.png: is the mask of the same image as"):
+        list(mask_pairs(tmp_path / "g", tmp_path / "p"))
 
 
-def test_the_command_prints_each_class_and_both_means(
+@pytest.mark.parametrize(("label", "predicted"), [
+    ("{}_mask.png", "{}.png"),  # as course/2021 and 2022 write them
+    ("{}.png", "{}_mask.png"),
+    ("{}_mask.PNG", "{}_mask.png"),
+])  # fmt: skip
+def test_masks_of_every_year_are_paired_and_what_else_lies_there_is_ignored(
+    tmp_path: Path, label: str, predicted: str
+) -> None:
+    truth, prediction = random_masks(5, COLORS[:6])
+    for number in range(3):
+        save(tmp_path / "g", label.format(f"{number:04d}"), truth[number])
+        save(tmp_path / "p", predicted.format(f"{number:04d}"), prediction[number])
+        # what macOS writes next to a file, and the satellite image
+        (tmp_path / "p" / f"._{number:04d}_mask.png").write_bytes(b"\0\5\x16\7")
+        Image.fromarray(truth[number]).save(tmp_path / "g" / f"{number:04d}_sat.jpg")
+    (tmp_path / "p" / ".DS_Store").write_bytes(b"x")
+    found = list(mask_pairs(tmp_path / "g", tmp_path / "p"))
+    assert len(found) == 3
+    for number, (t, p) in enumerate(found):
+        assert np.array_equal(t, decode_mask(truth[number]))
+        assert np.array_equal(p, decode_mask(prediction[number]))
+
+
+def test_a_folder_that_does_not_exist_or_has_no_mask_is_named(tmp_path: Path) -> None:
+    truth, _ = random_masks(6, COLORS[:6])
+    save(tmp_path / "g", "0000_mask.png", truth[0])
+    with pytest.raises(RepriseError, match=r"/p: not a directory; pass the folder of the masks"):
+        list(mask_pairs(tmp_path / "g", tmp_path / "p"))
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "._0000_mask.png").write_bytes(b"x")
+    with pytest.raises(RepriseError, match=r"/p: no PNG file in this folder"):
+        list(mask_pairs(tmp_path / "g", tmp_path / "p"))
+
+
+def test_the_command_prints_each_class_and_the_mean_in_both_countings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    truth, prediction = random_masks(4, COLORS[:6])
+    truth, prediction = random_masks(4, COLORS[:7])  # some pixels are unknown
     save(tmp_path / "g", "0.png", truth[0])
     save(tmp_path / "p", "0.png", prediction[0])
     arguments = ["-g", str(tmp_path / "g"), "-p", str(tmp_path / "p")]
@@ -158,4 +197,13 @@ def test_the_command_prints_each_class_and_both_means(
         main()
     lines = [record.getMessage() for record in caplog.records]
     assert [line.split(" : ")[0] for line in lines[:6]] == [f"class #{i}" for i in range(6)]
-    assert lines[6].startswith("mean_iou: 0.") and "mIoU over 6 of 6 classes" in lines[7]
+    assert lines[6].startswith("mean_iou: 0.") and "mIoU over 6 of 6 classes" in lines[13]
+    scripts, ours = (
+        [float(line.split(":")[1].split(",")[0]) for line in part]
+        for part in (lines[:6], lines[7:13])
+    )
+    matrix = matrix_of(truth[:1], prediction[:1])
+    assert scripts == pytest.approx(iou(matrix)[:6], abs=1e-5)
+    matrix[UNKNOWN] = 0
+    assert ours == pytest.approx(iou(matrix)[:6], abs=1e-4)
+    assert all(a <= b + 1e-4 for a, b in zip(scripts, ours, strict=True)) and scripts != ours

@@ -23,6 +23,7 @@ OTHER_PAGES = [
     "determinism",
     "engines",
     "glossary",
+    "homeworks",
     "reliability",
     "rulegraph",
     "style",
@@ -90,7 +91,8 @@ def test_a_script_runs_on_results_alone(line: str, results: Path, params: Params
     folder = results.parent
     values = yaml.safe_dump(params.model_dump(exclude_none=True))
     (folder / "params.yaml").write_text(values)
-    (folder / "workflow").symlink_to(ROOT / "workflow")
+    for name in ("workflow", "presets"):
+        (folder / name).symlink_to(ROOT / name)
     _, *words = shlex.split(line)
     process = subprocess.run(
         [sys.executable, *words], cwd=folder, env={"PYTHONPATH": str(ROOT / "src"), "HOME": "."},

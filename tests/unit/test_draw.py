@@ -66,7 +66,7 @@ def test_the_figures_follow_the_tasks_of_the_configuration(params: Params) -> No
 
 
 def test_a_family_has_its_own_figures_and_modules(params: Params) -> None:
-    assert figures(params, "masks") == ["masks_baseline", "masks_skips"]
+    assert figures(params, "masks") == ["masks_baseline", "overlays_baseline", "masks_skips"]
     assert modules("masks") == ["reprise.figures.masks"]
     assert [name for family in FAMILIES for name in figures(params, family)] != []
     assert sorted(n for f in FAMILIES for n in figures(params, f)) == sorted(figures(params))

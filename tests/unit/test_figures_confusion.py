@@ -6,7 +6,8 @@ import pandas as pd
 from support.figure_texts import texts
 
 from reprise.evaluation.markdown import Missing
-from reprise.figures.confusion import confusion
+from reprise.figures.confusion import COLUMNS, confusion
+from reprise.figures.style import MAX_PIXELS
 from reprise.params.load import Params
 
 STRICT = Missing(strict=True)
@@ -38,3 +39,25 @@ def test_a_task_without_results_has_a_figure_that_says_so(
 ) -> None:
     figure = confusion(whole_results, params, STRICT, "classify", "nothing")
     assert texts(figure) == ["No results of classify nothing."]
+
+
+def test_sixty_five_classes_of_five_runs_are_readable(tmp_path: Path, params: Params) -> None:
+    """Each class has a line of its label's height, and the figure its full size in pixels."""
+    names = [f"class {number}" for number in range(65)]
+    rows = [
+        ["finetune", "tiny", run, truth, guess, int(truth == guess)]
+        for run in "ABCDE"
+        for truth in names
+        for guess in names
+    ]
+    (tmp_path / "tables").mkdir()
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(tmp_path / "tables" / "confusion.csv", index=False)
+    figure = confusion(tmp_path, params, STRICT, "finetune", "tiny")
+    assert 110 * max(figure.get_size_inches()) <= MAX_PIXELS
+    figure.draw_without_rendering()
+    panels = [axes for axes in figure.axes if axes.images]
+    assert len(panels) == 5
+    for axes in panels:
+        height = axes.get_window_extent().height * 72 / figure.dpi / len(names)  # points
+        assert all(label.get_fontsize() <= height for label in axes.get_yticklabels())
+        assert len(axes.texts) == 0  # no numbers in cells that are smaller than they are

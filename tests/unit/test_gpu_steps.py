@@ -26,7 +26,7 @@ from reprise.training.job import JobContext
 from reprise.training.loop import Progress, TrainingJob, make_optimizer
 from reprise.training.runtime import Device
 from reprise.training.segmentation import load_targets, train_segmenter
-from reprise.training.ssl import byol, supervised
+from reprise.training.ssl import supervised, two_views
 
 PRESETS = Path(__file__).parents[2] / "presets"
 SIDES = {"mini_imagenet": 128, "office_home": 128}  # pixels of images that no recipe resizes
@@ -87,7 +87,7 @@ def write_dataset(folder: Path, kind: str, side: int) -> PreparedDataset:
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     """A GPU without numbers, with room for every dataset in its memory."""
     install(monkeypatch)
-    for module in (byol, supervised, classification, segmentation):
+    for module in (two_views, supervised, classification, segmentation):
         monkeypatch.setattr(module, "train", watched_steps)
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
@@ -156,8 +156,8 @@ STREAMED = [
     "course pretrain dlcv2024 byol",
     "earth pretrain earth supervised",
     "earth finetune earth D",
-    "course segment baseline dlcv2021_fcn32s",
-    "course segment skips cs6550_fcn8s",
+    "course segment dlcv2021 fcn32s",
+    "course segment cs6550 fcn8s",
     "earth segment baseline fcn32s",
 ]
 

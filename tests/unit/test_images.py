@@ -158,3 +158,20 @@ def test_a_name_that_is_not_utf_8_is_refused(name: bytes, tmp_path: Path) -> Non
     with pytest.raises(RepriseError, match="the name is not UTF-8; rename it") as error:
         list_images(tmp_path)
     assert str(error.value).isascii()
+
+
+def test_an_image_is_squashed_or_covers_with_either_interpolation(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    image.save(path)
+    for name, mode in (
+        ("bilinear", v2.InterpolationMode.BILINEAR),
+        ("bicubic", v2.InterpolationMode.BICUBIC),
+    ):
+        squash, cover = v2.Resize((16, 20), mode), v2.Resize(16, mode)
+        squashed = read_rgb(path, (16, 20), "squash", name)  # type: ignore[arg-type]
+        assert np.array_equal(squashed, np.asarray(squash(image)))
+        covered = np.asarray(v2.CenterCrop(16)(cover(image)))
+        assert np.array_equal(read_rgb(path, 16, "cover", name), covered)  # type: ignore[arg-type]
+    assert np.array_equal(read_rgb(path, None, "squash"), np.asarray(image))
+    assert np.array_equal(read_rgb(path, (40, 60), "squash"), np.asarray(image))

@@ -126,3 +126,28 @@ def test_a_dataset_of_an_earlier_version_has_no_split_to_describe(
 ) -> None:
     older = {name: replace(data, info={"note": ""}) for name, data in datasets.items()}
     assert all(row[2:] == ["-", "-", "-", "none"] for row in split_rows(older))
+
+
+def test_groups_that_touch_train_are_said(
+    whole_results: Path, params: Params, datasets: dict[str, PreparedDataset]
+) -> None:
+    text = "\n".join(limitations(ResultsReader(whole_results), params, datasets))
+    assert "Leak" not in text and "touches" not in text
+    leaks = {"test_groups_touching_train": 5, "val_groups_touching_train": 0}
+    leaks |= {"touching": "share an edge with a tile of train"}
+    cover = replace(datasets["cover"], info=dict(datasets["cover"].info) | leaks)
+    text = "\n".join(limitations(ResultsReader(whole_results), params, datasets | {"cover": cover}))
+    assert (
+        "Leak in cover: 5 of the 12 groups of the test split share an edge with a tile of train, "
+        "so its scores are higher"
+    ) in text
+    assert "No group of cover's val split touches its train split." in text
+
+
+def test_a_verified_hand_out_is_named_with_its_dataset(
+    datasets: dict[str, PreparedDataset],
+) -> None:
+    assert "Verified" not in str(dataset_rows(datasets))
+    info = dict(datasets["cover"].info) | {"verified": True, "archive": "NTU DLCV 2022 HW1"}
+    (row,) = dataset_rows({"cover": replace(datasets["cover"], info=info)})
+    assert row[-2].endswith("Verified: all files are those of NTU DLCV 2022 HW1.")

@@ -9,6 +9,7 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 from reprise.metrics.confusion import (
     BLOCK,
     WIDTH,
+    center_crop,
     confusion,
     iou,
     mean_iou,
@@ -106,3 +107,14 @@ def test_a_miou_of_a_resample_is_that_of_its_summed_matrix() -> None:
     for class_ids in ([0, 1, 2], [0, 2]):
         one_by_one = [mean_iou(matrix, class_ids).value for matrix in sums]
         assert mean_ious(sums, class_ids) == pytest.approx(one_by_one)
+
+
+def test_the_center_of_an_image_or_label_map_is_a_view_of_its_size() -> None:
+    maps = np.arange(6 * 9).reshape(6, 9)
+    assert np.array_equal(center_crop(maps, 4, 4), maps[1:5, 2:6])  # of an odd margin less is left
+    assert center_crop(maps, 6, 9).base is not None
+    assert np.array_equal(center_crop(maps, 6, 9), maps)
+    image = np.arange(360 * 480 * 3).reshape(360, 480, 3)
+    assert np.array_equal(center_crop(image, 256, 256), image[52:308, 112:368])  # CS6550's starter
+    with pytest.raises(ValueError, match=r"\(6, 9\) is smaller than the crop \(7, 4\)"):
+        center_crop(maps, 7, 4)

@@ -14,21 +14,29 @@ from support.trained_project import error_of, predict
 
 from reprise.__main__ import main
 from reprise.datasets.classes import decode_mask
-from reprise.datasets.layouts import read_rows
 from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
 from reprise.datasets.synthetic import LayoutVariant, write_synthetic
+from reprise.datasets.tables import read_rows
+from reprise.metrics.confusion import center_crop
 
-CLASSES = "classify/baseline/dlcv2023_resnet101/0"
-MASKS = "segment/baseline/dlcv2024_unet/0"
+CLASSES = "classify/dlcv2023/resnet101/0"
+MASKS = "segment/dlcv2024/unet/0"
 
 
-def exported(project: Path, name: str, kind: Kind, folder: Path) -> PreparedDataset:
-    """Write the images that runs were evaluated on as files."""
+def exported(
+    project: Path, name: str, kind: Kind, folder: Path, crop: int | None = None
+) -> PreparedDataset:
+    """Write the images that runs were evaluated on, or their centers, as files."""
     dataset = read_prepared(project / "results" / "prepare" / name, kind)
     folder.mkdir()
     for split in ("val", "test"):
         for row in dataset.require_rows(split):
-            Image.fromarray(dataset.images[row]).save(folder / f"{dataset.index['id'][row]}.png")
+            image = (
+                dataset.images[row]
+                if crop is None
+                else center_crop(dataset.images[row], crop, crop)
+            )
+            Image.fromarray(image).save(folder / f"{dataset.index['id'][row]}.png")
     return dataset
 
 
@@ -55,16 +63,17 @@ def test_classes_are_those_of_the_evaluation(
 
 
 @pytest.mark.parametrize(
-    ("run", "name", "merge_classes"),
+    ("run", "name", "merge_classes", "crop"),
     [
-        ("segment/baseline/dlcv2023_deeplabv3/0", "deepglobe", None),
-        ("segment/skips/cs6550_fcn8s_noskip_3/0", "camvid", 3),
+        ("segment/dlcv2023/deeplabv3/0", "deepglobe", None, None),
+        ("segment/cs6550/fcn8s_noskip_3/0", "camvid", 3, 64),
     ],
 )
 def test_masks_are_those_of_the_evaluation(
-    project: Path, tmp_path: Path, run: str, name: str, merge_classes: int | None
+    project: Path, tmp_path: Path, run: str, name: str, merge_classes: int | None, crop: int | None
 ) -> None:
-    dataset = exported(project, name, "segmentation", tmp_path / "images")
+    """Of a network of crops at the center, which is what it was evaluated on."""
+    dataset = exported(project, name, "segmentation", tmp_path / "images", crop)
     predict(project, run, "--images", tmp_path / "images", "--out", tmp_path / "out")
     colors = np.array(dataset.merged(merge_classes)[0].colors, np.uint8)
     evaluated = sorted((project / "results" / run / "predictions").iterdir())
@@ -84,7 +93,7 @@ def test_a_mask_has_the_size_of_its_image_and_the_courses_palette(
         image.resize(size).save(tmp_path / "images" / f"{name}_sat.jpg")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("of another program")
-    run = "segment/baseline/dlcv2023_deeplabv3/0"
+    run = "segment/dlcv2023/deeplabv3/0"
     for _ in range(2):
         predict(project, run, "--images", tmp_path / "images", "--out", tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -134,7 +143,7 @@ def test_a_warning_says_that_the_best_epoch_predicts_without_the_ensemble(
     project: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
-    run = "classify/baseline/dlcv2021_resnet101/0"
+    run = "classify/dlcv2021/resnet101/0"
     with caplog.at_level("INFO"):
         predict(project, run, "--images", tmp_path, "--out", tmp_path / "x.csv")
     assert "vote of 2 epochs; only its best epoch predicts here" in caplog.text

@@ -12,8 +12,8 @@ from support.trained_project import predict
 
 from reprise.predict.trained_run import TrainedRun
 
-CLASSES = "classify/baseline/dlcv2023_resnet101/0"
-MASKS = "segment/baseline/dlcv2023_deeplabv3/0"
+CLASSES = "classify/dlcv2023/resnet101/0"
+MASKS = "segment/dlcv2023/deeplabv3/0"
 
 
 @pytest.fixture

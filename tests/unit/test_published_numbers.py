@@ -1,6 +1,9 @@
 """The published numbers and ours: which run reproduces which, on which data, how precisely."""
 
+import re
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,18 +11,23 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from reprise.atomic_io import write_json
 from reprise.datasets.classes import CAMVID, CAMVID_THREE
 from reprise.engines.preset import render
 from reprise.errors import RepriseError
 from reprise.evaluation.evaluate import evaluate
 from reprise.evaluation.published_numbers import (
+    OTHER_IMAGES,
+    OWN,
     PUBLISHED,
+    UNVERIFIED,
     matching_run,
-    on_own_data,
     published_numbers_table,
     read_numbers,
     read_other_solutions,
+    whose_images,
 )
+from reprise.evaluation.recipe_differences import Homeworks, in_words, recipe_values
 from reprise.evaluation.statistics import wilson
 from reprise.jobs import init_weights
 from reprise.params.load import Params, parse
@@ -48,11 +56,11 @@ def rows() -> list[dict[Any, Any]]:
     return read_numbers(FOLDER).to_dict("records")
 
 
-def is_same_data(params: Params, row: dict[Any, Any]) -> bool:
+def images_of(params: Params, row: dict[Any, Any], **info: Any) -> str:
+    """Whose images the run of a number has, if its dataset.json has `info`."""
     task, _ = matching_run(params, row)
-    return bool(task) and on_own_data(
-        params, getattr(params, row["stage"])[task].data, row["layout"]
-    )
+    data = getattr(params, row["stage"])[task].data
+    return whose_images(params, SimpleNamespace(name=data, info=info), row)  # type: ignore[arg-type]
 
 
 def write_numbers(folder: Path, *lines: str) -> Path:
@@ -66,27 +74,93 @@ def write_numbers(folder: Path, *lines: str) -> Path:
 def test_every_number_names_a_run_of_the_course_and_its_layout(course: Params) -> None:
     for row in rows():
         assert matching_run(course, row) == (row["task"], row["run"])
-        assert is_same_data(course, row), row
+        assert row["task"] == row["homework"]
+        assert images_of(course, row) == UNVERIFIED, row
+
+
+def test_own_images_are_those_of_a_verified_hand_out_of_this_homework(course: Params) -> None:
+    found = {"verified": True, "homeworks": ["dlcv2022"], "archive": "NTU DLCV 2022 HW1"}
+    for row in rows():
+        whose = images_of(course, row, **found)
+        own = row["homework"] == "dlcv2022"
+        assert whose == (OWN if own else "those of NTU DLCV 2022 HW1")
+        assert images_of(course, row, **found | {"verified": False}) == UNVERIFIED
 
 
 def test_a_proxy_is_a_run_of_earth_and_its_data_are_not_the_homeworks(earth: Params) -> None:
     for row in rows():
-        assert matching_run(earth, row) == (row["proxy_task"], row["proxy_run"])
-        assert not is_same_data(earth, row)
+        task, run = matching_run(earth, row)
+        assert (task, run) == (row["proxy_task"], row["proxy_run"])
+        assert not task or images_of(earth, row, verified=True) == OTHER_IMAGES
 
 
 def test_synthetic_images_are_not_the_homeworks_data() -> None:
     smoke = preset("course-smoke")
-    assert not any(is_same_data(smoke, row) for row in rows())
+    homeworks = {"verified": True, "homeworks": [row["homework"] for row in rows()]}
+    assert {images_of(smoke, row, **homeworks) for row in rows()} == {OTHER_IMAGES}
+
+
+def difference(params: Params, row: dict[Any, Any]) -> str:
+    our_task, our_run = matching_run(params, row)
+    return Homeworks(ROOT / "presets").differences(
+        row | {"our_task": our_task, "our_run": our_run}, params
+    )
+
+
+def test_a_homeworks_own_recipe_differs_in_nothing(course: Params) -> None:
+    assert {difference(course, row) for row in rows()} == {"none"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "run", "values", "words"),
+    [
+        ("segment", "deeplabv3", {"epochs": 3}, "3 epochs (30)"),
+        ("segment", "fcn32s", {"weights": "none"}, "vgg16 from scratch"),
+        ("segment", "fcn32s", {"width_mult": 0.125}, "width 0.125 (1)"),
+        ("segment", "fcn32s", {"image_size": 128}, "128 px (512)"),
+        ("classify", "cnn", {"normalize": "none"}, "normalize none (dataset)"),
+        ("classify", "cnn", {"feature_epochs": [1]}, "none"),
+    ],
+)
+def test_what_differs_from_the_homework_is_in_the_row(
+    stage: str, run: str, values: dict[str, Any], words: str
+) -> None:
+    params = preset("dlcv2022")
+    recipes = getattr(params, stage)["dlcv2022"].recipes
+    recipes[run] = recipes[run].model_copy(update=values)
+    row = next(row for row in rows() if (row["task"], row["run"]) == ("dlcv2022", run))
+    assert difference(params, row | {"stage": stage}) == words
+
+
+def test_every_value_of_a_recipe_can_differ(course: Params) -> None:
+    theirs = recipe_values(course, "finetune", "dlcv2023", "C")
+    assert {"start", "epochs", "augment.degrees", "pretraining.epochs", "images.size"} <= set(
+        theirs
+    )
+    for key, value in theirs.items():
+        other = value + 1 if isinstance(value, int | float) else "other"
+        assert in_words(theirs | {key: other}, theirs) != "none", key
+    many = dict.fromkeys(theirs, "x")
+    assert in_words(many, theirs).endswith(f"{len(theirs) - 8} more")
+
+
+def test_the_rule_reads_the_preset_of_every_homework() -> None:
+    rule = (ROOT / "workflow/rules/evaluate.smk").read_text()
+    (listed,) = re.findall(r"^HOMEWORKS = \[(.*)\]$", rule, re.M)
+    homeworks = {row["homework"] for row in rows()}
+    assert set(re.findall(r'"(\w+)"', listed)) == homeworks
+    assert all((ROOT / f"presets/{name}.yaml").is_file() for name in homeworks)
 
 
 def test_every_scored_run_of_a_homework_has_a_number(course: Params) -> None:
     table = read_numbers(FOLDER)
-    corrected = {"dlcv2024_fcn32s", "cs6550_fcn8s_learned_norm"}  # without the homework's mistake
+    # without the homework's mistake
+    corrected = {("dlcv2024", "fcn32s"), ("cs6550", "fcn8s_learned_norm")}
     for stage in ("finetune", "classify", "segment"):
         for name, task in getattr(course, stage).items():
-            own = table[(table["stage"] == stage) & (table["task"] == name)]
-            assert set(task.runs) - corrected == set(own["run"])
+            if name != "cs6550_segnet":  # not of the homework
+                own = table[(table["stage"] == stage) & (table["task"] == name)]
+                assert {run for run in task.runs if (name, run) not in corrected} == set(own["run"])
 
 
 def test_every_name_of_other_solutions_is_used_and_known() -> None:
@@ -130,9 +204,9 @@ def test_ours_is_the_number_of_the_table_and_theirs_has_wilsons_interval(
 ) -> None:
     folder = write_numbers(
         tmp_path / "in",
-        "h,s,classify,none,none,,baseline,cnn,dlcv_50,accuracy,0.8748,2500,b,",
-        "h,s,finetune,tiny,C,,,,office_home,accuracy,0.4803,406,,",
-        "h,s,segment,skips,skip,,,,camvid,miou_cs6550,0.4,101,,",
+        "dlcv2022,s,classify,dlcv2022,cnn,,baseline,cnn,dlcv_50,accuracy,0.8748,2500,b,",
+        "dlcv2023,s,finetune,dlcv2023,C,,tiny,C,office_home,accuracy,0.4803,406,,",
+        "cs6550,s,segment,cs6550,fcn8s,,skips,skip,camvid,miou_cs6550,0.4,101,,",
         "h,s,classify,transfer,away,,transfer,gone,celeba_makeup,accuracy,0.5,400,,",
     )
     table = table_of(evaluated_results, params, folder)
@@ -158,7 +232,8 @@ def test_the_iou_of_a_class_is_that_of_its_table_and_an_unknown_class_has_none(
     evaluated_results: Path, params: Params, tmp_path: Path
 ) -> None:
     lines = [
-        f"h,s,segment,skips,skip,{name},,,camvid,iou_cs6550,0.4,101,," for name in ("wood", "sky")
+        f"cs6550,s,segment,cs6550,fcn8s,{name},skips,skip,camvid,iou_cs6550,0.4,101,,"
+        for name in ("wood", "sky")
     ]
     table = table_of(evaluated_results, params, write_numbers(tmp_path / "in", *lines))
     wood, sky = (row for _, row in table.iterrows())
@@ -181,12 +256,13 @@ def test_epochs_and_early_scores_are_those_of_the_histories(
 ) -> None:
     folder = write_numbers(
         tmp_path / "in",
-        "h,s,finetune,tiny,A,,,,office_home,epochs_to_95pct,150,406,,about",
-        "h,s,segment,baseline,fcn,,,,deepglobe,best_epoch,25,257,,",
-        "h,s,segment,baseline,fcn,,,,deepglobe,middle_miou,0.6,257,,",
+        "dlcv2023,s,finetune,dlcv2023,A,,tiny,A,office_home,epochs_to_95pct,150,406,,about",
+        "dlcv2021,s,segment,dlcv2021,fcn32s,,baseline,fcn,deepglobe,best_epoch,25,257,,",
+        "dlcv2022,s,segment,dlcv2022,fcn32s,,baseline,fcn,deepglobe,middle_miou,0.6,257,,",
+        "cs6550,s,segment,cs6550,fcn8s,,skips,skip,camvid,best_epoch_pixel_accuracy,41,101,,",
     )
     table = evaluate(evaluated_results, params, published=folder).tables["published_numbers"]
-    near, best, middle = (row for _, row in table.frame.iterrows())
+    near, best, middle, pixels = (row for _, row in table.frame.iterrows())
     convergence = pd.read_csv(evaluated_results / "tables" / "convergence.csv")
     own = convergence[(convergence["stage"] == "finetune") & (convergence["run"] == "A")]
     assert near["ours"] == own["epochs_to_95pct"].median() and near["seeds"] == 3
@@ -195,28 +271,58 @@ def test_epochs_and_early_scores_are_those_of_the_histories(
     assert best["ours"] == history["selected"].idxmax()
     assert middle["ours"] == pytest.approx(history.loc[2, "val_miou"])
     assert middle["split"] == "val" and middle["images"] == 6
+    path = evaluated_results / "segment/skips/skip/0/history.csv"
+    history = pd.read_csv(path).set_index("epoch")
+    assert pixels["ours"] == history["val_pixel_accuracy"].idxmax() and pixels["split"] == "val"
     assert "| A | s | epochs to convergence | 150 | - | - |" in table.markdown
 
 
-def test_a_registered_folder_is_the_homeworks_own_data(
+def test_a_row_says_whose_images_ours_are_and_what_differs(
     evaluated_results: Path, params: Params, course: Params, tmp_path: Path
 ) -> None:
-    line = "h,s,classify,baseline,cnn,,,,dlcv_50,accuracy,0.5,10,,"
+    line = "dlcv2022,s,classify,dlcv2022,cnn,,baseline,cnn,dlcv_50,accuracy,0.5,10,,"
     folder = write_numbers(tmp_path / "in", line)
     datasets = params.datasets | {"zones": course.datasets["dlcv_50"]}
     registered = params.model_copy(update={"datasets": datasets})
-    for configuration, same in ((params, False), (registered, True)):
+    for configuration, whose in ((params, OTHER_IMAGES), (registered, UNVERIFIED)):
         table = evaluate(evaluated_results, configuration, published=folder).tables
         numbers = table["published_numbers"]
-        assert f"| zones, {'the same' if same else 'other images'} |" in numbers.markdown
-        assert numbers.frame["same_data"].tolist() == [same]
+        assert f"| zones, {whose} |" in numbers.markdown
+        assert numbers.frame["same_data"].tolist() == [False]
+        assert "3 epochs (90)" in numbers.frame["differs"].iloc[0]
+        assert "3 epochs (90)" in numbers.markdown
+
+
+def test_a_shown_epoch_is_scored_on_the_test_split_where_the_job_counted_it(
+    evaluated_results: Path, params: Params, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(evaluated_results, results)
+    tasks = dict(params.segment)
+    recipe = tasks["baseline"].recipes["fcn"].model_copy(update={"score_shown_epochs": True})
+    tasks["baseline"] = tasks["baseline"].model_copy(update={"recipes": {"fcn": recipe}})
+    scored = params.model_copy(update={"segment": tasks})
+    line = "dlcv2022,s,segment,dlcv2022,fcn32s,,baseline,fcn,deepglobe,middle_miou,0.6,257,,"
+    folder = write_numbers(tmp_path / "in", line)
+    path = results / "segment/baseline/fcn/0/masks/test_confusion.json"
+    with pytest.raises(RepriseError, match=r"test_confusion\.json: not found"):
+        evaluate(results, scored, published=folder)
+    # three classes, the unknown one, and last the unknown pixels: one is predicted as the first
+    middle = [[3, 1, 0, 0, 0], [0, 4, 0, 0, 0], [0, 0, 2, 0, 0], [0] * 5, [1, 0, 0, 0, 0]]
+    write_json(path, {"early": middle, "middle": middle, "final": middle})
+    numbers = evaluate(results, scored, published=folder).tables["published_numbers"].frame
+    assert numbers["ours"].iloc[0] == pytest.approx((3 / 5 + 4 / 5 + 1) / 3)
+    assert (numbers["split"].iloc[0], numbers["images"].iloc[0]) == ("test", 12)
+    write_json(path, {"early": middle, "middle": [[1]], "final": middle})
+    with pytest.raises(RepriseError, match=r"test_confusion\.json: middle: must be 5 x 5"):
+        evaluate(results, scored, published=folder)
 
 
 def test_weights_are_scratch_published_or_our_own(course: Params, earth: Params) -> None:
     expected = {
-        ("classify", "transfer", "cs6550_scratch"): "none",
-        ("classify", "transfer", "cs6550_finetune"): "alexnet",
-        ("segment", "baseline", "dlcv2023_fcn32s"): "vgg16",
+        ("classify", "cs6550", "scratch"): "none",
+        ("classify", "cs6550", "finetune"): "alexnet",
+        ("segment", "dlcv2023", "fcn32s"): "vgg16",
         ("pretrain", "dlcv2023", "supervised"): "sl",
         ("pretrain", "dlcv2023", "byol"): "none",
         ("finetune", "dlcv2023", "A"): "none",

@@ -23,6 +23,7 @@ def folder(results: Path, params: Params) -> Path:
     values = yaml.safe_dump(params.model_dump(mode="json", exclude_none=True))
     (results.parent / "params.yaml").write_text(values)
     (results.parent / "workflow").symlink_to(ROOT / "workflow")
+    (results.parent / "presets").symlink_to(ROOT / "presets")
     (results.parent / "src").symlink_to(ROOT / "src")
     return results.parent
 

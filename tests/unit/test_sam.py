@@ -125,7 +125,7 @@ def run_stage(
     maps = np.zeros((9, 48, 64), np.uint8)
     write_and_read(folder / "data", small_dataset(np.stack([image] * 9), maps, 1))
     (folder / "params.yaml").write_text(text)
-    words = ["--task", "baseline", "--run", run, "--data", "data", "--out", "out"]
+    words = ["--task", "dlcv2024", "--run", run, "--data", "data", "--out", "out"]
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["segment_anything.py", *words])
     script = ROOT / "workflow" / "scripts" / "segment_anything.py"
@@ -136,21 +136,21 @@ def test_the_stage_writes_the_masks_of_the_images_that_params_name(
     tmp_path: Path, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = render("course-smoke", ROOT / "presets")
-    run_stage(monkeypatch, tmp_path, image, text, "dlcv2024")
+    run_stage(monkeypatch, tmp_path, image, text, "vit_h")
     scores = pd.read_csv(tmp_path / "out" / "scores.csv", dtype={"image": str})
     assert set(scores["image"]) == {"0000", "0003"}
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
-    run_stage(monkeypatch, tmp_path, image, text, "dlcv2024")
+    run_stage(monkeypatch, tmp_path, image, text, "vit_h")
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")} == before
 
 
 @pytest.mark.parametrize(
     ("preset", "run", "images", "message"),
     [
-        ("course", "dlcv2024", '"0003"', "sam_vit_h_4b8939.pth: not found; `make weights NAME=sam"),
-        ("course", "dlcv2024", '"0050"', "index.csv: no image '0050'"),
-        ("course-smoke", "vit", "", "segment_anything.baseline.recipes.vit: not found"),
-        ("earth", "dlcv2024", "", "segment_anything.baseline: not found"),
+        ("course", "vit_h", '"0003"', "sam_vit_h_4b8939.pth: not found; `make weights NAME=sam"),
+        ("course", "vit_h", '"0050"', "index.csv: no image '0050'"),
+        ("course-smoke", "vit", "", "segment_anything.dlcv2024.recipes.vit: not found"),
+        ("earth", "vit_h", "", "segment_anything.dlcv2024: not found"),
     ],
 )
 def test_a_missing_checkpoint_image_or_run_is_one_line(
@@ -175,9 +175,9 @@ def test_presets_without_a_task_of_it_are_valid(preset: str, tmp_path: Path) -> 
 def test_the_2024_homeworks_images_and_network_are_in_the_preset(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(render("course", ROOT / "presets"))
     params = load_params(tmp_path / "params.yaml")
-    task = params.segment_anything["baseline"]
+    task = params.segment_anything["dlcv2024"]
     assert task.images == ["0050", "0130", "0256"]
-    recipe = task.recipes["dlcv2024"]
+    recipe = task.recipes["vit_h"]
     assert (recipe.model, recipe.weights) == ("vit_h", "sam_vit_h")
     assert len(str(params.weights["sam_vit_h"].sha256)) == 64
     # the authors' defaults

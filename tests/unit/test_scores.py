@@ -232,6 +232,21 @@ def test_merged_classes_are_counted_against_the_merged_truth(evaluated: Path) ->
     assert np.array_equal(counts.test, matrix)
 
 
+def test_masks_of_the_center_are_counted_against_the_center_of_the_truth(evaluated: Path) -> None:
+    cover = dataset(evaluated, "cover")
+    folder = evaluated / "segment/baseline/fcn/0/predictions"
+    for split in ("val", "test"):
+        for row in cover.rows(split):
+            center = np.asarray(cover.labels[row])[1:7, 1:7]
+            known = np.where(center == 3, 0, center).astype(np.uint8)
+            Image.fromarray(known).save(folder / f"{cover.index['id'].iloc[row]}.png")
+    counts = count_masks(folder, cover, None, crop=6)
+    assert counts.test.sum() + counts.ignored.sum() == 12 * 6 * 6
+    assert mean_iou(counts.test, counts.classes.ids).value == counts.val_score == 1.0
+    with pytest.raises(RepriseError, match="6 x 6 pixels, the truth has 8 x 8"):
+        count_masks(folder, cover, None)
+
+
 def test_a_truth_outside_the_classes_is_named_by_image(evaluated: Path) -> None:
     path = evaluated / "prepare" / "cover" / "labels.npy"
     truth = np.load(path)

@@ -16,7 +16,7 @@ from reprise.atomic_io import read_json, write_json
 from reprise.figures import figures
 from reprise.params.load import Params
 from reprise.report import html as parts
-from reprise.report.sections import recipe_summary, report
+from reprise.report.sections import missing_data, recipe_summary, report, transfer_rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -250,3 +250,79 @@ def test_the_page_names_the_machine_of_the_training_jobs(results: Path, params: 
     path.unlink()
     page = " ".join(report(results, params)[0].split())
     assert "training jobs ran on: machine not recorded." in page
+
+
+def test_what_make_data_left_out_is_on_the_page(
+    whole_results: Path, params: Params, html: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "What is left out" not in html
+    path = tmp_path / "missing.csv"
+    path.write_text(
+        "kind,name,what,where,tables\n"
+        "weights,vgg16,the file data/weights/vgg16.pth,make weights NAME=vgg16,segment.x (fcn32s)\n"
+    )
+    assert missing_data(path) == [
+        [
+            "vgg16",
+            "the file data/weights/vgg16.pth",
+            "make weights NAME=vgg16",
+            "segment.x (fcn32s)",
+        ]
+    ]
+    assert missing_data(tmp_path / "none.csv") == []
+    monkeypatch.setattr("reprise.report.sections.MISSING_DATA", path)
+    page, missing = report(whole_results, params)
+    assert missing == [] and '<section id="missing">' in page
+    assert "make weights NAME=vgg16" in page
+
+
+def test_frozen_and_pretrained_runs_are_compared_in_one_table(
+    whole_results: Path, params: Params
+) -> None:
+    block = params.classify["transfer"]
+    reader = parts.ResultsReader(whole_results)
+    assert transfer_rows(reader, "transfer", block) == []  # none is frozen
+    scratch = block.recipes["scratch"]
+    frozen = scratch.model_copy(update={"frozen": True, "weights": "imagenet"})
+    recipes = {"scratch": scratch, "features": frozen}
+    both = block.model_copy(update={"recipes": recipes, "runs": ["scratch", "features"]})
+    scores = pd.read_csv(whole_results / "tables" / "classify_transfer.csv")
+    networks = pd.read_csv(whole_results / "tables" / "networks.csv")
+    added = scores.assign(run="features", test_accuracy=0.999)
+    of_task = networks[(networks["stage"] == "classify") & (networks["task"] == "transfer")]
+    tables = {
+        "tables/classify_transfer.csv": pd.concat([scores, added]),
+        "tables/networks.csv": pd.concat([networks, of_task.assign(run="features", trained=8194)]),
+    }
+    reader.csv = lambda path, *_: tables[path]  # type: ignore[method-assign]
+    first, second = transfer_rows(reader, "transfer", both)
+    trained = int(of_task["trained"].iloc[0])
+    assert first == [
+        "scratch", "no", f"all layers, {trained:,} parameters",
+        f"{scores['test_accuracy'].iloc[0]:.4f}", "2",
+    ]  # fmt: skip
+    assert second == [
+        "features", "yes, imagenet", "the last layer, 8,194 parameters", "0.9990", "1"
+    ]  # fmt: skip
+
+
+def test_byol_is_drawn_with_its_loss_and_its_target(params: Params, html: str) -> None:
+    assert html.count('class="diagram"') == 1 and "2 - 2 cos(q, z)" in html
+    assert "moving average" in html and "as in SimSiam" not in html
+    recipe = params.pretrain["tiny"].recipes["byol"].model_copy(update={"use_momentum": False})
+    simsiam = parts.macro("byol", recipe, "x")
+    assert "as in SimSiam" in simsiam and "moving average" not in simsiam
+
+
+def test_a_large_figure_is_a_webp_and_a_wide_one_scrolls(results: Path, params: Params) -> None:
+    name, few = "confusion_classify_baseline", parts.FIGURES_BYTES
+    reader = parts.ResultsReader(results, few)  # a byte each
+    figure = reader.figure("confusion", "classify", "baseline", alt="A figure.")
+    assert "data:image/webp" in figure and 'class="scroll wide"' not in figure
+    assert "data:image/svg+xml" in parts.ResultsReader(results).figure(
+        "confusion", "classify", "baseline", alt="A figure."
+    )
+    path = results / "vector" / f"{name}.svg"
+    wide = re.sub(r'width="[0-9.]+pt"', 'width="1200pt"', path.read_text(), count=1)
+    path.write_text(wide)
+    assert 'class="scroll wide"' in reader.figure("confusion", "classify", "baseline", alt="A.")

@@ -127,6 +127,8 @@ def test_a_collapsed_pretraining_ends_in_one_line_unless_it_is_allowed(
 def test_two_views_that_are_equal_are_refused(method: str) -> None:
     with pytest.raises(ValueError, match="augment changes nothing, so that both views are equal"):
         recipe_of(method, augment=Augment())
+    with pytest.raises(ValueError, match="augment changes nothing, so that both views are equal"):
+        recipe_of(method, augment={"shared_auto_augment": ["trivial_wide"]})
 
 
 @pytest.mark.parametrize("method", METHODS)

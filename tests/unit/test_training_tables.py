@@ -11,7 +11,7 @@ from support.training import datasets_of
 
 from reprise.atomic_io import write_csv
 from reprise.evaluation.evaluate import evaluate
-from reprise.evaluation.training_tables import layers_table, networks_table
+from reprise.evaluation.training_tables import gap_sentence, layers_table, networks_table
 from reprise.training.networks import COLUMNS, layer_table
 
 
@@ -96,3 +96,17 @@ def test_the_histories_have_a_row_for_each_epoch(evaluated_results: Path) -> Non
     sizes = table.groupby(["stage", "task", "run", "seed"])
     assert len(sizes) == 6 + 15 + 4 + 3
     assert (sizes["selected"].sum() == 1).all()
+
+
+def test_the_gap_is_that_of_the_selected_epochs_of_all_seeds() -> None:
+    def job(run: str, train: float, val: float) -> dict[str, Any]:
+        columns = {"train_accuracy": [0.1, train], "val_accuracy": [0.1, val], "selected": [0, 1]}
+        return {"run": run, "history": pd.DataFrame(columns)}
+
+    jobs = [job("A", 0.9, 0.5), job("A", 1.0, 0.6), job("C", 0.9, 0.8), job("B", 1.0, 0.0)]
+    sentence = gap_sentence(pd.DataFrame(jobs), ["A", "C"])
+    assert "A 40.0 points (train 0.950, val 0.550), C 10.0 points (train 0.900" in sentence
+    assert "That of A is 30.0 points wider than that of C." in sentence
+    assert gap_sentence(pd.DataFrame(jobs), []) == ""
+    jobs[2]["history"] = None
+    assert "wider" not in gap_sentence(pd.DataFrame(jobs), ["A", "C"])

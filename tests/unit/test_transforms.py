@@ -1,26 +1,24 @@
 """Augmentation parameters and what they do to images and label maps."""
 
 import math
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
 import torch
-from support.fake_gpu import META, install, watching
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TV
 
 from reprise.datasets import transforms
+from reprise.datasets.policies import apply_policies
 from reprise.datasets.transforms import (
     AugmentParams,
-    NoWait,
-    apply_policies,
     augment,
     color_jitter,
     dihedral,
     sample_augmentations,
-    to_device,
     warp,
 )
 from reprise.params.training import Augment
@@ -195,43 +193,85 @@ def test_a_policys_draw_depends_on_the_address_of_its_image_alone(name: str) -> 
     assert not set(params.seeds.tolist()) & set(next_epoch.seeds.tolist())
 
 
-def test_a_policy_is_torchvisions() -> None:
-    images = bytes_of_noise()
-    torch.manual_seed(7)
-    torchvisions = v2.TrivialAugmentWide()(images[3])
-    ours = apply_policies(images[3:4], ["trivial_wide"], np.array([7]))[0]
-    assert torch.equal(ours, torchvisions)
-    blank = (apply_policies(images, ["cutout"], np.arange(12)) == 0).all(dim=1).flatten(1).sum(1)
-    assert (blank >= 16).all()  # a quarter of 16 pixels, squared
+def test_steps_are_in_the_recipes_order() -> None:
+    images, rows = bytes_of_noise(), np.arange(12)
+    values = {"min_scale": 0.5, "contrast": 0.4, "grayscale_p": 0.3, "auto_augment": ["cutout"]}
+    steps = {
+        "auto_augment": lambda x, p: apply_policies(x, ["cutout"], p.seeds),
+        "geometry": warp,
+        "colors": transforms.change_colors,
+    }
+    results = []
+    for order in permutations(steps):
+        recipe = Augment(**values, order=list(order))
+        params = sample_augmentations(rows, recipe, 0, 1)
+        expected = images
+        for step in order:
+            expected = steps[step](expected, params)
+        results.append(augment(images, params))
+        assert torch.equal(results[-1], expected)
+    assert all(not torch.equal(a, b) for a, b in combinations(results, 2))
+    default = sample_augmentations(rows, Augment(**values), 0, 1)
+    assert torch.equal(augment(images, default), results[0])
 
 
-def test_a_copy_to_a_gpu_is_not_waited_for_and_one_to_cpu_is_not_made(
-    monkeypatch: pytest.MonkeyPatch,
+def test_black_fills_what_leaves_the_image_and_nothing_else() -> None:
+    images, rows = 50 + noise(40) / 2, np.arange(40)
+    for values in ({"degrees": 30}, {"translate": 0.2}, {"translate": 0.1, "min_scale": 0.5}):
+        params = {
+            fill: sample_augmentations(rows, Augment(**values, fill=fill), 0, 1)
+            for fill in ("reflect", "black")
+        }
+        reflected, black = (warp(images, p) for p in params.values())
+        grid = F.affine_grid(params["black"].affine, [40, 3, 16, 16], align_corners=False)
+        outside = (grid.abs() > 1 + 1 / 16).any(-1)  # half a pixel beyond the outermost centers
+        inside = (grid.abs() < 1 - 1 / 16).all(-1)
+        assert outside.sum() > 100 and inside.sum() > 100
+        assert (black.amax(1)[outside] == 0).all() and (reflected.amin(1) >= 49).all()
+        assert torch.equal(black.movedim(1, -1)[inside], reflected.movedim(1, -1)[inside])
+
+
+def test_views_share_the_policies_that_are_shared_and_only_those() -> None:
+    rows, images = np.arange(12), bytes_of_noise()
+    recipe = Augment(shared_auto_augment=["trivial_wide"])
+    views = [augment(images, sample_augmentations(rows, recipe, 0, 1, view)) for view in (0, 1)]
+    assert torch.equal(*views) and not torch.equal(views[0], images)
+    later = augment(images, sample_augmentations(rows, recipe, 0, 2, 0))
+    assert not torch.equal(later, views[0])
+    recipe = Augment(shared_auto_augment=["trivial_wide"], flip=True)
+    params = [sample_augmentations(rows, recipe, 0, 1, view) for view in (0, 1)]
+    views = [augment(images, p) for p in params]
+    assert not torch.equal(*views)
+    flipped_back = [dihedral(v, p.symmetries) for v, p in zip(views, params, strict=True)]
+    assert torch.equal(*flipped_back)
+    own = Augment(auto_augment=["trivial_wide"])
+    views = [augment(images, sample_augmentations(rows, own, 0, 1, view)) for view in (0, 1)]
+    assert not torch.equal(*views)
+
+
+@pytest.mark.parametrize("size", [(218, 178), (200, 300), (100, 400)])
+@pytest.mark.parametrize("min_scale", [0.08, 0.75])
+def test_crops_of_a_whole_image_are_distributed_as_torchvisions(
+    size: tuple[int, int], min_scale: float
 ) -> None:
-    install(monkeypatch)
-    values = torch.arange(3)
-    with watching():
-        assert to_device(values, META).device == META
-        assert to_device(values, torch.device("cpu")) is values
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-def test_no_policy_waits_for_a_gpu(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch)
-    images = torch.empty(100, 3, 24, 24, dtype=torch.uint8, device=META)
-    with watching() as watcher:  # 100 draws include every transform
-        changed = apply_policies(images, [policy], np.arange(100))
-    assert changed.shape == images.shape
-    assert watcher.names & {"grid_sampler_2d", "copy_", "convolution"}
-
-
-def test_policies_give_the_same_images_with_copies_that_do_not_wait(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    images = torch.randint(0, 256, (60, 3, 24, 24), dtype=torch.uint8)
-    expected = apply_policies(images, POLICIES, np.arange(60))
-    devices = []
-    monkeypatch.setattr(transforms, "to_device", lambda values, d: devices.append(d) or values)
-    monkeypatch.setattr(transforms, "nullcontext", NoWait)
-    assert torch.equal(apply_policies(images, POLICIES, np.arange(60)), expected)
-    assert len(devices) > 60  # a fill value for each image, and matrices
+    height, width = size
+    recipe = Augment(min_scale=min_scale, eval_resize=20)
+    rows = np.arange(3000)
+    maps = sample_augmentations(rows, recipe, 0, 1, ratio=width / height).affine.double()
+    shares, centers = torch.stack([maps[:, 0, 0], maps[:, 1, 1]], 1), maps[:, :, 2]
+    assert (centers.abs() + shares <= 1 + 1e-6).all()  # inside the image
+    torch.manual_seed(0)
+    crop, image = v2.RandomResizedCrop(8, (min_scale, 1)), torch.empty(3, height, width)
+    theirs = torch.tensor([list(crop.make_params([image]).values())[:4] for _ in rows]).double()
+    top, left, theirs_height, theirs_width = theirs.unbind(1)
+    ours = {
+        "width": width * shares[:, 0], "height": height * shares[:, 1],
+        "left": width * (centers[:, 0] + 1 - shares[:, 0]) / 2,
+        "top": height * (centers[:, 1] + 1 - shares[:, 1]) / 2,
+    }  # fmt: skip
+    expected = {"width": theirs_width, "height": theirs_height, "left": left, "top": top}
+    levels = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95], dtype=torch.float64)
+    for name, values in ours.items():
+        side = width if name in ("width", "left") else height
+        difference = values.quantile(levels) - expected[name].quantile(levels)
+        assert difference.abs().max() < 0.03 * side, name

@@ -9,6 +9,7 @@ import pytest
 from support.small_datasets import small_dataset
 
 from reprise.atomic_io import read_json
+from reprise.datasets.rows import LazyRows
 from reprise.datasets.writer import Dataset, write_dataset
 from reprise.errors import RepriseError
 
@@ -84,3 +85,41 @@ def test_without_groups_each_image_is_its_own(tmp_path: Path) -> None:
     info = read_json(tmp_path / "dataset.json")
     assert info["group"] == {"one": "image", "many": "images"} and info["scaling"] == "resized"
     assert info["split"]["groups"] == info["images"]
+
+
+def test_arrays_are_those_of_numpy_also_when_they_are_read_row_by_row(tmp_path: Path) -> None:
+    dataset = small()
+    arrays = {"images": np.asarray(dataset.images), "labels": np.asarray(dataset.labels)}
+    rows = {name: LazyRows(array.shape, array.__getitem__) for name, array in arrays.items()}
+    write_dataset(tmp_path / "lazy", "small", replace(dataset, images=rows["images"]))
+    write_dataset(tmp_path / "array", "small", dataset)
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+        for folder in ("lazy", "array"):
+            expected = (tmp_path / f"{name}.npy").read_bytes()
+            assert (tmp_path / folder / f"{name}.npy").read_bytes() == expected
+    both = [read_json(tmp_path / folder / "dataset.json") for folder in ("lazy", "array")]
+    assert both[0] == both[1]
+
+
+def test_what_fails_while_it_is_read_leaves_no_file(tmp_path: Path) -> None:
+    def read(row: int) -> np.ndarray:
+        if row == 4:
+            raise RepriseError("e.png: cannot be decoded")
+        return np.zeros((4, 4, 3), np.uint8)
+
+    with pytest.raises(RepriseError, match="e.png"):
+        write_dataset(
+            tmp_path / "out", "small", replace(small(), images=LazyRows((6, 4, 4, 3), read))
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_groups_may_follow_from_the_images(tmp_path: Path) -> None:
+    def regroup(dataset: Dataset) -> Dataset:
+        return replace(dataset, groups=list("abcdef"), details={"touching": "are alike"})
+
+    write_dataset(tmp_path, "small", replace(small(), regroup=regroup))
+    assert read_json(tmp_path / "dataset.json")["touching"] == "are alike"
+    lines = (tmp_path / "index.csv").read_text().splitlines()
+    assert [line.split(",")[2] for line in lines[1:]] == list("abcdef")

@@ -72,7 +72,9 @@ STALE = {
     "datasets/writer": ["prepare"],
     "datasets/splits": ["prepare"],
     "datasets/transforms": [*TRAINING, "model_summary", "checksums"],
-    "metrics/confusion": ["segment", "evaluate", "plot_tables", "plot_masks", "checksums"],
+    "metrics/confusion": [
+        "segment", "evaluate", "plot_tables", "plot_masks", "checksums", "report",
+    ],  # fmt: skip
     "evaluation/checksums": ["checksums"],
     "evaluation/comparisons": ["evaluate"],
     "evaluation/embedding": ["embed"],

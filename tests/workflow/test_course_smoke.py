@@ -27,7 +27,7 @@ def test_every_recipe_of_the_homeworks_runs_to_the_report(tmp_path):
                 assert set(table["weights"]) == {"none"}  # nothing published is in the samples
     # a recipe whose epochs vote is compared with its single best epoch
     comparisons = pd.read_csv(results / "tables" / "comparisons.csv")
-    assert comparisons["a"].str.startswith("dlcv2021_resnet101").any()
+    assert comparisons["a"].str.startswith("resnet101").any()
     numbers = pd.read_csv(results / "tables" / "published_numbers.csv")
     assert (numbers["run"] == numbers["our_run"]).all() and not numbers["same_data"].any()
     missing = numbers["ours"].isna() & (numbers["metric"] != "miou_dlcv")  # no pixel of a class

@@ -92,6 +92,26 @@ def job_outputs(name, *stages):
     return [f"results/{job.path}/{name}" for job in jobs(PARAMS, *stages)]
 
 
+def shown_masks():
+    """The masks of the tasks whose shown epochs are scored on the test split."""
+    scored = {
+        name
+        for name, task in PARAMS.segment.items()
+        if any(recipe.score_shown_epochs for recipe in task.recipes.values())
+    }
+    return [f"results/{job.path}/masks" for job in jobs(PARAMS, "segment") if job.task in scored]
+
+
+def keys_of_homeworks():
+    """Dotted keys of the runs that a homework compares or draws, where a task names them."""
+    keys = [f"finetune.{name}.gap" for name, task in PARAMS.finetune.items() if task.gap]
+    return keys + [
+        f"segment.{name}.published_curve"
+        for name, task in PARAMS.segment.items()
+        if task.published_curve
+    ]
+
+
 def axis_keys(*stages):
     """Dotted keys of the runs and seeds of every training task of these stages (default: all)."""
     return [

@@ -1,16 +1,20 @@
 TABLES = [f"{stage}_{task}" for stage, task, _ in tasks(PARAMS)]
 TABLES += ["class_iou", "seeds", "comparisons", "confusion", "convergence", "histories"]
 TABLES += ["published_numbers"]
+HOMEWORKS = ["cs6550", "dlcv2021", "dlcv2022", "dlcv2023", "dlcv2024"]
 
 
 rule evaluate:
     input:
         code="workflow/code/evaluate.sha256",
         published=expand("workflow/published/{name}.csv", name=["numbers", "other_solutions"]),
+        # the homeworks' own recipes, with which ours are compared
+        presets=expand("presets/{homework}.yaml", homework=HOMEWORKS),
         datasets=datasets_of(),
         histories=job_outputs("history.csv"),
         predictions=job_outputs("predictions.csv", *CLASSIFYING),
         masks=job_outputs("predictions", "segment"),
+        shown=shown_masks(),
     output:
         metrics="results/metrics.json",
         intervals="results/intervals.json",

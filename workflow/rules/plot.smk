@@ -32,6 +32,12 @@ use rule plot_tables as plot_curves with:
     input:
         code="workflow/code/plot_curves.sha256",
         histories=job_outputs("history.csv"),
+        # scores by epoch of the starter, which the run of `published_curve` is drawn over
+        starter=[
+            "workflow/published/starter_epochs.csv"
+            for task in PARAMS.segment.values()
+            if task.published_curve
+        ][:1],
     output:
         figures=drawings("curves"),
         vectors=vectors("curves"),
@@ -39,7 +45,7 @@ use rule plot_tables as plot_curves with:
         "logs/plot/curves.log",
     params:
         figures=figures(PARAMS, "curves"),
-        params_keys=config_values("plot", *axis_keys()),
+        params_keys=config_values("plot", *axis_keys(), *keys_of_homeworks()),
 
 
 use rule plot_tables as plot_confusion with:

@@ -25,13 +25,15 @@ rule report:
         ],
         datasets=datasets_of(),
         masks=job_outputs("masks", "segment"),
+        # what `make data` left out, if anything
+        missing=[path for path in ["data/missing.csv"] if Path(path).is_file()],
     output:
         page="results/report.html",
     log:
         "logs/report.log",
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=1500,
         runtime=10,
     params:
         results=subpath(input.metrics, parent=True),

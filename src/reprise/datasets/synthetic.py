@@ -35,6 +35,8 @@ class LayoutVariant:
     word_labels: bool = False  # office_home: words (2021, 2022), not numbers
     labels: bool = False  # mini_imagenet has a train.csv (2021, 2022)
     header: bool = True  # camvid's csv files begin with column names
+    segnet: bool = False  # camvid has text files and a test split, as in the SegNet tutorial
+    clips: bool = False  # camvid's files are named after clip and frame
     line_end: str = "\r\n"
 
 
@@ -47,10 +49,13 @@ def prepare_synthetic(recipe: CourseDataset, images_per_class: int) -> Dataset:
         folder = Path(name)
         write_synthetic(folder, recipe.layout, images_per_class, LayoutVariant(labels=True))
         dataset = course.load(list_folder(folder, recipe.layout), recipe)
+        images, labels = np.asarray(dataset.images), np.asarray(dataset.labels)
     faces = recipe.layout == "celeba_makeup"
     made_of = "ORL faces with or without glasses" if faces else "tiles of the Earth"
     return replace(
         dataset,
+        images=images,
+        labels=labels,
         source=f"a small sample in the layout of: {dataset.source}; its images are {made_of}",
         licence="NASA imagery and data, the ORL faces: free to use with acknowledgement",
         note="Made to try the pipeline: not the course's images, the numbers mean nothing.",
@@ -120,13 +125,25 @@ def _celeba_makeup(count: int, variant: LayoutVariant) -> Files:
 def _camvid(count: int, variant: LayoutVariant) -> Files:
     header: Rows = [("image", "label")] if variant.header else []
     rows = {"train": [*header], "val": [*header]}
-    for split, number, image, ids in _maps("igbp", 96, count):
-        names = f"{split}/{number:04d}.png", f"{split}annot/{number:04d}.png"
+    maps: list[tuple[str, int, Bytes, Bytes]] = list(_maps("igbp", 96, count))
+    if variant.segnet:
+        rows = {"train": [], "val": [], "test": []}
+        maps += [("test", *content) for content in (m[1:] for m in maps if m[0] == "val")]
+    for split, number, image, ids in maps:
+        clip = "0006R0_f" if split == "test" else "0001TP_"
+        file = f"{clip}{number:05d}.png" if variant.clips else f"{number:04d}.png"
+        names = f"{split}/{file}", f"{split}annot/{file}"
         yield f"CamVid/{names[0]}", image
         yield f"CamVid/{names[1]}", ids
-        rows[split].append(names)
+        rows[split].append(
+            (" ".join(f"/SegNet/CamVid/{n}" for n in names),) if variant.segnet else names
+        )
     for split in rows:
-        yield f"CamVid/{split}.csv", rows[split]
+        yield f"CamVid/{split}.{'txt' if variant.segnet else 'csv'}", rows[split]
+
+
+def _camvid_segnet(count: int, variant: LayoutVariant) -> Files:
+    return _camvid(count, replace(variant, segnet=True))
 
 
 _LAYOUTS: dict[str, Callable[[int, LayoutVariant], Files]] = {
@@ -136,6 +153,7 @@ _LAYOUTS: dict[str, Callable[[int, LayoutVariant], Files]] = {
     "deepglobe": _deepglobe,
     "celeba_makeup": _celeba_makeup,
     "camvid": _camvid,
+    "camvid_segnet": _camvid_segnet,
 }
 
 
@@ -170,10 +188,11 @@ def _maps(
 def _first_of_each_class(dataset: Dataset, count: int) -> Iterator[tuple[str, int, int, Bytes]]:
     """The first images of each of the first classes that both of the course's splits have."""
     splits = _split_sizes(dataset, count)
-    common = set.intersection(*(set(dataset.labels[rows].tolist()) for _, rows, _ in splits))
+    labels = np.asarray(dataset.labels)
+    common = set.intersection(*(set(labels[rows].tolist()) for _, rows, _ in splits))
     for number, label in enumerate(sorted(common)[:MAX_CLASSES]):
         for split, in_split, most in splits:
-            rows = np.flatnonzero((dataset.labels == label) & in_split)
+            rows = np.flatnonzero((labels == label) & in_split)
             for position, row in enumerate(rows[:most]):
                 yield split, number, position, dataset.images[row]
 

@@ -6,24 +6,25 @@ holds the images gets them in one copy and nothing has to wait for it.
 """
 
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
+from reprise.datasets.policies import apply_policies
 from reprise.datasets.rng import uniform
 from reprise.params.training import Augment
 
 DRAWS = 15  # random numbers per image
+CROP_ATTEMPTS = 10  # at a crop of the whole image, each with two more
+_LOG_ASPECT = math.log(4 / 3)
+SHARED_VIEW = -2  # the view of what all views of an image share; the order of images has -1
 Floats = NDArray[np.float64]
+Size = tuple[int, int]  # height, width
 # luma and chroma axes of NTSC's YIQ: rotating the chroma plane shifts the hue
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 _LUMA = _YIQ[0]
@@ -39,13 +40,16 @@ _SYMMETRIES = np.array(
 class AugmentParams:
     """What a recipe does to each image of a batch.
 
-    values: (n, 18) float32, on the device of the images. seeds: of the generator that the policies
-    of `auto_augment` draw from, (n,).
+    values: (n, 18) float32, on the device of the images. seeds, shared_seeds: (n,), of the
+    generators that the policies of `auto_augment` and of `shared_auto_augment` draw from. places:
+    of a crop at the image's scale, from top and left, as shares of the margin, (n, 2) in 0..1.
     """
 
     recipe: Augment
     values: Tensor
     seeds: NDArray[np.int64]
+    shared_seeds: NDArray[np.int64]
+    places: Floats
 
     @property
     def symmetries(self) -> Tensor:
@@ -68,18 +72,24 @@ class AugmentParams:
         return self.values[:, 17]
 
     def __getitem__(self, images: slice) -> "AugmentParams":
-        return AugmentParams(self.recipe, self.values[images], self.seeds[images])
+        arrays = self.seeds[images], self.shared_seeds[images], self.places[images]
+        return AugmentParams(self.recipe, self.values[images], *arrays)
 
 
 def sample_augmentations(
     rows: NDArray[np.int64], recipe: Augment, seed: int, epoch: int, view: int = 0, ratio: float = 1
 ) -> AugmentParams:
-    """Draw the parameters of the images of `rows`, on the CPU; ratio: their width / height."""
-    draws = uniform(seed, epoch, rows, view, DRAWS)
+    """Draw the parameters of the images of `rows`, on the CPU.
+
+    ratio: width / height of what the recipe's geometry is applied to: the stored images with
+    eval_resize, otherwise those of the batch.
+    """
+    count = DRAWS + 2 * CROP_ATTEMPTS if recipe.eval_resize else DRAWS
+    draws = uniform(seed, epoch, rows, view, count)
     values = np.zeros((len(rows), 18), np.float32)
     symmetries = _symmetries(draws[:, 0], recipe)
     if recipe.interpolates:
-        maps = _SYMMETRIES[symmetries] @ _affine(draws, recipe)
+        maps = _SYMMETRIES[symmetries] @ _affine(draws, recipe, ratio)
         maps[:, 0, 1] /= ratio  # a turn by equal angles in pixels, not in the sides' coordinates
         maps[:, 1, 0] *= ratio
         values[:, 1:7] = maps.reshape(-1, 6)
@@ -88,18 +98,37 @@ def sample_augmentations(
     if recipe.changes_colors:
         values[:, 7:16], values[:, 16] = _color(draws, recipe)
     values[:, 17] = draws[:, 13] < recipe.grayscale_p
-    return AugmentParams(recipe, torch.from_numpy(values), (draws[:, 14] * 2**53).astype(np.int64))
+    seeds = (draws[:, 14] * 2**53).astype(np.int64)
+    shared_seeds = np.zeros_like(seeds)
+    if recipe.shared_auto_augment:
+        shared = uniform(seed, epoch, rows, SHARED_VIEW, 1)[:, 0]
+        shared_seeds = (shared * 2**53).astype(np.int64)
+    places = draws[:, [4, 3]]  # not drawn by a random resized crop at the same time
+    return AugmentParams(recipe, torch.from_numpy(values), seeds, shared_seeds, places)
 
 
-def augment(images: Tensor, params: AugmentParams) -> Tensor:
+def augment(images: Tensor, params: AugmentParams, size: Size | None = None) -> Tensor:
     """Augmented copies of images (n, 3, H, W), uint8 or float in 0..255, on the params' device.
 
-    Policies give uint8, flips and turns keep the dtype, everything else gives float32. Fastest with
-    channels last.
+    The steps are in the recipe's order. size: height and width of the result, by default those of
+    the images; others need a recipe that crops. Policies give uint8, flips and turns keep the
+    dtype, everything else gives float32.
     """
-    if params.recipe.auto_augment:
-        images = apply_policies(images, params.recipe.auto_augment, params.seeds)
-    images = warp(images, params)
+    recipe = params.recipe
+    if recipe.shared_auto_augment:
+        images = apply_policies(images, recipe.shared_auto_augment, params.shared_seeds)
+    for step in recipe.order:
+        if step == "geometry":
+            images = warp(images, params, size=size)
+        elif step == "colors":
+            images = change_colors(images, params)
+        elif recipe.auto_augment:
+            images = apply_policies(images, recipe.auto_augment, params.seeds)
+    return images
+
+
+def change_colors(images: Tensor, params: AugmentParams) -> Tensor:
+    """`color_jitter`, and the images that become gray."""
     if params.recipe.changes_colors:
         images = color_jitter(images, params)
     if params.recipe.grayscale_p:
@@ -109,18 +138,21 @@ def augment(images: Tensor, params: AugmentParams) -> Tensor:
     return images
 
 
-def warp(images: Tensor, params: AugmentParams, mode: str = "bilinear") -> Tensor:
+def warp(
+    images: Tensor, params: AugmentParams, mode: str = "bilinear", size: Size | None = None
+) -> Tensor:
     """Flip, turn, translate, rotate and crop images (n, C, H, W), or label maps in mode 'nearest'.
 
-    Images and label maps with the same parameters move together.
+    Images and label maps with the same parameters move together. size: see `augment`.
     """
     recipe = params.recipe
     if not recipe.interpolates:
         moves = recipe.dihedral or recipe.flip
         return dihedral(images, params.symmetries) if moves else images
     # a crop stays inside the image, where 'border' equals 'reflection' and is faster
-    padding = "reflection" if recipe.translate or recipe.degrees else "border"
-    grid = _grid(params.affine, *images.shape[-2:])
+    outside = "reflection" if recipe.fill == "reflect" else "zeros"
+    padding = outside if recipe.translate or recipe.degrees else "border"
+    grid = _grid(params.affine, *(size or images.shape[-2:]))
     return F.grid_sample(images.float(), grid, mode, padding, align_corners=False)
 
 
@@ -154,70 +186,6 @@ def color_jitter(images: Tensor, params: AugmentParams) -> Tensor:
     return torch.baddbmm(offset, matrices, values).clamp_(0, 255).view(images.shape)
 
 
-def apply_policies(images: Tensor, names: Sequence[str], seeds: NDArray[np.int64]) -> Tensor:
-    """Copies of images (n, 3, H, W) in 0..255, changed by torchvision's policies, as uint8.
-
-    torchvision draws from torch's CPU generator. It gets one of `seeds` for each image; its state
-    is restored afterwards.
-    """
-    images = images.round().clamp(0, 255).to(torch.uint8)
-    changed = []
-    no_wait = nullcontext() if images.device.type == "cpu" else NoWait()
-    with torch.random.fork_rng(devices=[]), no_wait:
-        for image, seed in zip(images, seeds.tolist(), strict=True):
-            torch.default_generator.manual_seed(seed)
-            for name in names:
-                image = policy(name)(image)
-            changed.append(image)
-    return torch.stack(changed)
-
-
-@cache
-def policy(name: str) -> Any:
-    """A published augmentation policy of torchvision by its name in params.yaml."""
-    from torchvision.transforms import v2  # takes a second to import, and few jobs need it
-
-    match name:
-        case "trivial_wide":  # Mueller and Hutter 2021, torchvision's values
-            return v2.TrivialAugmentWide()
-        case "autoaugment_cifar10":  # Cubuk et al. 2019
-            return v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)
-        case "cutout":  # DeVries and Taylor 2017: a square of a quarter of the side becomes 0
-            return v2.RandomErasing(p=1, scale=(1 / 16, 1 / 16), ratio=(1, 1), value=0)
-    # blur, of byol-pytorch: sigma 1 to 2, one image in five
-    return v2.RandomApply([v2.GaussianBlur(3, (1.0, 2.0))], p=0.2)
-
-
-def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """A CPU tensor on a device, without waiting for a GPU."""
-    if device.type == "cpu":
-        return values
-    return values.pin_memory().to(device, non_blocking=True)
-
-
-class NoWait(TorchFunctionMode):
-    """Small tensors that torchvision makes from numbers reach a GPU without waiting for it.
-
-    torchvision makes matrices and fill values with `torch.tensor(..., device=...)`, or on CPU and
-    assigns them; either copy would wait until the GPU has finished all its work.
-    """
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        options = dict(kwargs or {})
-        if function is torch.tensor and options.get("device") is not None:
-            device = torch.device(options.pop("device"))
-            return to_device(torch.tensor(*args, **options), device)
-        if function is Tensor.__setitem__:
-            image, index, value = args
-            if isinstance(value, Tensor):
-                args = (image, index, to_device(value, image.device))
-            elif isinstance(index, Tensor) and index.dtype is torch.bool:
-                return image.masked_fill_(index, value)  # a mask as index may have to be counted
-        return function(*args, **options)
-
-
 def _symmetries(draws: Floats, recipe: Augment) -> NDArray[np.int64]:
     ids = np.arange(8 if recipe.dihedral else 2 if recipe.flip else 1)
     if recipe.flip_vertical and not recipe.dihedral:
@@ -234,24 +202,52 @@ def _source_pixels(height: int, width: int, device: torch.device) -> Tensor:
     return torch.stack(moved).flatten(1).to(device)
 
 
-def _affine(draws: Floats, recipe: Augment) -> Floats:
-    """(n, 2, 3) maps from output to input coordinates of a square image.
+def _affine(draws: Floats, recipe: Augment, ratio: float) -> Floats:
+    """(n, 2, 3) maps from output to input coordinates, which are -1 to 1 over a side.
 
-    Crops are drawn as by torchvision's RandomResizedCrop: area uniform in min_scale..1, log aspect
-    ratio uniform in 3/4..4/3, position uniform; the side is at most that of the image.
+    Crops are those of torchvision's RandomResizedCrop: area uniform in min_scale..1, log aspect
+    ratio uniform in 3/4..4/3, position uniform. With eval_resize the aspect ratio is that in pixels
+    (see `_whole_image_crops`); otherwise it is relative to the image's own, and a side is at most
+    that of the image.
     """
-    area = recipe.min_scale + (1 - recipe.min_scale) * draws[:, 1]
-    aspect = np.exp((2 * draws[:, 2] - 1) * math.log(4 / 3)) if recipe.min_scale < 1 else 1.0
-    width = np.minimum(np.sqrt(area * aspect), 1)
-    height = np.minimum(np.sqrt(area / aspect), 1)
+    place = draws[:, 3:5]
+    if recipe.eval_resize:
+        width, height, place = _whole_image_crops(draws, recipe, ratio)
+    else:
+        area = recipe.min_scale + (1 - recipe.min_scale) * draws[:, 1]
+        aspect = np.exp((2 * draws[:, 2] - 1) * _LOG_ASPECT) if recipe.min_scale < 1 else 1.0
+        width = np.minimum(np.sqrt(area * aspect), 1)
+        height = np.minimum(np.sqrt(area / aspect), 1)
     angle = (2 * draws[:, 5] - 1) * math.radians(recipe.degrees)
     theta = np.empty((len(draws), 2, 3))
     theta[:, 0, 0], theta[:, 0, 1] = width * np.cos(angle), -height * np.sin(angle)
     theta[:, 1, 0], theta[:, 1, 1] = width * np.sin(angle), height * np.cos(angle)
     shift = (2 * draws[:, [6, 12]] - 1) * 2 * recipe.translate
-    theta[:, 0, 2] = (2 * draws[:, 3] - 1) * (1 - width) + shift[:, 0]
-    theta[:, 1, 2] = (2 * draws[:, 4] - 1) * (1 - height) + shift[:, 1]
+    theta[:, 0, 2] = (2 * place[:, 0] - 1) * (1 - width) + shift[:, 0]
+    theta[:, 1, 2] = (2 * place[:, 1] - 1) * (1 - height) + shift[:, 1]
     return theta
+
+
+def _whole_image_crops(draws: Floats, recipe: Augment, ratio: float) -> tuple[Floats, ...]:
+    """Width and height of crops, as shares of the image's, (n,), and their places, (n, 2).
+
+    As torchvision: the first of ten draws that fits into the image of this width / height; if none
+    does, the largest centered crop whose aspect ratio is in 3/4..4/3.
+    """
+    attempts = draws[:, DRAWS:].reshape(len(draws), -1, 2)
+    area = recipe.min_scale + (1 - recipe.min_scale) * attempts[..., 0]
+    aspect = np.exp((2 * attempts[..., 1] - 1) * _LOG_ASPECT) / ratio
+    width, height = np.sqrt(area * aspect), np.sqrt(area / aspect)
+    fits = (width <= 1) & (height <= 1)
+    images, first = np.arange(len(draws)), fits.argmax(axis=1)
+    fitting = np.asarray(fits.any(axis=1))
+    widest, highest = min(1, 4 / 3 / ratio), min(1, 4 / 3 * ratio)
+    place = np.where(fitting[:, None], draws[:, 3:5], 0.5)
+    return (
+        np.where(fitting, width[images, first], widest),
+        np.where(fitting, height[images, first], highest),
+        place,
+    )
 
 
 def _color(draws: Floats, recipe: Augment) -> tuple[Floats, Floats]:

@@ -1,7 +1,8 @@
 """What a source of images produces, and how it is written as a prepared dataset."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from reprise.atomic_io import atomic_file, write_csv, write_json, writing
 from reprise.datasets.prepared import IMAGES, SPLITS, Bytes, Kind, Scaling, check_groups, check_ids
-from reprise.datasets.splits import Counts, class_counts, describe_split
+from reprise.datasets.rows import LazyRows, write_rows
+from reprise.datasets.splits import Counts, describe_split
 from reprise.errors import RepriseError
 
 
@@ -20,7 +22,8 @@ from reprise.errors import RepriseError
 class Dataset:
     """Images with labels and splits, ready to be written.
 
-    images: (n, H, W, 3) uint8; labels: (n,) class ids or (n, H, W) label maps, uint8;
+    images: (n, H, W, 3) uint8; labels: (n,) class ids or (n, H, W) label maps, uint8; both may be
+    decoded row by row as they are written;
     splits: (n,) of train, val, test; columns: further columns of the index; classes, merged: as
     dataset.json lists them; ids: of the images, by default their row numbers; unlabelled: the
     labels are placeholders, all 0; required_splits: those that must have images.
@@ -29,11 +32,13 @@ class Dataset:
     person), by default each image's id; a group is in one split. group: the word for one, in the
     singular and the plural. scaling: "cut" where a pixel is one of the source, so that a larger
     picture is read in windows of this size; "resized" where whole pictures were scaled to it.
-    split: the seed of the split, and least_gap_pixels between tiles of two splits.
+    split: the seed of the split, and least_gap_pixels between tiles of two splits. details: further
+    keys of dataset.json. regroup: gives the dataset its groups and splits where they depend on what
+    the images show; it is called when all images have been read.
     """
 
-    images: Bytes
-    labels: Bytes
+    images: Bytes | LazyRows
+    labels: Bytes | LazyRows
     splits: NDArray[np.str_]
     columns: dict[str, list[Any]]
     kind: Kind
@@ -50,24 +55,67 @@ class Dataset:
     group: Mapping[str, str] = field(default_factory=IMAGES.copy)
     scaling: Scaling = "resized"
     split: dict[str, int] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    regroup: Callable[["Dataset"], "Dataset"] | None = None
 
 
 def write_dataset(folder: Path, name: str, dataset: Dataset) -> None:
-    """Write images.npy, labels.npy, index.csv, and dataset.json last.
+    """Write images.npy, labels.npy, index.csv, and dataset.json last; one image is in memory.
 
     Logs the classes that a split lacks. Raises RepriseError for a label outside the classes, a
     label map whose size is not that of its image, a group in two splits, or a required split
-    without images.
+    without images; then nothing is written.
     """
+    count = len(dataset.images)
+    _check_sizes(folder, dataset)
+    histograms = np.zeros((count, 3, 256), np.uint32)
+    counts = np.zeros((count, 256), np.int64)
+
+    def look(row: int, image: Bytes) -> None:
+        for channel in range(3):
+            histograms[row, channel] = np.bincount(image[..., channel].ravel(), minlength=256)
+
+    def look_at_labels(row: int, labels: Bytes) -> None:
+        counts[row] = np.bincount(labels.ravel(), minlength=256)
+
+    with _folder(folder), ExitStack() as files:
+        for array, use in (("images", look), ("labels", look_at_labels)):
+            file = folder / f"{array}.npy"
+            files.enter_context(writing(file))
+            path = files.enter_context(atomic_file(file))
+            with path.open("wb") as stream:
+                write_rows(stream, getattr(dataset, array), use)
+        if dataset.regroup:
+            dataset = dataset.regroup(dataset)
+        index, info = _describe(folder, name, dataset, histograms, counts)
+    write_csv(folder / "index.csv", index.assign(**dataset.columns), float_format="%.3f")
+    write_json(folder / "dataset.json", info)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """A folder for files; if they are not written, one that did not exist is removed again."""
+    new = not path.exists()
+    try:
+        yield
+    except BaseException:
+        if new and path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+        raise
+
+
+def _describe(
+    folder: Path, name: str, dataset: Dataset, histograms: NDArray[np.uint32], counts: Counts
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The index and the content of dataset.json; RepriseError as `write_dataset`."""
     ids = dataset.ids or [f"{row:04d}" for row in range(len(dataset.images))]
     groups = np.asarray(ids if dataset.groups is None else dataset.groups)
     index = pd.DataFrame({"id": ids, "split": dataset.splits, "group": groups})
-    counts = class_counts(dataset.labels)
     _check(folder, dataset, index, counts)
     if dataset.kind == "classification":
-        index["label"] = dataset.labels
+        index["label"] = np.asarray(dataset.labels)
     in_split = {split: dataset.splits == split for split in SPLITS}
-    mean, std = _channel_statistics(dataset.images[in_split["train"]])
+    mean, std = _channel_statistics(histograms[in_split["train"]].sum(axis=0, dtype=np.int64))
     if not min(std):
         raise RepriseError(
             f"{folder}: a color channel has one value in all train images, so it cannot be "
@@ -92,12 +140,7 @@ def write_dataset(folder: Path, name: str, dataset: Dataset) -> None:
     }
     if dataset.unlabelled:
         info["unlabelled"] = True
-    for array in ("images", "labels"):
-        file = folder / f"{array}.npy"
-        with writing(file), atomic_file(file) as path, path.open("wb") as stream:
-            np.save(stream, getattr(dataset, array), allow_pickle=False)
-    write_csv(folder / "index.csv", index.assign(**dataset.columns), float_format="%.3f")
-    write_json(folder / "dataset.json", info)
+    return index, info | dataset.details
 
 
 def _describe_split(
@@ -113,12 +156,15 @@ def _describe_split(
     return dataset.split | described
 
 
-def _check(folder: Path, dataset: Dataset, index: pd.DataFrame, counts: Counts) -> None:
+def _check_sizes(folder: Path, dataset: Dataset) -> None:
     if dataset.kind == "segmentation" and dataset.images.shape[:3] != dataset.labels.shape:
         raise RepriseError(
             f"{folder}: images are {dataset.images.shape[1:3]} and masks "
             f"{dataset.labels.shape[1:]} (height, width); they must have the same size"
         )
+
+
+def _check(folder: Path, dataset: Dataset, index: pd.DataFrame, counts: Counts) -> None:
     allowed = [entry["id"] for entry in dataset.classes]
     allowed += [] if dataset.ignore is None else [dataset.ignore]
     unknown = np.delete(np.arange(256), allowed)
@@ -136,21 +182,12 @@ def _check(folder: Path, dataset: Dataset, index: pd.DataFrame, counts: Counts) 
     check_groups(folder / "index.csv", index)
 
 
-def _channel_statistics(images: Bytes) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel in 0..1, 6 digits."""
+def _channel_statistics(histograms: NDArray[np.int64]) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel in 0..1, 6 digits, of histograms (3, 256)."""
     values, means, stds = np.arange(256), [], []
-    for channel in range(3):
-        histogram = _histogram(images[..., channel])
+    for histogram in histograms:
         mean = np.average(values, weights=histogram)
         std = np.sqrt(np.average((values - mean) ** 2, weights=histogram))
         means.append(round(float(mean) / 255, 6))
         stds.append(round(float(std) / 255, 6))
     return means, stds
-
-
-def _histogram(values: Bytes) -> NDArray[np.int64]:
-    """Histogram of byte values, (256,), without a wider copy of the whole array."""
-    chunks = np.array_split(values, max(1, values.size // 2**24))
-    counts = [np.bincount(chunk.ravel(), minlength=256) for chunk in chunks]
-    histogram: NDArray[np.int64] = np.sum(counts, axis=0)
-    return histogram

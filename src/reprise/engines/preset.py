@@ -1,4 +1,8 @@
-"""params.yaml and dvc.yaml from presets/: earth and course are complete, the others overlays."""
+"""params.yaml and dvc.yaml from presets/.
+
+A preset that begins with the comment for editors is complete; such a one with the key `union` names
+the presets that it puts together, and others are overlays of a complete one.
+"""
 
 import argparse
 import logging
@@ -7,13 +11,17 @@ from typing import Any
 
 from reprise.atomic_io import write_text
 from reprise.cli import run
+from reprise.engines.blocks import union
+from reprise.engines.data import read_left_out
+from reprise.engines.selection import restore, without_data
 from reprise.errors import RepriseError, did_you_mean
 from reprise.params.base import PARAMS
 from reprise.params.load import Params, parse
-from reprise.params.reader import parse_yaml, read_yaml, yaml_text
+from reprise.params.reader import parse_layout, parse_yaml, read_yaml, yaml_text
 
 BASE = "earth"
-BASES = {"course": "course", "course-smoke": "course"}  # of the others: BASE
+BASES = {"course-smoke": "course"}  # of the overlays; of the others: BASE
+COMPLETE = "# yaml-language-server:"  # how the text of a complete preset begins
 # An entry of these mappings (a dataset, a task, ...) that is null in an overlay is removed.
 REMOVABLE = Params.model_fields.keys() - {"runtime", "plot"}
 
@@ -53,21 +61,40 @@ def render(name: str, presets: Path) -> str:
     """
     if name not in names(presets):
         raise RepriseError(f"preset '{name}' does not exist; {did_you_mean(name, names(presets))}")
-    complete = BASES.get(name, BASE)
-    text = (presets / f"{complete}.yaml").read_text(encoding="utf-8")
-    if name != complete:
-        values, overlay = (read_yaml(presets / f"{n}.yaml", layout=True) for n in (complete, name))
+    text = (presets / f"{name}.yaml").read_text(encoding="utf-8")
+    if text.startswith(COMPLETE):
+        text = _complete(name, presets)
+    else:
+        complete = BASES.get(name, BASE)
+        values = parse_layout(_complete(complete, presets))
+        overlay = read_yaml(presets / f"{name}.yaml", layout=True)
         _merge(values, overlay or {}, name, complete)
         text = yaml_text(values).replace(f"PRESET={complete}", f"PRESET={name}", 1)
     parse(parse_yaml(text), f"presets/{name}.yaml")
     return text
 
 
+def _complete(name: str, presets: Path) -> str:
+    """The text of a complete preset; of a union, that of its presets below its own comment."""
+    text = (presets / f"{name}.yaml").read_text(encoding="utf-8")
+    head, key, _ = text.partition("\nunion:")
+    if not key:
+        return text
+    files = [presets / f"{preset}.yaml" for preset in parse_yaml(text)["union"]]
+    texts = {str(file): file.read_text(encoding="utf-8") for file in files}
+    return union(head, texts, [*Params.model_fields])
+
+
 def changed_by_hand(path: Path, presets: Path) -> bool:
-    """Whether `path` exists and is the text of no preset."""
-    return path.exists() and path.read_text(encoding="utf-8") not in [
-        render(n, presets) for n in names(presets)
-    ]
+    """Whether `path` exists and is the text of no preset.
+
+    What `make data` has cut, and the names and checksums of the folders that it wrote, do not
+    count.
+    """
+    if not path.exists():
+        return False
+    text = restore(path.read_text(encoding="utf-8"), read_left_out())
+    return without_data(text) not in [without_data(render(n, presets)) for n in names(presets)]
 
 
 def _merge(values: Any, overlay: dict[str, Any], preset: str, complete: str, key: str = "") -> None:

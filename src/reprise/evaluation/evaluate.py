@@ -13,13 +13,15 @@ from reprise.errors import RepriseError
 from reprise.evaluation import job_outputs, scores, summaries, tables, training_tables
 from reprise.evaluation.comparisons import compare, comparisons_table
 from reprise.evaluation.job_outputs import METRICS
-from reprise.evaluation.markdown import Missing, Table
+from reprise.evaluation.markdown import Missing, Table, document
 from reprise.evaluation.published_numbers import PUBLISHED, published_numbers_table
+from reprise.evaluation.recipe_differences import PRESETS
 from reprise.evaluation.scores import BEST_EPOCH, ClassCounts, MaskCounts
 from reprise.jobs import CLASSIFYING, Job, init_weights, jobs, tasks
+from reprise.metrics.confusion import mean_iou
 from reprise.params.load import Params
 
-JOBS = ["stage", "task", "run", "seed", "weights", "history", "counts"]
+JOBS = ["stage", "task", "run", "seed", "weights", "history", "counts", "shown_miou"]
 HEADLINES = {"pretrain": "knn_accuracy"} | {s: f"test_{name}" for s, name in METRICS.items()}
 HISTORIES = "histories"  # what lacks something when a history is missing
 Counts = Mapping[str, ClassCounts | MaskCounts | None]  # by what follows the run's name
@@ -35,14 +37,18 @@ class Evaluation:
 
 
 def evaluate(
-    results: Path, params: Params, missing: Missing | None = None, published: Path = PUBLISHED
+    results: Path,
+    params: Params,
+    missing: Missing | None = None,
+    published: Path = PUBLISHED,
+    presets: Path = PRESETS,
 ) -> Evaluation:
     """Score every job named in `params`.
 
     Of `results` only predictions, histories, and the datasets' dataset.json, index.csv and
     labels.npy are read. `missing` collects which jobs are missing or cannot be read; the rest is
     scored without them, and a run that lacks a seed is not compared. `published` is the folder of
-    the published numbers (see published_numbers.py).
+    the published numbers (see published_numbers.py), `presets` that of the homeworks' recipes.
 
     Raises RepriseError naming the missing or wrong file of a dataset, or, without `missing`, of a
     job.
@@ -68,7 +74,7 @@ def evaluate(
         ("histories", training_tables.histories_table(every_job), [HISTORIES]),
     ):
         named[name] = missing.mark(table, lacks)
-    numbers = published_numbers_table(published, params, datasets, every_job, named)
+    numbers = published_numbers_table(published, params, datasets, every_job, named, presets)
     named["published_numbers"] = missing.mark(numbers, [*of_runs, HISTORIES])
     metrics, intervals = _json_trees(params, named)
     if len(every_job):
@@ -84,23 +90,26 @@ def read_jobs(
     Returns JOBS, one row per job in the order of params.yaml; `weights` are those it starts from,
     `history` is from `read_history`, `counts` are ClassCounts or MaskCounts; None where missing. An
     ensemble has a second row, named with BEST_EPOCH, with the counts of its best epoch.
+    `shown_miou`: the mIoU of DLCV's script on the test split at the shown epochs, by their names;
+    None for a recipe without score_shown_epochs.
     """
     rows = []
     for job in jobs(params):
         task, folder = getattr(params, job.stage)[job.task], job.folder(results)
         weights = init_weights(params, job.stage, job.task, job.run)
         table = f"{job.stage}_{job.task}"
-        history = None
+        history = shown = None
         counts: Counts = {"": None}
-        with missing.collecting(HISTORIES, *([table] if job.stage == "pretrain" else [])):
+        uses_history = job.stage == "pretrain" or job.run in getattr(task, "gap", ())
+        with missing.collecting(HISTORIES, *([f"{HISTORIES} of {table}"] if uses_history else [])):
             history = _read_history(job, folder / "history.csv")
         with missing.collecting(table):
             counts = _count(job, folder, task, datasets[task.data])
+            shown = _shown_miou(job, folder, task, datasets[task.data])
         for suffix, counted in counts.items():
             job_history = None if suffix else history
-            rows.append(
-                [job.stage, job.task, job.run + suffix, job.seed, weights, job_history, counted]
-            )
+            key = [job.stage, job.task, job.run + suffix, job.seed]
+            rows.append([*key, weights, job_history, counted, shown])
     return pd.DataFrame(rows, columns=JOBS)
 
 
@@ -119,9 +128,23 @@ def _count(job: Job, folder: Path, task: Any, dataset: PreparedDataset) -> Count
         counts = scores.count_classes(folder / "predictions.csv", dataset, extra)
         return dict(zip(("", BEST_EPOCH), counts, strict=False))
     if job.stage == "segment":
-        merge = task.recipes[job.run].merge_classes
-        return {"": scores.count_masks(folder / "predictions", dataset, merge)}
+        recipe = task.recipes[job.run]
+        merge, crop = recipe.merge_classes, recipe.augment.crop_pixels
+        return {"": scores.count_masks(folder / "predictions", dataset, merge, crop)}
     return {"": None}
+
+
+def _shown_miou(
+    job: Job, folder: Path, task: Any, dataset: PreparedDataset
+) -> dict[str, float] | None:
+    """The mIoU of each shown epoch of a job on the test split, as DLCV's script computes it."""
+    if job.stage != "segment" or not task.recipes[job.run].score_shown_epochs:
+        return None
+    classes, _ = dataset.merged(task.recipes[job.run].merge_classes)
+    matrices = job_outputs.read_shown_matrices(folder / "masks", classes)
+    return {
+        name: mean_iou(matrix, classes.ids, absent="nan").value for name, matrix in matrices.items()
+    }
 
 
 def _task_tables(
@@ -138,7 +161,10 @@ def _task_tables(
             table = tables.miou_table(rows[1], rows[2], dataset)
         else:
             table = tables.accuracy_table(rows[1], rows[2], dataset, block)
-        named[f"{stage}_{name}"] = missing.mark(table, [f"{stage}_{name}"])
+            gap = training_tables.gap_sentence(rows[0], getattr(block, "gap", ()))
+            table = Table(table.frame, document(table.markdown, gap))
+        lacks = [f"{stage}_{name}", f"{HISTORIES} of {stage}_{name}"]
+        named[f"{stage}_{name}"] = missing.mark(table, lacks)
     return named
 
 

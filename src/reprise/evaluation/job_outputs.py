@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from reprise.atomic_io import read_json
 from reprise.csv_io import check_numbers, check_rows, read_csv
 from reprise.datasets.prepared import Bytes, Classes, PreparedDataset
 from reprise.errors import RepriseError
@@ -79,6 +81,25 @@ def read_mask(path: Path, shape: tuple[int, ...], classes: Classes) -> Bytes:
             f"{path}: class id {mask.max()}; the classes are 0 to {len(classes.names) - 1}"
         )
     return mask
+
+
+def read_shown_matrices(folder: Path, classes: Classes) -> dict[str, NDArray[np.int64]]:
+    """Confusion matrices of the test split at the shown epochs, rows = truth, by their names.
+
+    Each is (classes + 1, classes + 1): the last row is of pixels whose truth is ignored (see
+    `with_ignored_row` in metrics/courses.py). Read from a job's masks/test_confusion.json. Raises
+    RepriseError when the file is missing or has another form.
+    """
+    path, count = folder / "test_confusion.json", len(classes.names) + 1
+    matrices = {}
+    for name, rows in read_json(path).items():
+        matrix = np.array(rows) if isinstance(rows, list) else np.zeros(0)
+        if matrix.shape != (count, count) or matrix.dtype.kind != "i" or matrix.min() < 0:
+            raise RepriseError(
+                f"{path}: {name}: must be {count} x {count} counts of pixels; train again"
+            )
+        matrices[name] = matrix.astype(np.int64)
+    return matrices
 
 
 def read_history(path: Path, stage: str) -> pd.DataFrame:

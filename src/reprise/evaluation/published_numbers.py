@@ -1,8 +1,8 @@
 """The numbers that the five homeworks publish, with other public solutions and our own results.
 
 workflow/published/numbers.csv has a row for each number: the homework, where in it the number is,
-stage, task and run of presets/course.yaml that reproduce it, the class if it is the IoU of one, the
-task and run of presets/earth.yaml that ask the same question with other images (proxy_task,
+stage, task and run of the homework's preset that reproduce it, the class if it is the IoU of one,
+the task and run of presets/earth.yaml that ask the same question with other images (proxy_task,
 proxy_run; empty for none), the layout of the course's data, metric, value and n.
 workflow/published/other_solutions.csv has a row for each number of another solution; numbers.csv
 refers to them by the column other_solutions.
@@ -18,6 +18,7 @@ from reprise.datasets.prepared import PreparedDataset
 from reprise.errors import RepriseError
 from reprise.evaluation import job_outputs
 from reprise.evaluation import markdown as md
+from reprise.evaluation.recipe_differences import PRESETS, Homeworks
 from reprise.evaluation.statistics import wilson
 from reprise.evaluation.tables import IMAGES_AND_SEEDS
 from reprise.evaluation.training_tables import WEIGHTS
@@ -31,11 +32,15 @@ TEXTS += ["metric", "other_solutions", "note"]
 COLUMNS = ["homework", "source", "stage", "task", "run", "class", "metric", "value", "n", "low"]
 COLUMNS += ["high", "other_solutions", "other_min", "other_median", "other_max", "our_task"]
 COLUMNS += ["our_run", "weights", "data", "same_data", "split", "ours", "ours_low", "ours_high"]
-COLUMNS += ["ours_ci_low", "ours_ci_high", "seeds", "images", "note"]
+COLUMNS += ["ours_ci_low", "ours_ci_high", "seeds", "images", "differs", "note"]
 CLASS_METRIC = "iou_cs6550"  # of one class
-EPOCH_METRICS = ("epochs_to_95pct", "best_epoch")  # epochs; every other metric is a share of 0..1
-SHOWN_EPOCHS = ("early_miou", "middle_miou")  # named by a key of the recipe's shown_epochs
-LEFT = ("Source", "Metric", "Our run", "Weights", "Our data", "Note")  # aligned columns
+BEST_PIXELS = "best_epoch_pixel_accuracy"
+# epochs; every other metric is a share of 0..1
+EPOCH_METRICS = ("epochs_to_95pct", "best_epoch", BEST_PIXELS)
+# named by a key of the recipe's shown_epochs
+SHOWN_EPOCHS = ("early_miou", "middle_miou", "final_miou")
+LEFT = ("Source", "Metric", "Our run", "Weights", "Our data", "Differs", "Note")  # aligned columns
+OTHER_IMAGES, UNVERIFIED, OWN = "other images", "not verified", "the homework's own"
 METRICS = {
     "accuracy": "accuracy",
     "miou_dlcv": "mIoU",
@@ -44,8 +49,10 @@ METRICS = {
     "pixel_accuracy_cs6550": "pixel accuracy",
     "early_miou": "mIoU, early epoch",
     "middle_miou": "mIoU, middle epoch",
+    "final_miou": "mIoU, final epoch",
     "epochs_to_95pct": "epochs to convergence",
     "best_epoch": "best epoch",
+    BEST_PIXELS: "best epoch by pixel accuracy",
 }
 
 
@@ -95,16 +102,18 @@ def published_numbers_table(
     datasets: dict[str, PreparedDataset],
     jobs: pd.DataFrame,
     tables: dict[str, md.Table],
+    presets: Path = PRESETS,
 ) -> md.Table:
     """COLUMNS, one row per published number.
 
     `jobs` are from `evaluate.read_jobs`; `tables` are those of the tasks, `convergence` and
-    `class_iou`. `low` and `high`: Wilson's interval of an accuracy at n. `our_task` and `our_run`:
-    "" for none. `same_data`: whether ours is measured on the homework's own dataset.
+    `class_iou`; `presets` is the folder of the homeworks' recipes. `low` and `high`: Wilson's
+    interval of an accuracy at n. `our_task` and `our_run`: "" for none. `same_data`: whether ours
+    is measured on the homework's own images, verified. `differs`: what differs from its recipe.
 
-    Raises RepriseError when a csv file is missing or wrong.
+    Raises RepriseError when a csv file or a preset is missing or wrong.
     """
-    solutions = read_other_solutions(folder)
+    solutions, homeworks = read_other_solutions(folder), Homeworks(presets)
     rows = []
     for row in read_numbers(folder).to_dict("records"):
         stage, n = row["stage"], row["n"]
@@ -114,16 +123,19 @@ def published_numbers_table(
         if row["metric"] == "accuracy":
             row["low"], row["high"] = wilson(round(row["value"] * n), n)
         row["our_task"], row["our_run"] = task, run = matching_run(params, row)
-        row |= {"data": "", "weights": "", "same_data": False, "split": ""}
+        row |= {"data": "", "weights": "", "same_data": False, "split": "", "differs": ""}
         if run:
             data = getattr(params, stage)[task].data
             row |= {"data": data, "weights": init_weights(params, stage, task, run)}
-            row["same_data"] = on_own_data(params, data, row["layout"])
+            row["images_are"] = whose_images(params, datasets[data], row)
+            row["same_data"] = row["images_are"] == OWN
+            row["differs"] = homeworks.differences(row, params)
             row.update(our_result(params, jobs, tables, row))
             row["images"] = len(datasets[data].rows(row["split"]))
         rows.append(row)
-    frame = pd.DataFrame(rows, columns=COLUMNS).astype({"seeds": "Int64", "images": "Int64"})
-    return md.Table(frame, _document(frame))
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, "images_are"])
+    frame = frame.astype({"seeds": "Int64", "images": "Int64"})
+    return md.Table(frame[COLUMNS], _document(frame))
 
 
 def matching_run(params: Params, number: dict[Any, Any]) -> tuple[str, str]:
@@ -135,12 +147,22 @@ def matching_run(params: Params, number: dict[Any, Any]) -> tuple[str, str]:
     return "", ""
 
 
-def on_own_data(params: Params, data: str, layout: str) -> bool:
-    """Whether a dataset is a course's registered one of this layout, and not synthetic."""
-    recipe = params.datasets[data]
-    if not isinstance(recipe, CourseDataset):
-        return False
-    return recipe.layout == layout and recipe.synthetic_per_class is None
+def whose_images(params: Params, dataset: PreparedDataset, number: dict[Any, Any]) -> str:
+    """Whose images a dataset has, seen from a published number.
+
+    OWN: the digests of the registered files are those of the homework's archive. UNVERIFIED, or
+    the name of another verified archive: the layout is the course's. Otherwise OTHER_IMAGES.
+    """
+    recipe = params.datasets[dataset.name]
+    if not isinstance(recipe, CourseDataset) or recipe.synthetic_per_class is not None:
+        return OTHER_IMAGES
+    if recipe.layout != number["layout"]:
+        return OTHER_IMAGES
+    if not dataset.info.get("verified"):
+        return UNVERIFIED
+    if number["homework"] in dataset.info.get("homeworks", []):
+        return OWN
+    return f"those of {dataset.info['archive']}"
 
 
 def our_result(
@@ -152,11 +174,20 @@ def our_result(
     """
     stage, task, run = number["stage"], number["our_task"], number["our_run"]
     metric, of_run = number["metric"], {"stage": stage, "task": task, "run": run}
+    if metric == BEST_PIXELS:
+        histories = _where(jobs, of_run)["history"].dropna()
+        best = pd.Series([_best_epoch(h) for h in histories], dtype=float)
+        return {"split": "val", "ours": best.median(), "seeds": len(best)}
     if metric in EPOCH_METRICS:
         epochs = _where(tables["convergence"].frame, of_run)[metric].dropna()
         return {"split": "val", "ours": epochs.median(), "seeds": len(epochs)}
     if metric in SHOWN_EPOCHS:
-        epoch = params.segment[task].recipes[run].shown_epochs[metric.removesuffix("_miou")]
+        name = metric.removesuffix("_miou")
+        scored = _where(jobs, of_run)["shown_miou"].dropna()
+        if len(scored):
+            scores = pd.Series([of_job[name] for of_job in scored])
+            return {"split": "test", "ours": scores.mean(skipna=False), "seeds": len(scores)}
+        epoch = params.segment[task].recipes[run].shown_epochs[name]
         histories = _where(jobs, of_run)["history"].dropna()
         scores = pd.Series([h.loc[h["epoch"] == epoch, "score"].mean() for h in histories])
         return {"split": "val", "ours": scores.mean(skipna=False), "seeds": len(scores)}
@@ -171,6 +202,11 @@ def our_result(
     return result | {"ours": row[f"test_{metric}"].mean()}
 
 
+def _best_epoch(history: pd.DataFrame) -> int:
+    """The first epoch of the highest pixel accuracy on val."""
+    return int(history["epoch"].iloc[history["val_pixel_accuracy"].argmax()])
+
+
 def _where(frame: pd.DataFrame, values: dict[str, str]) -> pd.DataFrame:
     for column, value in values.items():
         frame = frame[frame[column] == value]
@@ -183,15 +219,20 @@ def _document(frame: pd.DataFrame) -> str:
     same = int(frame["same_data"].sum())
     return md.document(
         *md.sections(frame, ["homework"], lambda rows: [md.table(texts.loc[rows.index], columns)]),
-        f"{same} of these {len(frame)} numbers are measured here on the homework's own data. On "
-        "other data the number and size of images, the labels and the budget differ: only the "
-        "order of our runs can be compared with the order of the published ones.",
+        f"{same} of these {len(frame)} numbers are measured here on the homework's own images: the "
+        "SHA-256 of all files of each split are those of its known archive. Not verified: the "
+        "course's layout, but no such checksum is known. On other images their number and size and "
+        "the labels differ: only the order of our runs can be compared with the order of the "
+        "published ones. Differs: what our recipe has instead of the homework's, which is in "
+        "brackets; docs/homeworks.md has what differs in all recipes.",
         "Published: each number is of one training, whose epoch was selected on the test images "
         "where the homework says how; ours is selected on the val split. The 95 % CI is Wilson's "
         "at the published n; for an mIoU or a pixel accuracy it cannot be computed from the number "
         "alone. Other solutions: how many public solutions of the same assignment, their median, "
         "minimum and maximum; their networks and budgets differ.",
-        "mIoU and pixel accuracy are computed as in the course's own script, ours too. Epochs to "
+        "mIoU and pixel accuracy are computed as in the course's own script, ours too. The mIoU of "
+        "an early, middle or final epoch is ours on the same images where the recipe has "
+        "score_shown_epochs, otherwise on the val split, as the best epochs are. Epochs to "
         "convergence: ours is the median over seeds of the epochs to 95 % (see the table "
         "convergence); the homework does not say how it found its own.",
     )
@@ -199,14 +240,12 @@ def _document(frame: pd.DataFrame) -> str:
 
 def _cells(row: pd.Series) -> dict[str, str]:
     """The texts of a number in the markdown, by the heading of their column."""
-    name = str(row["run"]).removeprefix(row["homework"]).removeprefix("_")
-    form = "g" if row["metric"] in EPOCH_METRICS else ".4f"
+    name, form = str(row["run"]), "g" if row["metric"] in EPOCH_METRICS else ".4f"
     correct = f"{round(row['value'] * row['n'])}/{row['n']}"
     interval = f"{row['low']:.3f} to {row['high']:.3f}"
     span = f"{row['other_median']:.3f}, {row['other_min']:.3f} to {row['other_max']:.3f}"
     ours = (row["our_task"], row["our_run"])
     proxy = " (proxy)" if ours != (row["task"], row["run"]) else ""
-    same = "the same" if row["same_data"] else "other images"
     of_accuracy, has_ours = row["metric"] == "accuracy", bool(row["our_run"])
     return {
         "Run": f"{name}, {row['class']}" if row["class"] else name,
@@ -218,11 +257,12 @@ def _cells(row: pd.Series) -> dict[str, str]:
         "Other solutions": f"{row['other_solutions']}: {span}" if row["other_solutions"] else "-",
         "Our run": " ".join(ours) + proxy if has_ours else "-",
         "Weights": WEIGHTS.cell(row) if has_ours else "-",
-        "Our data": f"{row['data']}, {same}" if has_ours else "-",
+        "Our data": f"{row['data']}, {row['images_are']}" if has_ours else "-",
         "Ours": md.number("ours", form)(row),
         "95 % CI (images)": md.interval("ours")(row),
         IMAGES_AND_SEEDS: md.interval("ours_ci")(row),
         "Images": md.number("images", "d")(row),
         "Seeds": md.number("seeds", "d")(row),
+        "Differs": row["differs"] or "-",
         "Note": row["note"] or "-",
     }

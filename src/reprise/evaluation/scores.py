@@ -15,6 +15,7 @@ from reprise.evaluation.job_outputs import read_mask, read_predictions
 from reprise.evaluation.statistics import Floats
 from reprise.metrics.confusion import (
     Matrix,
+    center_crop,
     confusion,
     ignored_pixel_predictions,
     mean_iou,
@@ -129,34 +130,45 @@ def count_classes(
     return counts
 
 
-def count_masks(folder: Path, dataset: PreparedDataset, merge_classes: int | None) -> MaskCounts:
+def count_masks(
+    folder: Path, dataset: PreparedDataset, merge_classes: int | None, crop: int | None = None
+) -> MaskCounts:
     """Count the predicted label maps of a job.
 
     `folder` holds one `<id>.png` for each image of the splits val and test; `merge_classes` is the
-    number of classes if the network was trained on merged ones.
+    number of classes if the network was trained on merged ones; `crop`: the masks are of the
+    center of the images, a square of this many pixels.
 
     Raises RepriseError when a mask is wrong (see `read_mask`), the truth holds an id that is not a
     class, or a split has no labeled pixel.
     """
     classes, new_ids = dataset.merged(merge_classes)
-    val, _ = _count_split("val", folder, dataset, classes, new_ids)
-    images, ignored = _count_split("test", folder, dataset, classes, new_ids)
+    val, _ = _count_split("val", folder, dataset, classes, new_ids, crop)
+    images, ignored = _count_split("test", folder, dataset, classes, new_ids, crop)
     val_score = mean_iou(val.sum(axis=0), classes.ids).value
-    train = [new_ids[dataset.labels[row]] for row in dataset.rows("train")]
-    pixels = np.bincount(np.ravel(train), minlength=256)[: len(classes.names)]
+    pixels = np.zeros(256, np.int64)
+    for row in dataset.rows("train"):
+        pixels += np.bincount(new_ids[dataset.labels[row]].ravel(), minlength=256)
     most_frequent = max(classes.ids, key=lambda number: pixels[number])
     groups = dataset.groups(dataset.rows("test"))
     return MaskCounts(classes, val_score, images, ignored, groups, most_frequent)
 
 
 def _count_split(
-    split: str, folder: Path, dataset: PreparedDataset, classes: Classes, new_ids: Bytes
+    split: str,
+    folder: Path,
+    dataset: PreparedDataset,
+    classes: Classes,
+    new_ids: Bytes,
+    crop: int | None,
 ) -> tuple[Matrix, Matrix]:
     """`images` and `ignored` of MaskCounts for one split; `new_ids` (256,) merges the labels."""
     count, matrices, ignored = len(classes.names), [], []
     for row in dataset.require_rows(split):
         image = dataset.index["id"].iloc[row]
         truth = new_ids[dataset.labels[row]]
+        if crop is not None:
+            truth = center_crop(truth, crop, crop)
         mask = read_mask(folder / f"{image}.png", truth.shape, classes)
         try:
             matrices.append(confusion(truth, mask, count, classes.ignore))

@@ -5,6 +5,8 @@
 `evaluate.read_jobs`.
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from reprise.datasets.prepared import PreparedDataset
@@ -146,6 +148,31 @@ def convergence_table(jobs: pd.DataFrame) -> md.Table:
         else ""
     )
     return md.Table(frame, md.document(md.table(frame, columns), note, unlabeled))
+
+
+def gap_sentence(jobs: pd.DataFrame, names: Sequence[str]) -> str:
+    """How far the accuracy on train is above that on val, for some runs of a task of finetune.
+
+    Means over the seeds, in the selected epoch; "" where a history is missing.
+    """
+    gaps, phrases = {}, []
+    for name in names:
+        histories = jobs.loc[jobs["run"] == name, "history"].dropna()
+        best = pd.DataFrame([h.iloc[h["selected"].argmax()] for h in histories])
+        if best.empty:
+            continue
+        train, val = best["train_accuracy"].mean(), best["val_accuracy"].mean()
+        gaps[name] = 100 * (train - val)
+        phrases.append(f"{name} {gaps[name]:.1f} points (train {train:.3f}, val {val:.3f})")
+    if not phrases:
+        return ""
+    text = f"Gap between train and val accuracy in the selected epoch: {', '.join(phrases)}."
+    if len(gaps) == 2:
+        (one, wide), (other, narrow) = sorted(gaps.items(), key=lambda item: -item[1])
+        text += f" That of {one} is {wide - narrow:.1f} points wider than that of {other}."
+    return (
+        f"{text} Train images are augmented, and seen while the weights change; val images are not."
+    )
 
 
 def _trainings(jobs: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -25,10 +25,14 @@ FAMILIES = {
         "comparisons": "tables",
         "published_numbers": "tables",
     },
-    "curves": {"curves": "curves"},
+    "curves": {
+        "curves": "curves",
+        "gap": "homework_curves",
+        "published_curve": "homework_curves",
+    },
     "confusion": {"confusion": "confusion"},
     "misclassified": {"misclassified": "misclassified"},
-    "masks": {"masks": "masks"},
+    "masks": {"masks": "masks", "overlays": "masks"},
     "embeddings": dict.fromkeys(METHODS, "embeddings"),
     "segment_anything": {"segment_anything": "segment_anything"},
 }
@@ -59,6 +63,10 @@ class Spec(NamedTuple):
 def specs(params: Params) -> Iterator[Spec]:
     """Every figure of the stages and tasks in `params`."""
     yield from (Spec("networks"), Spec("convergence"), Spec("curves"))
+    yield from (Spec("gap", (task,)) for task, block in params.finetune.items() if block.gap)
+    for task, segment in params.segment.items():
+        if segment.published_curve:
+            yield Spec("published_curve", (task,))
     yield from (Spec("finetune", (task,)) for task in params.finetune)
     if params.segment:
         yield Spec("iou")
@@ -67,7 +75,10 @@ def specs(params: Params) -> Iterator[Spec]:
         yield Spec("confusion", (stage, task))
     for stage, task, _ in tasks(params, *CLASSIFYING):
         yield Spec("misclassified", (stage, task))
-    yield from (Spec("masks", (task,)) for task in params.segment)
+    for task, segment in params.segment.items():
+        yield Spec("masks", (task,))
+        if segment.overlays:
+            yield Spec("overlays", (task,))
     for name, embed in params.embed.items():
         yield from (Spec(method, (name,)) for method in embed.methods)
     for task, block in params.segment_anything.items():

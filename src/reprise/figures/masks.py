@@ -1,4 +1,7 @@
-"""Named images with their truth and the masks of the early, middle and final epoch."""
+"""Named images with their truth and the masks of the early, middle and final epoch.
+
+`masks` shows them side by side, `overlays` each mask and the image under it.
+"""
 
 from itertools import product
 from pathlib import Path
@@ -9,10 +12,11 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from reprise.atomic_io import read_json
-from reprise.datasets.prepared import Bytes, Classes, PreparedDataset, read_prepared
+from reprise.datasets.prepared import Bytes, Classes, read_prepared
 from reprise.errors import RepriseError
 from reprise.evaluation.job_outputs import read_mask
 from reprise.evaluation.markdown import Missing
+from reprise.evaluation.shown_pixels import shown_pixels
 from reprise.figures import style
 from reprise.jobs import Job
 from reprise.metrics.confusion import confusion, mean_iou, pixel_accuracy
@@ -23,6 +27,7 @@ UNLABELED = (0, 0, 0)
 CORRECT = (229, 229, 229)
 WRONG = (213, 94, 0)  # differs from CORRECT in lightness too
 LEGEND_COLUMNS = 6
+OPACITY = 0.5  # of a mask over its image
 
 
 def masks(results: Path, params: Params, missing: Missing, task: str) -> Figure:
@@ -37,29 +42,80 @@ def masks(results: Path, params: Params, missing: Missing, task: str) -> Figure:
     merged = {run: dataset.merged(block.recipes[run].merge_classes) for run in block.runs}
     legends = list(dict.fromkeys(classes for classes, _ in merged.values()))
     rows = list(product(block.images, block.runs))
-    heights = [1.66 * len(rows) + 0.3]
-    heights += [0.1 + 0.19 * -(-len(classes.names) // LEGEND_COLUMNS) for classes in legends]
-    figure = style.new_figure(9.4, sum(heights))
-    body, *feet = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    grid = body.subplots(len(rows), 3 + len(EPOCHS), squeeze=False)
+    figure, grid = _grid(9.4, 1.66, len(rows), 3 + len(EPOCHS), legends)
     for axes, (image, run) in zip(grid, rows, strict=True):
         folder = Job("segment", task, run, block.seeds[0]).folder(results) / "masks"
-        _row(axes, dataset, image, *merged[run], folder, missing)
+        shown = shown_pixels(dataset, image, block.recipes[run], merged[run][1])
+        _row(axes, image, *shown, merged[run][0], folder, missing)
         axes[0].set_ylabel(f"{image}\n{run}", fontsize=8)
     for axes, title in zip(grid[0], ("image", "truth", *EPOCHS, "wrong at the end"), strict=True):
         axes.set_title(title)
+    return figure
+
+
+def overlays(results: Path, params: Params, missing: Missing, task: str) -> Figure:
+    """Draw each mask of the task's `overlays` and, to its right, the image with the mask over it.
+
+    Of the first seed, at the early, middle and final epoch, as the 2022 homework does.
+    """
+    block = params.segment[task]
+    shown_runs = [run for run in block.overlays if run in block.runs]
+    if not shown_runs or not block.seeds or not block.images:
+        return style.empty_figure(f"No run, seed or image of segment {task} in params.yaml.")
+    dataset = read_prepared(results / "prepare" / block.data)
+    rows = list(product(block.images, shown_runs))
+    merged = {run: dataset.merged(block.recipes[run].merge_classes) for run in shown_runs}
+    legends = list(dict.fromkeys(classes for classes, _ in merged.values()))
+    figure, grid = _grid(10.6, 1.6, len(rows), 2 * len(EPOCHS), legends)
+    for line, (image, run) in zip(grid, rows, strict=True):
+        folder = Job("segment", task, run, block.seeds[0]).folder(results) / "masks"
+        classes, table = merged[run]
+        photo, truth = shown_pixels(dataset, image, block.recipes[run], table)
+        for (left, right), name in zip(line.reshape(-1, 2), EPOCHS, strict=True):
+            mask = None
+            with missing.collecting("masks"):
+                mask = read_mask(folder / f"{image}_{name}.png", truth.shape, classes)
+            if mask is None:
+                style.show_missing(left, truth.shape)
+                style.show_missing(right, truth.shape)
+                continue
+            painted = colorize(mask, classes)
+            style.show_image(left, painted)
+            style.show_image(right, blend(photo, painted))
+        line[0].set_ylabel(f"{image}\n{run}", fontsize=8)
+    for (left, right), name in zip(grid[0].reshape(-1, 2), EPOCHS, strict=True):
+        left.set_title(name)
+        right.set_title("over the image")
+    return figure
+
+
+def _grid(
+    width: float, row_height: float, rows: int, columns: int, legends: list[Classes]
+) -> tuple[Figure, NDArray[np.object_]]:
+    """A figure with axes in rows and columns, and a legend for each set of classes below them."""
+    heights = [row_height * rows + 0.3]
+    heights += [0.1 + 0.19 * -(-len(classes.names) // LEGEND_COLUMNS) for classes in legends]
+    figure = style.new_figure(width, sum(heights))
+    body, *feet = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     look = {"loc": "center", "ncols": LEGEND_COLUMNS, "fontsize": 7.5, "handlelength": 1.2}
     for foot, classes in zip(feet, legends, strict=True):
         foot.legend(handles=_handles(classes), **look)
-    return figure
+    grid: NDArray[np.object_] = body.subplots(rows, columns, squeeze=False)
+    return figure, grid
+
+
+def blend(photo: Bytes, painted: Bytes) -> Bytes:
+    """An image (H, W, 3) under a painted mask of OPACITY."""
+    mixed: Bytes = np.rint((1 - OPACITY) * photo + OPACITY * painted).astype(np.uint8)
+    return mixed
 
 
 def _row(
     axes: NDArray[np.object_],
-    dataset: PreparedDataset,
     image: str,
+    photo: Bytes,
+    truth: Bytes,
     classes: Classes,
-    table: Bytes,
     folder: Path,
     missing: Missing,
 ) -> None:
@@ -68,9 +124,7 @@ def _row(
     A mIoU is of one image, over the classes in its truth or its mask (NaN without a labeled pixel);
     that of a table is of the whole split and is not the mean of these.
     """
-    row = dataset.row(image)
-    truth = table[dataset.labels[row]]
-    style.show_image(axes[0], np.asarray(dataset.images[row]))
+    style.show_image(axes[0], photo)
     style.show_image(axes[1], colorize(truth, classes))
     epochs: dict[str, int] = {}
     with missing.collecting("masks"):

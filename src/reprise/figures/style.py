@@ -24,6 +24,8 @@ from reprise.params.load import Params
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 INK = "#222222"
+GRID_COLOR = "#e4e4e4"  # of lines and of bands behind curves
+MAX_PIXELS = 3000  # of a PNG, on each side
 GRID = 999_983  # grid lines over the width of a figure, to which the axes are rounded
 
 STYLE: dict[Any, Any] = {
@@ -38,7 +40,7 @@ STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.unicode_minus": False,
-    "grid.color": "#e4e4e4",
+    "grid.color": GRID_COLOR,
     "grid.linewidth": 0.8,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -83,8 +85,9 @@ def draw(name: str, results: Path, params: Params, missing: Missing | None = Non
         lay_out(figure)
         # no version, host or time in the files
         svg_metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        dpi = min(params.plot.dpi, MAX_PIXELS / max(figure.get_size_inches()))
         return Drawn(
-            _saved(figure, "png", {"Software": None}, dpi=params.plot.dpi),
+            _saved(figure, "png", {"Software": None}, dpi=dpi),
             _saved(figure, "svg", svg_metadata),
         )
 

@@ -230,15 +230,16 @@ def _numbers(axes: Axes, rows: pd.DataFrame) -> None:
 
 def _number_name(row: Mapping[Any, Any]) -> str:
     """The homework's run and what was measured; in brackets our run, of fine-tuning our task."""
-    name = str(row["run"]).removeprefix(row["homework"]).removeprefix("_")
-    ours = row["our_run"] if row["our_run"] != row["run"] else ""
+    name = str(row["run"])
+    is_own = (row["our_task"], row["our_run"]) == (row["task"], row["run"])
+    ours = "" if is_own else row["our_run"]
     if row["stage"] == "finetune":
         name = f"run {name}"
         ours = row["our_task"] if row["our_task"] != row["task"] else ""
     if row["metric"] != "accuracy":
         name += f", {METRICS[row['metric']].split(',', 1)[0]}"
     epoch = row["metric"].partition("_")[0]
-    if epoch in ("early", "middle"):
+    if epoch in ("early", "middle", "final"):
         name += f" at the {epoch} epoch"
     return f"{name} ({ours})" if ours else name
 

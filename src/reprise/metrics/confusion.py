@@ -5,7 +5,7 @@ are those of the whole split, never means over batches or images.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ BLOCK = 2**20  # ids that are counted at once, chosen to fit in the CPU's cache
 WIDTH = 2**10  # of the image whose histogram Pillow takes
 Matrix = NDArray[np.int64]
 Ids = NDArray[np.integer]
+Item = TypeVar("Item", bound=np.generic)
 
 
 class MeanIoU(NamedTuple):
@@ -52,6 +53,20 @@ def confusion(truth: Ids, prediction: Ids, classes: int, ignore: int | None = No
     if ignore is not None and 0 <= ignore < classes:
         counts[ignore] = 0
     return counts
+
+
+def center_crop(pixels: NDArray[Item], height: int, width: int) -> NDArray[Item]:
+    """The center of an image or label map (H, W, ...), as a view; of all of it where sizes agree.
+
+    Where a margin is odd, the smaller part is above or left. A network that was evaluated on the
+    center of its images (`augment.crop_pixels`) has predictions of this size.
+
+    Raises ValueError when it is smaller than the crop.
+    """
+    top, left = pixels.shape[0] - height, pixels.shape[1] - width
+    if min(top, left) < 0:
+        raise ValueError(f"{pixels.shape[:2]} is smaller than the crop {(height, width)}")
+    return pixels[top // 2 : top // 2 + height, left // 2 : left // 2 + width]
 
 
 def ignored_pixel_predictions(

@@ -1,12 +1,13 @@
 """Metrics as the course scripts compute them: DLCV's mean_iou_evaluate.py and CS6550's starter.
 
 `python -m reprise.metrics.courses -g LABELS -p PREDICTIONS` scores two folders of color masks as
-the DLCV script does, and as Reprise does. Masks are paired by name; the course's script pairs them
-by sorted order.
+the DLCV script does, and as Reprise does. Masks are paired by name, where `0000.png` and
+`0000_mask.png` are the same name; the course's script pairs them by sorted order.
 """
 
 import argparse
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from reprise.cli import run
 from reprise.datasets.classes import UNKNOWN, decode_mask
 from reprise.errors import RepriseError
-from reprise.images import read_image
+from reprise.images import list_images, read_image
 from reprise.metrics.confusion import MeanIoU, confusion, iou, mean_iou
 
 Bytes = NDArray[np.uint8]
@@ -35,9 +36,14 @@ def dlcv_mean_iou(matrix: Counts) -> MeanIoU:
 
 def reprise_mean_iou(matrix: Counts) -> MeanIoU:
     """Reprise's mIoU of the same matrix: unknown pixels and absent classes are left out."""
+    return mean_iou(known_pixels(matrix), range(UNKNOWN))
+
+
+def known_pixels(matrix: Counts) -> Counts:
+    """The same matrix without the pixels whose truth is unknown."""
     known = matrix.copy()
     known[UNKNOWN] = 0
-    return mean_iou(known, range(UNKNOWN))
+    return known
 
 
 def with_ignored_row(images: Counts, ignored: Counts) -> Counts:
@@ -88,7 +94,7 @@ def cs6550_scores(images: Counts, ignored: Counts, class_ids: list[int]) -> tupl
 
 
 def main() -> None:
-    """Score two folders of color masks: print the IoU of each class and both means."""
+    """Score two folders of color masks: print the IoU of each class and the mean, counted twice."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("-g", "--labels", type=Path, required=True, help="folder of true masks")
     parser.add_argument("-p", "--pred", type=Path, required=True, help="folder of predicted masks")
@@ -99,31 +105,51 @@ def main() -> None:
     for class_id, value in enumerate(iou(matrix)[:UNKNOWN]):
         logging.info("class #%d : %1.5f", class_id, value)
     logging.info("mean_iou: %f (as the course's script)", dlcv_mean_iou(matrix).value)
+    for class_id, value in enumerate(iou(known_pixels(matrix))[:UNKNOWN]):
+        logging.info("class %d: %.4f, unknown ignored (Reprise's)", class_id, value)
     logging.info("miou: %s, unknown ignored (Reprise's)", reprise_mean_iou(matrix))
 
 
-def mask_pairs(labels: Path, predictions: Path) -> list[tuple[Bytes, Bytes]]:
-    """Label maps (H, W) of the *.png of two folders, paired by name.
+def mask_pairs(labels: Path, predictions: Path) -> Iterator[tuple[Bytes, Bytes]]:
+    """Label maps (H, W) of the PNG files of two folders, paired by `mask_names`.
 
-    Raises RepriseError for an unpaired mask, or for masks of different sizes.
+    Raises RepriseError as `mask_names` does, for an unpaired mask, or for masks of different sizes.
     """
-    folders = (labels, predictions)
-    names = sorted({path.name for folder in folders for path in folder.glob("*.png")})
-    for path in (folder / name for name in names for folder in folders):
-        if not path.is_file():
-            raise RepriseError(f"{path}: not found; every mask must be in both folders")
-    if not names:
-        raise RepriseError(f"{labels}: no *.png in this folder; pass the folder of the masks")
-    pairs = []
-    for name in names:
-        truth, prediction = (decode_mask(read_image(folder / name, "RGB")) for folder in folders)
+    truths, predicted = mask_names(labels), mask_names(predictions)
+    for name in sorted(truths.keys() ^ predicted.keys()):
+        path, other = (truths[name], predictions) if name in truths else (predicted[name], labels)
+        raise RepriseError(
+            f"{path}: {other} has no mask of this name; every mask must be in both folders"
+        )
+    for name, path in truths.items():
+        truth, prediction = (decode_mask(read_image(p, "RGB")) for p in (path, predicted[name]))
         if truth.shape != prediction.shape:
             raise RepriseError(
-                f"{predictions / name}: {prediction.shape} (height, width), its label "
+                f"{predicted[name]}: {prediction.shape} (height, width), its label "
                 f"{truth.shape}; predict it at the label's size"
             )
-        pairs.append((truth, prediction))
-    return pairs
+        yield truth, prediction
+
+
+def mask_names(folder: Path) -> dict[str, Path]:
+    """The PNG files of a folder, by their names without ending and without `_mask`, sorted.
+
+    Hidden files are left out, such as those that macOS writes next to each file (`._0000.png`).
+    Raises RepriseError if the folder does not exist or has no mask, or for two files of one name.
+    """
+    if not folder.is_dir():
+        raise RepriseError(f"{folder}: not a directory; pass the folder of the masks")
+    masks: dict[str, Path] = {}
+    for path in list_images(folder):
+        if path.suffix.lower() != ".png":
+            continue
+        name = path.stem.removesuffix("_mask")
+        if name in masks:
+            raise RepriseError(f"{path}: is the mask of the same image as {masks[name].name}")
+        masks[name] = path
+    if not masks:
+        raise RepriseError(f"{folder}: no PNG file in this folder; pass the folder of the masks")
+    return dict(sorted(masks.items()))
 
 
 if __name__ == "__main__":

@@ -67,22 +67,39 @@ class MapDataset(Grid):
 class CourseDataset(Block):
     """Images as a course hands them out; the course's val split is our test split.
 
-    registered_as: the name given to `make data`; sha256: as `make data` printed it. size: pixels of
-    the shorter side, then a centre crop to a square; null: unchanged. val: share of the course's
-    train split. synthetic_per_class: this many embedded images a class in the course's layout
-    replace the course's own.
+    registered_as, sha256: as `make data` wrote them; a null sha256 accepts any list of files.
+    size: null keeps the images as they are; otherwise a square of this side. resize: how they come
+    to that size: cover scales the shorter side to it and cuts the center, squash scales each side
+    by its factor. interpolation: of images; label maps take the nearest pixel. val: share of the
+    course's train split, in whole groups; 0 for camvid_segnet, which has its val and test.
+    synthetic_per_class: this many embedded images a class in the course's layout replace the
+    course's.
     """
 
     source: Literal["course"]
     layout: Literal[
-        "dlcv_50", "office_home", "mini_imagenet", "deepglobe", "celeba_makeup", "camvid"
+        "dlcv_50",
+        "office_home",
+        "mini_imagenet",
+        "deepglobe",
+        "celeba_makeup",
+        "camvid",
+        "camvid_segnet",
     ]
     registered_as: Name
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     size: Pixels | None = None
+    resize: Literal["cover", "squash"] = "cover"
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     val: Share
     seed: Seed = 0
     synthetic_per_class: Positive | None = None
+
+    @model_validator(mode="after")
+    def _val_is_cut_once(self) -> Self:
+        if self.layout == "camvid_segnet" and self.val:
+            raise invalid("val: camvid_segnet has a val split in its folder; set val: 0")
+        return self
 
 
 DatasetRecipe = Annotated[

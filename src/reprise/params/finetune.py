@@ -1,7 +1,9 @@
 """Fine-tuning tasks: a pretrained backbone with a new head; settings such as A to E are runs."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from reprise.params.base import (
     Block,
@@ -12,6 +14,7 @@ from reprise.params.base import (
     Positive,
     Rate,
     TrainingTask,
+    require_name,
 )
 from reprise.params.pretrain import Stem
 from reprise.params.training import Training
@@ -47,13 +50,21 @@ class FinetuneTask(TrainingTask):
     """Fine-tuning on one dataset, from the backbones of one pretraining task.
 
     pretraining_seeds: paired: the run of a seed starts from the pretraining of the same seed;
-    shared: every run starts from the first seed of the pretraining.
+    shared: every run starts from the first seed of the pretraining. gap: runs whose accuracy on
+    train and on val is drawn and compared, as in the 2024 homework.
     """
 
     pretraining: Name | None = None
     pretraining_seeds: Literal["paired", "shared"] = "paired"
+    gap: Distinct[list[Name]] = []
     common: FinetuneCommon
     recipes: dict[Name, FinetuneRecipe]
+
+    @model_validator(mode="after")
+    def _shown_runs_exist(self) -> Self:
+        for run in self.gap:
+            require_name("gap", run, self.recipes, "recipes")
+        return self
 
     def training(self, run: str) -> FinetuneCommon:
         """The common values with those of the run in their place."""

@@ -44,8 +44,13 @@ def read_yaml(path: Path, layout: bool = False) -> Any:
         raise RepriseError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except (OSError, ValueError) as error:
         raise RepriseError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    values = parse_yaml(text, str(path))
-    return _layout_yaml().load(text) if layout else values
+    return parse_layout(text, str(path)) if layout else parse_yaml(text, str(path))
+
+
+def parse_layout(text: str, source: str = "params.yaml") -> Any:
+    """The values of a text of YAML with its comments, for `yaml_text`; raises as `parse_yaml`."""
+    parse_yaml(text, source)
+    return _layout_yaml().load(text)
 
 
 def parse_yaml(text: str, source: str = "params.yaml") -> Any:

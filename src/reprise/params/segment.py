@@ -1,8 +1,10 @@
 """Segmentation tasks."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from reprise.params.base import Distinct, Name, Pixels, Positive, TrainingTask
+from pydantic import model_validator
+
+from reprise.params.base import Distinct, Name, Pixels, Positive, TrainingTask, require_name
 from reprise.params.training import Training, WidthMult
 
 
@@ -12,7 +14,8 @@ class SegmentRecipe(Training):
     width_mult: of the channels of VGG-16. weights: none or a name of the block `weights`.
     middle_epoch: the epoch of the middle masks; null: half of all. merge_classes: train on this
     many merged classes. loss: see training/segmentation.py. freeze_bn: of fcn8s: batch norm keeps
-    mean 0 and variance 1, as in the starter of the CS6550 homework.
+    mean 0 and variance 1, as in the starter of the CS6550 homework. score_shown_epochs: count the
+    test split at the early, middle and final epoch too.
     """
 
     model: Name
@@ -23,6 +26,7 @@ class SegmentRecipe(Training):
     merge_classes: Literal[3] | None = None
     loss: Literal["cross_entropy", "weighted_cross_entropy", "bce"] = "cross_entropy"
     freeze_bn: bool = False
+    score_shown_epochs: bool = False
 
     @property
     def shown_epochs(self) -> dict[str, int]:
@@ -32,7 +36,22 @@ class SegmentRecipe(Training):
 
 
 class SegmentTask(TrainingTask):
-    """Segmentation networks on one dataset; `images`: ids of test images whose masks are shown."""
+    """Segmentation networks on one dataset.
+
+    images: ids of test images whose masks are shown. overlays: runs whose masks are also shown over
+    the image, as the 2022 homework does. published_curve: the run whose scores by epoch are drawn
+    over those that public logs of the CS6550 starter give.
+    """
 
     images: Distinct[list[str]]
+    overlays: Distinct[list[Name]] = []
+    published_curve: Name | None = None
     recipes: dict[Name, SegmentRecipe]
+
+    @model_validator(mode="after")
+    def _shown_runs_exist(self) -> Self:
+        for run in self.overlays:
+            require_name("overlays", run, self.recipes, "recipes")
+        if self.published_curve is not None:
+            require_name("published_curve", self.published_curve, self.recipes, "recipes")
+        return self

@@ -1,16 +1,19 @@
 """What every training job shares: device, published weights, schedule, augmentation."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import Field, RootModel, model_validator
+from pydantic import Field, RootModel, field_validator, model_validator
 
+from reprise.errors import one_line
 from reprise.params.base import (
     PARAMS,
     Block,
     Count,
     Decay,
+    Distinct,
     Name,
+    Pixels,
     Positive,
     Rate,
     Share,
@@ -20,7 +23,12 @@ from reprise.params.base import (
 )
 from reprise.params.reader import read_yaml
 
-AutoAugment = Literal["trivial_wide", "autoaugment_cifar10", "cutout", "blur"]
+AutoAugment = Literal[
+    "trivial_wide", "autoaugment_cifar10", "cutout", "cutout_16", "cutout_16_slip", "blur"
+]
+# what Augment.order orders
+STEPS: Final = ("auto_augment", "geometry", "colors")
+Step = Literal["auto_augment", "geometry", "colors"]
 Schedule = Literal[
     "constant", "cosine", "cosine_restarts", "step", "milestones", "exponential", "polynomial"
 ]
@@ -63,7 +71,16 @@ class Augment(Block):
     with flip. dihedral: one of the eight flips and quarter turns. translate: maximum shift, as a
     share of the width. degrees: maximum rotation. brightness, contrast, saturation, hue: maximum
     change, for a share color_jitter_p of the images. grayscale_p: share of the images.
-    auto_augment: torchvision's policies, applied first (see datasets/transforms.py).
+    auto_augment: published policies (see datasets/policies.py). shared_auto_augment: the same,
+    drawn once for an image: both views of pretraining share them; applied before everything.
+    order: of the policies of auto_augment, of geometry (crops, flips, turns, rotations and shifts)
+    and of colors (jitter and grayscale).
+    fill: what rotations and shifts put where there is no image: its reflection, or black.
+    crop_pixels: a square of this side is cut at the scale of the stored image, at random in
+    training and from the center in evaluation; label maps are cut alike. eval_resize: in evaluation
+    the shorter side is scaled to this many pixels and the center is cut; in training min_scale
+    takes its crops from the whole stored image. Without either the stored image is scaled to the
+    size of the recipe's images.
     """
 
     min_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -79,11 +96,28 @@ class Augment(Block):
     grayscale_p: Share = 0.0
     flip_vertical: bool = False
     auto_augment: list[AutoAugment] = []
+    shared_auto_augment: list[AutoAugment] = []
+    order: Distinct[list[Step]] = list(STEPS)
+    fill: Literal["reflect", "black"] = "reflect"
+    crop_pixels: Pixels | None = None
+    eval_resize: Pixels | None = None
 
     @model_validator(mode="after")
-    def _flips(self) -> Self:
+    def _together(self) -> Self:
         if self.flip_vertical and not self.flip:
             raise invalid("flip_vertical needs flip: true; or use dihedral")
+        if missing := [step for step in STEPS if step not in self.order]:
+            raise invalid(f"order: {missing[0]} is missing; order {', '.join(STEPS)}")
+        if self.crop_pixels and (self.interpolates or self.eval_resize):
+            raise invalid(
+                "crop_pixels crops at the scale of the image; remove min_scale, translate, degrees "
+                "and eval_resize"
+            )
+        if self.eval_resize and (self.min_scale == 1 or self.dihedral or self.degrees):
+            raise invalid(
+                "eval_resize needs min_scale below 1, for the crops in training, and neither "
+                "dihedral nor degrees"
+            )
         return self
 
     @property
@@ -98,6 +132,21 @@ class Augment(Block):
         return self.color_jitter_p > 0 and max(strengths) > 0
 
 
+class MeanStd(Block):
+    """Mean and standard deviation of red, green and blue, in 0..1.
+
+    Pixels become (value / 255 - mean) / std. The starter of the CS6550 homework subtracts its means
+    of blue, green and red from red, green and blue, and divides by 255 only: mean [0.407596,
+    0.457953, 0.48502] (103.939, 116.779 and 123.68, over 255), std [1, 1, 1].
+    """
+
+    mean: Annotated[list[Share], Field(min_length=3, max_length=3)]
+    std: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)]
+
+
+Normalize = Literal["dataset", "imagenet", "none"]
+
+
 class Training(Block):
     """What every training job shares; see training/schedules.py for the schedules.
 
@@ -106,7 +155,8 @@ class Training(Block):
     schedule step. T_0, T_mult: of cosine_restarts: epochs of the first cycle, growth factor.
     milestones: epochs after which the rate falls. gamma: factor of step, milestones, exponential.
     power: of polynomial. restart_epochs: consecutive trainings, each with a new optimizer and the
-    whole schedule. normalize: whose mean and std.
+    whole schedule. normalize: whose mean and std: of the train images, of ImageNet, or the numbers
+    themselves; none: pixels are in 0..1.
     """
 
     epochs: Positive
@@ -127,8 +177,21 @@ class Training(Block):
     gamma: Share = 0.1
     power: Rate = 0.9
     restart_epochs: list[Positive] = []
-    normalize: Literal["dataset", "imagenet"] = "dataset"
+    normalize: Normalize | MeanStd = "dataset"
     augment: Augment = Augment()
+
+    @field_validator("normalize", mode="before")
+    @classmethod
+    def _by_name_or_numbers(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return MeanStd.model_validate(value)
+        if not isinstance(value, MeanStd) and value not in get_args(Normalize):
+            names = ", ".join(get_args(Normalize))
+            text = (
+                f"'{one_line(value, 80)}' is not known; choose from {names}, or give mean and std"
+            )
+            raise invalid(text)
+        return value
 
     @model_validator(mode="after")
     def _schedule(self) -> Self:
@@ -143,6 +206,13 @@ class Training(Block):
         if self.restart_epochs and sum(self.restart_epochs) != self.epochs:
             total = sum(self.restart_epochs)
             raise invalid(f"restart_epochs add up to {total}, but epochs is {self.epochs}")
+        size, crop = getattr(self, "image_size", None), self.augment.crop_pixels
+        if crop and size and crop != size:
+            raise invalid(
+                f"augment.crop_pixels is {crop}, but image_size is {size}; make them equal"
+            )
+        if size and (self.augment.eval_resize or size) < size:
+            raise invalid(f"augment.eval_resize is less than image_size, {size}; raise it")
         for key in EPOCHS:
             value = getattr(self, key, None) or 0
             if (last := max(value) if isinstance(value, list) else value) > self.epochs:

@@ -21,7 +21,10 @@ class TwoViewRecipe(Pretraining):
 
     @model_validator(mode="after")
     def _views_differ(self) -> Self:
-        if self.augment == Augment():
+        same_for_both = {"shared_auto_augment", "order", "fill", "eval_resize", "color_jitter_p"}
+        if self.augment.model_dump(exclude=same_for_both) == Augment().model_dump(
+            exclude=same_for_both
+        ):
             raise invalid(
                 f"augment changes nothing, so that both views are equal; {self.method} compares "
                 "two views: give it a random crop (min_scale) and colors at least"

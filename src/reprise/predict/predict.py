@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from reprise.atomic_io import move_into_folder, refuse_overwrite, write_text
-from reprise.datasets.layouts import read_rows, safe_join
+from reprise.datasets.tables import read_rows, safe_join
 from reprise.errors import RepriseError
 from reprise.images import image_size, list_images, read_rgb
 from reprise.predict.trained_run import TrainedRun, open_run
@@ -220,11 +220,12 @@ def write_classes(
 ) -> None:
     """Write a CSV file with the predicted class name of each image, completely or not at all.
 
-    Images of another size than the training images are scaled, and cropped to the center.
+    Images of another size than the training images are brought to it as those were: scaled and
+    cropped to the center, or squashed.
     """
     rows = []
     for chunk in chunks(run, images):
-        logits = run.logits(np.stack([read_rgb(image.path, run.shape) for image in chunk]))
+        logits = run.logits(np.stack([run.read(image.path) for image in chunk]))
         for image, number in zip(chunk, logits.argmax(1).tolist(), strict=True):
             rows.append((image.id, image.filename, image.filename, run.classes.names[number]))
     table = pd.DataFrame(rows, columns=list(COLUMNS))[list(columns)]

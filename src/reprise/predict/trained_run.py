@@ -14,13 +14,13 @@ from reprise.atomic_io import check_file, read_json, sha256
 from reprise.datasets.batches import Batches, eval_batch_size, normalization
 from reprise.datasets.prepared import Bytes, Classes, PreparedDataset, read_prepared
 from reprise.errors import RepriseError, did_you_mean
+from reprise.images import read_rgb
 from reprise.jobs import CLASSIFYING, Job
 from reprise.models.build import BUILDERS, is_depthwise
 from reprise.models.weights import load_state, read_tensors
 from reprise.params.base import PARAMS, validate, value_at
 from reprise.params.load import load_params
 from reprise.params.reader import parse_yaml, read_yaml
-from reprise.params.training import Augment
 from reprise.record import Record
 from reprise.training.runtime import Device, configure_torch, predict_batches
 from reprise.training.segmentation import resize_logits
@@ -51,19 +51,29 @@ class TrainedRun:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width of the images that it was trained on."""
-        return self.dataset.height, self.dataset.width
+        """Height and width of the images that it was trained on, before they are resized."""
+        crop = self.recipe.augment.crop_pixels
+        return (crop, crop) if crop else (self.dataset.height, self.dataset.width)
 
     @property
     def cut(self) -> bool:
         """Whether those images were cut from larger ones, and not scaled to their size."""
-        return self.dataset.scaling == "cut"
+        return self.dataset.scaling == "cut" or self.recipe.augment.crop_pixels is not None
 
     @property
     def batch_size(self) -> int:
         """Images to predict at a time."""
         size = getattr(self.recipe, "image_size", None)
         return eval_batch_size((size, size) if size else self.shape, self.device.device)
+
+    def read(self, path: Path) -> Bytes:
+        """An image file, brought to `shape` as the images of the dataset were, (*shape, 3) uint8.
+
+        Raises RepriseError as `read_rgb` does.
+        """
+        info = self.dataset.info
+        how = info.get("resize", "cover"), info.get("interpolation", "bilinear")
+        return read_rgb(path, self.shape, *how)
 
     def logits(self, images: Bytes) -> Tensor:
         """Logits of images (n, *shape, 3) uint8, preprocessed as in training.
@@ -73,7 +83,8 @@ class TrainedRun:
         recipe, dataset = self.recipe, self.dataset.with_images(images)
         mean_and_std = normalization(recipe.normalize, getattr(recipe, "weights", "none"))
         size = getattr(recipe, "image_size", None)
-        batches = Batches(dataset, Augment(), 0, self.device.device, size, mean_and_std)
+        augment = recipe.augment  # evaluation crops and resizes as it says
+        batches = Batches(dataset, augment, 0, self.device.device, size, mean_and_std)
         network: Callable[[Tensor], Tensor] = self.model
         if self.segments:
             network = partial(resize_logits, self.model, size=self.shape)

@@ -4,6 +4,7 @@ Templates, styles, scripts and captions are in workflow/report/.
 """
 
 import base64
+import io
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ import pandas as pd
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from PIL import Image
 
 from reprise.csv_io import read_csv
 from reprise.errors import RepriseError
@@ -23,7 +25,10 @@ from reprise.evaluation.markdown import MARK, Missing
 
 FOLDER = Path("workflow/report")
 # photographs and thousands of points are smaller as PNG
-PNG = ("pca", "tsne", "masks", "misclassified", "segment_anything")
+PNG = ("pca", "tsne", "masks", "overlays", "misclassified", "segment_anything")
+# bytes of all figures of a page. One with more than its share is embedded as WebP: photographs with
+# losses that are not seen, others without losses, from their PNG.
+FIGURES_BYTES = 4_000_000
 
 
 def _escaped(value: object) -> Markup:
@@ -65,8 +70,10 @@ def scripts(charts: bool) -> Markup:
 class ResultsReader:
     """Reads a results folder; `missing` collects what is missing or wrong, in the page's order."""
 
-    def __init__(self, results: Path) -> None:
+    def __init__(self, results: Path, figures: int = 1) -> None:
+        """`figures`: how many the page has."""
         self.results = results
+        self.large = FIGURES_BYTES // figures
         self.missing: list[str] = []
 
     def table(self, name: str) -> Markup:
@@ -84,18 +91,21 @@ class ResultsReader:
     def figure(self, kind: str, *subject: str, alt: str, caption: str = "") -> Markup:
         """A figure (see `figures.Spec`) with its text alternative: PNG for images, otherwise SVG.
 
-        Without a caption it has the one of Snakemake's report.
+        One with more than its share of FIGURES_BYTES is a WebP. Without a caption it has the one of
+        Snakemake's report.
         """
         folder, suffix = ("figures", "png") if kind in PNG else ("vector", "svg")
-        path = self.results / folder / f"{'_'.join((kind, *subject))}.{suffix}"
+        name = "_".join((kind, *subject))
+        path = self.results / folder / f"{name}.{suffix}"
         try:
             data = path.read_bytes()
+            size = png_size(data) if suffix == "png" else svg_size(data)
+            form = "png" if suffix == "png" else "svg+xml"
+            if len(data) > self.large:
+                path = self.results / "figures" / f"{name}.png"
+                form, data = "webp", as_webp(path.read_bytes(), lossless=suffix == "svg")
         except FileNotFoundError:
             return self.missing_note(f"{path}: not found; run `plot` for this figure first")
-        if data.startswith(b"\x89PNG"):  # its first chunk has the size: PNG specification, 11.2.2
-            form, size = "png", (int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
-        else:
-            form, size = "svg+xml", svg_size(data)
         source = f"data:image/{form};base64," + base64.b64encode(data).decode()
         caption = caption or (FOLDER / f"{kind}.rst").read_text(encoding="utf-8")
         return macro("figure", source, size, alt, caption.strip())
@@ -131,6 +141,19 @@ class ResultsReader:
         if reason not in self.missing:
             self.missing.append(reason)
         return macro("missing_note", MARK + reason)
+
+
+def as_webp(png: bytes, lossless: bool) -> bytes:
+    """A PNG as a WebP, without losses or with some that are not seen at the size of the page."""
+    stream = io.BytesIO()
+    options: dict[str, Any] = {"lossless": True} if lossless else {"quality": 60}
+    Image.open(io.BytesIO(png)).convert("RGB").save(stream, "webp", method=4, **options)
+    return stream.getvalue()
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a PNG, which its first chunk has (PNG specification, 11.2.2)."""
+    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
 
 
 def svg_size(data: bytes) -> tuple[int, int]:

@@ -93,6 +93,7 @@ def limitations(
                 "runs start from one backbone, so sd and interval do not include the variation "
                 "between pretrainings."
             )
+    yield from _leaks(datasets)
     yield from _precision(reader, params)
     if params.segment:
         yield from _rare_classes(reader)
@@ -116,6 +117,25 @@ def limitations(
     for note, names in notes.items():
         if note:
             yield f"{'Dataset' if len(names) == 1 else 'Datasets'} {', '.join(names)}: {note}"
+
+
+def _leaks(datasets: dict[str, PreparedDataset]) -> Iterator[str]:
+    """How many groups of the images that are tested or selected on touch the train split."""
+    for name, dataset in datasets.items():
+        for split in ("test", "val"):
+            touching = dataset.info.get(f"{split}_groups_touching_train")
+            if touching is None:
+                continue
+            groups = len(set(dataset.groups(dataset.rows(split)).tolist()))
+            if not touching:
+                yield f"No group of {name}'s {split} split touches its train split."
+                continue
+            how = dataset.info.get("touching", "touch images of train")
+            yield (
+                f"Leak in {name}: {touching} of the {groups} {dataset.group_words['many']} of the "
+                f"{split} split {how}, so its scores are higher than on new places. Intervals are "
+                "over these groups."
+            )
 
 
 def _precision(reader: ResultsReader, params: Params) -> Iterator[str]:
@@ -154,7 +174,10 @@ def dataset_rows(datasets: dict[str, PreparedDataset]) -> list[list[str]]:
     for name, dataset in datasets.items():
         counts = [len(dataset.classes.ids), *(len(dataset.rows(split)) for split in SPLITS)]
         info = dataset.info
-        rows.append([name, dataset.kind, *map(str, counts), info["source"], info["licence"]])
+        source = str(info["source"])
+        if info.get("verified"):
+            source += f" Verified: all files are those of {info['archive']}."
+        rows.append([name, dataset.kind, *map(str, counts), source, info["licence"]])
     return rows
 
 

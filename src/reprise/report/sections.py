@@ -8,14 +8,18 @@ from markupsafe import Markup
 
 from reprise.atomic_io import read_json
 from reprise.compare import machine_line
+from reprise.csv_io import read_csv
 from reprise.datasets.prepared import PreparedDataset, read_prepared
 from reprise.errors import RepriseError
-from reprise.figures import METHODS
+from reprise.figures import METHODS, figures
 from reprise.jobs import STAGES, tasks
+from reprise.params.classify import ClassifyTask
 from reprise.params.load import Params
 from reprise.params.segment import SegmentTask
-from reprise.report import charts, methods
+from reprise.report import charts, mask_charts, methods
 from reprise.report.html import FOLDER, TEMPLATES, ResultsReader, scripts
+
+MISSING_DATA = Path("data/missing.csv")  # written by `make data`
 
 
 def report(results: Path, params: Params) -> tuple[str, list[str]]:
@@ -33,7 +37,7 @@ def report(results: Path, params: Params) -> tuple[str, list[str]]:
     Raises:
         RepriseError: a prepared dataset is missing.
     """
-    reader = ResultsReader(results)
+    reader = ResultsReader(results, len(figures(params)))
     every_task = tasks(params, *STAGES, "segment_anything")
     names = sorted({block.data for _, _, block in every_task})
     page = TEMPLATES.get_template("page.html").render(
@@ -41,6 +45,7 @@ def report(results: Path, params: Params) -> tuple[str, list[str]]:
         params=params,
         tasks=every_task,
         datasets={name: read_prepared(results / "prepare" / name) for name in names},
+        images=whose_images(params),
         runs=runs,
         findings=findings,
         machine=machine(results),
@@ -49,12 +54,63 @@ def report(results: Path, params: Params) -> tuple[str, list[str]]:
         class_ious=class_ious,
         methods=methods,
         embeddings=METHODS,
+        missing_data=missing_data(MISSING_DATA),
+        transfer_rows=transfer_rows,
         embedding_chart=partial(charts.embedding, results, params),
-        masks_chart=partial(charts.masks, results, params),
+        masks_chart=partial(mask_charts.masks, results, params),
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         scripts=scripts,
     )
     return page, reader.missing
+
+
+def whose_images(params: Params) -> str:
+    """Of what images the experiments are: "open images", or those of the courses."""
+    courses = [
+        recipe.source == "course" and recipe.synthetic_per_class is None
+        for recipe in params.datasets.values()
+    ]
+    return "the courses' images" if all(courses) else "open images"
+
+
+def missing_data(path: Path) -> list[list[str]]:
+    """What `make data` left out: a row for each dataset or file of weights that is missing.
+
+    What is missing, where to get it, and the tasks and runs that lack it; empty without the file.
+    """
+    if not path.is_file():
+        return []
+    return read_csv(path, ["name", "what", "where", "tables"])[
+        ["name", "what", "where", "tables"]
+    ].to_numpy().tolist()  # fmt: skip
+
+
+def transfer_rows(reader: ResultsReader, task: str, block: ClassifyTask) -> list[list[str]]:
+    """Of a classify task with a frozen run: pretrained, trained parameters, accuracy and rank.
+
+    A row for each run, as in the comparison that question 1-4 of the 2019 homework asks for; empty
+    for other tasks.
+    """
+    if not any(block.recipes[run].frozen for run in block.runs):
+        return []
+    scores = reader.csv(f"tables/classify_{task}.csv", ["run", "test_accuracy"], ["run"])
+    networks = reader.csv(
+        "tables/networks.csv", ["stage", "task", "run", "trained"], ["task", "run"]
+    )
+    networks = networks[(networks["stage"] == "classify") & (networks["task"] == task)]
+    trained = dict(zip(networks["run"], networks["trained"], strict=True))
+    accuracy = dict(zip(scores["run"], scores["test_accuracy"], strict=True))
+    rows = []
+    for run in block.runs:
+        recipe = block.recipes[run]
+        if run not in accuracy or run not in trained:
+            continue
+        better = sum(accuracy[other] > accuracy[run] for other in block.runs if other in accuracy)
+        weights = "no" if recipe.weights == "none" else f"yes, {recipe.weights}"
+        tuned = "the last layer" if recipe.frozen else "all layers"
+        values = f"{tuned}, {trained[run]:,.0f} parameters", f"{accuracy[run]:.4f}"
+        rows.append([run, weights, *values, str(better + 1)])
+    return rows
 
 
 def runs(task: Any) -> str:

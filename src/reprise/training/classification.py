@@ -77,7 +77,7 @@ class CachedFeatures:
 
 def count_views(recipe: Augment) -> int:
     """How many different images augmentation makes of one; 0 if they cannot be counted."""
-    finite = recipe.model_dump(include={"dihedral", "flip", "color_jitter_p"})
+    finite = recipe.model_dump(include={"dihedral", "flip", "color_jitter_p", "order", "fill"})
     if recipe != Augment(**finite):
         return 0
     return 8 if recipe.dihedral else 2 if recipe.flip else 1

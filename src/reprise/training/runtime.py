@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reprise.cli import MACHINE
 from reprise.datasets.batches import Rows
-from reprise.datasets.transforms import to_device
+from reprise.datasets.device import to_device
 from reprise.errors import RepriseError
 from reprise.params.training import Runtime
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,14 @@ from reprise.atomic_io import atomic_folder, write_json
 from reprise.datasets.batches import Rows
 from reprise.datasets.prepared import PreparedDataset
 from reprise.errors import RepriseError
-from reprise.metrics.confusion import confusion, mean_iou, pixel_accuracy
+from reprise.metrics.confusion import (
+    center_crop,
+    confusion,
+    ignored_pixel_predictions,
+    mean_iou,
+    pixel_accuracy,
+)
+from reprise.metrics.courses import with_ignored_row
 from reprise.models.weights import write_tensors
 from reprise.params.segment import SegmentRecipe
 from reprise.training.checkpoint import Checkpoint
@@ -31,13 +39,17 @@ Masks = dict[str, NDArray[np.uint8]]  # label maps (H, W) by file name without i
 
 @dataclass(frozen=True)
 class SegmentationResult:
-    """Everything a training job writes to its output folder."""
+    """Everything a training job writes to its output folder.
+
+    test_matrices: of the test split at the shown epochs, if the recipe asks for them.
+    """
 
     state: Tensors
     history: list[Row]
     predictions: Masks
     masks: Masks
     shown_epochs: dict[str, int]
+    test_matrices: dict[str, list[list[int]]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,20 @@ class Targets:
     maps: NDArray[np.uint8]
     n_classes: int
     ignore: int
+
+    def center(self, rows: Rows, size: Sequence[int]) -> NDArray[np.uint8]:
+        """The center of the maps of `rows`, (n, *size); whole maps where they have this size."""
+        return np.stack([center_crop(self.maps[row], *size) for row in rows])
+
+    def full_matrix(self, rows: Rows, predictions: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Pixels by true and predicted class, (n_classes + 1, n_classes + 1), int64.
+
+        The last row is of ignored pixels, whose predictions the DLCV course's script counts (see
+        `with_ignored_row` in metrics/courses.py).
+        """
+        truth = self.center(rows, predictions.shape[1:])
+        known = truth, predictions, self.n_classes, self.ignore
+        return with_ignored_row(confusion(*known), ignored_pixel_predictions(*known))
 
 
 def load_targets(data: PreparedDataset, merge_classes: int | None) -> Targets:
@@ -74,8 +100,8 @@ def train_segmenter(
     require_labelled_pixels(data, targets)
     warn_of_empty_classes(data, targets)
     labels = torch.from_numpy(targets.maps).to(device.device)
-    size = targets.maps.shape[1:]
-    train_rows, val_rows = data.require_rows("train"), data.require_rows("val")
+    size = context.batches.crop_size or targets.maps.shape[1:]
+    train_rows, val_rows, test_rows = map(data.require_rows, ("train", "val", "test"))
     loss = loss_of(recipe.loss, targets, train_rows, device.device)
     shown = recipe.shown_epochs
 
@@ -94,22 +120,33 @@ def train_segmenter(
         return maps.cpu().numpy().astype(np.uint8)
 
     def validation_step(row: Row, progress: Progress) -> None:
-        maps = targets.maps[val_rows], predict(val_rows)
-        matrix = confusion(*maps, targets.n_classes, targets.ignore)
+        matrix = confusion(
+            targets.center(val_rows, size), predict(val_rows), targets.n_classes, targets.ignore
+        )
         row["val_miou"] = mean_iou(matrix).value
         row["val_pixel_accuracy"] = pixel_accuracy(matrix)
         for stage in [name for name, epoch in shown.items() if images and epoch == row["epoch"]]:
             masks = predict(np.array(list(images.values())))
             for name, mask in zip(images, masks, strict=True):
                 progress.kept[f"{name}_{stage}"] = torch.from_numpy(mask)
+        if recipe.score_shown_epochs and row["epoch"] in shown.values():
+            matrix = targets.full_matrix(test_rows, predict(test_rows))
+            progress.predictions[int(row["epoch"])] = torch.from_numpy(matrix)
         progress.update_best(row, model, row["val_miou"])
 
     progress = train(TrainingJob(model, context, training_step, validation_step), checkpoint)
     model.load_state_dict(progress.best_state)
-    rows = np.concatenate([val_rows, data.require_rows("test")])
+    rows = np.concatenate([val_rows, test_rows])
     predictions = dict(zip(data.index["id"].iloc[rows], predict(rows), strict=True))
     masks = {name: mask.numpy() for name, mask in progress.kept.items()}
-    return SegmentationResult(progress.best_state, progress.rows, predictions, masks, shown)
+    matrices = _by_name(shown, progress.predictions)
+    outcome = progress.rows, predictions, masks, shown, matrices
+    return SegmentationResult(progress.best_state, *outcome)
+
+
+def _by_name(shown: dict[str, int], kept: dict[int, Tensor]) -> dict[str, list[list[int]]]:
+    """The matrices that were kept, by the names of their epochs."""
+    return {name: kept[epoch].tolist() for name, epoch in shown.items() if epoch in kept}
 
 
 def resize_logits(model: nn.Module, images: Tensor, size: Sequence[int]) -> Tensor:
@@ -198,14 +235,17 @@ def write_segmenter(folder: Path, result: SegmentationResult, device: Device) ->
     """Write model, history, and label maps as PNG."""
     write_tensors(folder / "model.safetensors", result.state)
     write_masks(folder / "predictions", result.predictions)
-    write_masks(folder / "masks", result.masks, result.shown_epochs)
+    files: dict[str, Any] = {"epochs": result.shown_epochs}
+    if result.test_matrices:
+        files["test_confusion"] = result.test_matrices
+    write_masks(folder / "masks", result.masks, files)
     write_history(folder / "history.csv", result.history, device)
 
 
-def write_masks(folder: Path, masks: Masks, epochs: dict[str, int] | None = None) -> None:
-    """Replace a folder by label maps, as gray PNG files of class ids, and epochs.json."""
+def write_masks(folder: Path, masks: Masks, files: Mapping[str, Any] | None = None) -> None:
+    """Replace a folder by label maps, as gray PNG files of class ids, and JSON files by name."""
     with atomic_folder(folder) as temporary:
         for name, mask in masks.items():
             Image.fromarray(mask).save(temporary / f"{name}.png")
-        if epochs is not None:
-            write_json(temporary / "epochs.json", epochs)
+        for name, content in (files or {}).items():
+            write_json(temporary / f"{name}.json", content)

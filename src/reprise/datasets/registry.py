@@ -1,0 +1,165 @@
+"""`make data`: a course's folder or archive is recognized, checked and registered.
+
+Registering writes two things to data/raw/: a link NAME to the folder, and NAME.csv with the sha256
+of each file that is read. The sha256 of that csv file in params.yaml identifies the data of a run.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from reprise.atomic_io import refuse_overwrite, sha256, write_csv, writing
+from reprise.datasets.archives import is_archive, unpack
+from reprise.datasets.check import Findings, Look, Seen, check, identical_files
+from reprise.datasets.course import RAW
+from reprise.datasets.known import known_archive
+from reprise.datasets.layouts import LAYOUTS, find_layouts, list_layout
+from reprise.datasets.listing import Listing
+from reprise.datasets.progress import progress
+from reprise.errors import RepriseError, one_line
+from reprise.params.base import NAME
+
+SHOWN = 20  # problems of a folder that are listed
+# the name of a folder by the first of these layouts that it has
+NAMES = {
+    "dlcv_50": "dlcv_hw1",
+    "deepglobe": "dlcv_hw1",
+    "celeba_makeup": "cs6550_hw4",
+    "camvid_segnet": "camvid",
+    "camvid": "cs6550_hw4",
+    "office_home": "dlcv_hw4",
+    "mini_imagenet": "dlcv_hw4",
+}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered folder: its name, the layouts that it has, and the sha256 of its list.
+
+    mixed: the layouts whose images differ in size.
+    """
+
+    name: str
+    layouts: tuple[str, ...]
+    digest: str
+    mixed: tuple[str, ...] = ()
+
+
+def register(
+    path: Path, name: str | None = None, raw: Path = RAW, accept_counts: bool = False
+) -> Registered:
+    """Check every layout at or below a folder or in an archive, then link it and write its list.
+
+    name: of the link; None: one that follows from the layouts. accept_counts: whether numbers of
+    images other than the published ones are right. Raises RepriseError when there is no known
+    layout, one of them twice, or any problem; what there is and the first problems are logged.
+    """
+    if name is not None and not re.fullmatch(NAME, name):
+        raise RepriseError(f"NAME={name:.80}: use letters, digits and _, at most 60, no _ first")
+    if name is not None:
+        _refuse_folder(raw / name)
+    if is_archive(path):
+        path = unpack(path, raw / "unpacked")
+    if not path.is_dir():
+        raise RepriseError(f"{path}: not a directory or archive; pass the course's folder as PATH")
+    listings = list_layouts(path)
+    chosen = name or default_name(listings, path, raw)
+    table, link = raw / f"{chosen}.csv", raw / chosen
+    _refuse_folder(link)
+    seen: dict[Seen, Look] = {}
+    findings = [check(layout, listing, seen) for layout, listing in listings.items()]
+    report(path, findings, accept_counts)
+    paths = sorted({file for listing in listings.values() for file in listing.files})
+    refuse_overwrite([table], paths)
+    digests = {p: sha256(p) for p in progress(paths, len(paths), f"{chosen}: files hashed")}
+    for layout, listing in listings.items():
+        log_identity(layout, listing, digests)
+    rows = [(p.relative_to(path).as_posix(), p.stat().st_size, digests[p]) for p in paths]
+    if link.is_symlink() and os.path.realpath(link) != os.path.realpath(path):
+        logging.warning("%s: was registered for %s until now", chosen, os.readlink(link))
+    write_csv(table, pd.DataFrame(rows, columns=["file", "bytes", "sha256"]))
+    with writing(link):
+        link.unlink(missing_ok=True)
+        os.symlink(path.resolve(), link, target_is_directory=True)
+    mixed = tuple(
+        layout
+        for layout, listing in listings.items()
+        if len({seen[item.image, item.label].size for item in listing.items}) > 1
+    )
+    return Registered(chosen, tuple(listings), sha256(table), mixed)
+
+
+def list_layouts(folder: Path) -> dict[str, Listing]:
+    """The listings of all layouts at or below `folder`; which ones it lacks is logged.
+
+    Raises RepriseError when there is no known layout, or one of them twice.
+    """
+    present = find_layouts(folder)
+    for layout, folders in present.items():
+        if len(folders) > 1:
+            raise RepriseError(
+                f"{folder}: {folders[0]} and {folders[1]} both have the layout {layout}; "
+                "pass one of them"
+            )
+    logging.info("%s: has %s", folder, ", ".join(present) or "no known layout")
+    others = [f"{n} (in {about.archive})" for n, about in LAYOUTS.items() if n not in present]
+    if others:
+        logging.info("not in this folder: %s", "; ".join(others))
+    if not present:
+        raise RepriseError(f"{folder}: contains none of the courses' layouts; is it unpacked?")
+    return {layout: list_layout(folders[0], layout) for layout, folders in present.items()}
+
+
+def default_name(listings: Mapping[str, Listing], folder: Path, raw: Path) -> str:
+    """The name for a folder with these layouts; with a number if another folder has it."""
+    first = next(name for layout, name in NAMES.items() if layout in listings)
+    names = (first, *(f"{first}_{number}" for number in range(2, 100)))
+    return next(name for name in names if _free(raw / name, folder))
+
+
+def _refuse_folder(link: Path) -> None:
+    """Raise RepriseError if there is something else where a link is to be."""
+    if os.path.lexists(link) and not os.path.islink(link):
+        raise RepriseError(f"{link}: already exists; move it away")
+
+
+def _free(link: Path, folder: Path) -> bool:
+    """Whether a name may be given to a folder: it has no other one, or one that is gone."""
+    gone = not link.exists()
+    return gone or os.path.realpath(link) == os.path.realpath(folder)
+
+
+def report(folder: Path, findings: Iterable[Findings], accept_counts: bool) -> None:
+    """Log what there is; RepriseError if there is any problem, after the first ones are logged."""
+    problems: list[str] = []
+    for finding in findings:
+        problems += finding.problems
+        if accept_counts:
+            finding.warnings.extend(finding.wrong_counts)
+        else:
+            problems += [f"{line}; ACCEPT=1 registers them" for line in finding.wrong_counts]
+        for line in finding.notes:
+            logging.info("%s", one_line(line))
+        for line in finding.warnings:
+            logging.warning("warning: %s", one_line(line))
+    for problem in problems[:SHOWN]:
+        logging.error("%s", one_line(problem))
+    if len(problems) > SHOWN:
+        logging.error("and %d more", len(problems) - SHOWN)
+    if problems:
+        count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+        raise RepriseError(f"{folder}: {count} (listed above); fix and try again")
+
+
+def log_identity(layout: str, listing: Listing, digests: Mapping[Path, str]) -> None:
+    """Log whether the files are known, and which are the same."""
+    archive = known_archive(layout, listing, digests)
+    known = f"the files of {archive}" if archive else "not files of a known archive"
+    logging.info("%s: %s", layout, known)
+    for line in identical_files(listing, digests):
+        logging.warning("%s: %s", layout, one_line(line))

@@ -1,0 +1,232 @@
+"""The tasks of params.yaml whose data and weights are there; the others are kept aside as text.
+
+A task without its data, or without any run whose weights are there, is cut from the text of
+params.yaml; of other tasks, the list `runs` is shortened. What was cut is restored later as it was,
+with the user's comments and changes.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from reprise.datasets.layouts import LAYOUTS
+from reprise.engines.blocks import Section, read_sections, write_sections
+from reprise.params.datasets import CourseDataset
+from reprise.params.load import NETWORKS, Params, parse
+from reprise.params.reader import parse_yaml
+
+PRESET = re.compile(r"PRESET=([\w-]+)")
+Reasons = frozenset[tuple[str, str]]  # ("dataset" or "weights", name in params.yaml)
+Runs = dict[str, Reasons]  # why a run cannot be trained, by its name; empty if it can
+Key = tuple[str, str]  # stage and task
+
+
+class LeftOut(BaseModel):
+    """What was cut from params.yaml.
+
+    preset: that it was written from. order, titles: of the sections before, the names of their
+    blocks and their first lines. blocks: texts by section and name. runs: by stage and task, the
+    text of the list before and after.
+    """
+
+    preset: str = ""
+    order: list[tuple[str, list[str]]] = []  # JSON sorts mappings
+    titles: dict[str, str] = {}
+    blocks: dict[str, dict[str, str]] = {}
+    runs: dict[str, tuple[str, str]] = {}
+
+
+def preset_name(text: str) -> str:
+    """The preset that a params.yaml was written from; "" if it does not say so."""
+    match = PRESET.search(text)
+    return match[1] if match else ""
+
+
+def restore(text: str, left_out: LeftOut) -> str:
+    """The text with all that was cut, unless it is of another preset.
+
+    What is in the text now wins over what was cut from it.
+    """
+    if left_out.preset != preset_name(text) or not left_out.order:
+        return text
+    sections = read_sections(text)
+    for section, blocks in left_out.blocks.items():
+        if section not in sections:
+            sections[section] = Section(left_out.titles[section])
+        sections[section].blocks = blocks | sections[section].blocks
+    for key, (before, after) in left_out.runs.items():
+        stage, task = key.split(".")
+        block = sections[stage].blocks.get(task) if stage in sections else None
+        if block and _runs(block) == after:
+            sections[stage].blocks[task] = _with_runs(block, before)
+    for section, names in left_out.order:
+        if section in sections:
+            blocks = sections[section].blocks
+            first = [name for name in names if name in blocks]
+            sections[section].blocks = {
+                name: blocks[name] for name in dict.fromkeys([*first, *blocks])
+            }
+    order = dict.fromkeys([*dict(left_out.order), *sections])
+    return write_sections({name: sections[name] for name in order if name in sections})
+
+
+def select(text: str, datasets: Collection[str], weights: Collection[str]) -> tuple[str, LeftOut]:
+    """The text with the tasks and runs that can be computed, and what was cut from it.
+
+    text: a complete params.yaml. datasets, weights: names of those that are there. A dataset that
+    only tasks without weights would use is cut too, so that it is not prepared for nothing.
+    """
+    params = parse(parse_yaml(text))
+    reasons = missing_of_runs(params, datasets, weights)
+    sections = read_sections(text)
+    left_out = LeftOut(
+        preset=preset_name(text),
+        order=[(name, list(section.blocks)) for name, section in sections.items()],
+        titles={name: section.title for name, section in sections.items() if section.blocks},
+    )
+
+    def cut(section: str, name: str) -> None:
+        left_out.blocks.setdefault(section, {})[name] = sections[section].blocks.pop(name)
+
+    complete = [key for key, runs in reasons.items() if not all(runs.values())]
+    used, still_used = (
+        {getattr(params, stage)[task].data for stage, task in keys} for keys in (reasons, complete)
+    )
+    for name in params.datasets:
+        if name not in datasets or (complete and name in used - still_used):
+            cut("datasets", name)
+    for (stage, task), runs in reasons.items():
+        kept = [run for run, why in runs.items() if not why]
+        if not kept:
+            cut(stage, task)
+        elif len(kept) < len(runs):
+            block = sections[stage].blocks[task]
+            before, after = _runs(block), f"[{', '.join(kept)}]"
+            left_out.runs[f"{stage}.{task}"] = before, after
+            sections[stage].blocks[task] = _with_runs(block, after)
+    for name, embed in params.embed.items():
+        runs = reasons[embed.stage, embed.task]
+        if any(runs[run] for run in shown_runs(embed)):
+            cut("embed", name)
+    return write_sections(sections), left_out
+
+
+def shown_runs(embed: Any) -> list[str]:
+    """The runs of a block of `embed`."""
+    runs = getattr(embed, "runs", None)
+    return list(runs) if runs is not None else [embed.run]
+
+
+def missing_of_runs(
+    params: Params, datasets: Collection[str], weights: Collection[str]
+) -> dict[Key, Runs]:
+    """What each run of each task lacks; datasets, weights: names of those that are there."""
+    reasons: dict[Key, Runs] = {}
+    for stage in NETWORKS:  # pretrain before finetune, which starts from it
+        for name, task in getattr(params, stage).items():
+            no_data = set() if task.data in datasets else {("dataset", task.data)}
+            runs: Runs = {}
+            for run in task.runs:
+                recipe = task.common if stage == "finetune" else task.recipes[run]
+                file = getattr(recipe, "weights", "none")
+                lacks = (
+                    {("weights", file)} if file in params.weights.keys() - set(weights) else set()
+                )
+                start = getattr(task.recipes[run], "start", "none")
+                if start != "none":
+                    lacks |= reasons["pretrain", task.pretraining][start]
+                runs[run] = frozenset(no_data | lacks)
+            reasons[stage, name] = runs
+    return reasons
+
+
+def missing_rows(
+    params: Params, datasets: Collection[str], weights: Collection[str]
+) -> list[dict[str, str]]:
+    """A row for each dataset and file of weights that is missing and needed.
+
+    Columns: kind, name, what, where (to get it), and tables: the tasks and runs that lack it.
+    """
+    tables: dict[tuple[str, str], list[str]] = {}
+    for (stage, task), runs in missing_of_runs(params, datasets, weights).items():
+        for reason in sorted({reason for why in runs.values() for reason in why}):
+            lacking = [run for run, why in runs.items() if reason in why]
+            tables.setdefault(reason, []).append(f"{stage}.{task} ({', '.join(lacking)})")
+    return [
+        {"kind": kind, "name": name, **_about(params, kind, name), "tables": "; ".join(lacking)}
+        for (kind, name), lacking in sorted(tables.items())
+    ]
+
+
+def _about(params: Params, kind: str, name: str) -> dict[str, str]:
+    """What is missing, and where it is to be had."""
+    if kind == "dataset":
+        recipe = params.datasets[name]
+        assert isinstance(recipe, CourseDataset)
+        return {
+            "what": f"images in the layout {recipe.layout}",
+            "where": f"make data PATH=..., with {LAYOUTS[recipe.layout].archive}",
+        }
+    file = params.weights[name]
+    public = file.url or file.torchvision
+    author = "the course's archive, which `make data` searches, or its author"
+    where = f"make weights NAME={name}" if public else author
+    return {"what": f"the file {file.path}", "where": where}
+
+
+def set_registered(text: str, registered: Mapping[str, tuple[str, str]]) -> str:
+    """The text with the name and sha256 of the registered folder of some datasets.
+
+    registered: both, by the dataset's name in params.yaml.
+    """
+    sections = read_sections(text)
+    blocks = sections["datasets"].blocks
+    for dataset, values in registered.items():
+        for key, value in zip(("registered_as", "sha256"), values, strict=True):
+            # quoted, because some are numbers to YAML, such as 2023
+            blocks[dataset] = _with_value(blocks[dataset], key, f'"{value}"')
+    return write_sections(sections)
+
+
+def without_data(text: str) -> str:
+    """The text without the names and sha256 of registered folders, to compare it with a preset."""
+    sections = read_sections(text)
+    if "datasets" in sections:
+        for dataset, block in sections["datasets"].blocks.items():
+            for key in ("registered_as", "sha256"):
+                block = _with_value(block, key, "null")
+            sections["datasets"].blocks[dataset] = block
+    return write_sections(sections)
+
+
+def _with_value(block: str, key: str, value: str) -> str:
+    """A block with another value of a key that has one; its comment is kept."""
+
+    def line(match: re.Match[str]) -> str:
+        new = f"{match[1]}{value}"
+        return f"{new} {match[3].lstrip()}" if match[3] else new
+
+    return re.sub(rf"^(    {key}: +)([^\s#]+|\"[^\"]*\")( *#.*)?$", line, block, flags=re.M)
+
+
+def _runs(block: str) -> str:
+    """The text of the list `runs` in the block of a task."""
+    start, end = _span(block)
+    return block[start:end]
+
+
+def _with_runs(block: str, runs: str) -> str:
+    start, end = _span(block)
+    return block[:start] + runs + block[end:]
+
+
+def _span(block: str) -> tuple[int, int]:
+    """Where the list `runs` of a task begins and ends, as indices of the block's text."""
+    tree: Any = yaml.compose(block)
+    ((_, task),) = tree.value
+    (runs,) = (value for key, value in task.value if key.value == "runs")
+    end = runs.end_mark if runs.flow_style else runs.value[-1].end_mark
+    return runs.start_mark.index, end.index
