@@ -55,8 +55,8 @@ from reprise.models.backbone import Backbone
 from reprise.models.build import build_backbone
 from reprise.models.convolution import CroppedConv2d, swap_layers
 from reprise.params.byol import Recipe
+from reprise.params.pretrain import TwoViewRecipe
 from reprise.params.training import Augment, Runtime
-from reprise.params.two_views import TwoViewRecipe
 from reprise.training.loop import make_optimizer
 from reprise.training.runtime import configure_torch
 from reprise.training.schedules import learning_rate

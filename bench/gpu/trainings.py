@@ -17,8 +17,10 @@ from bench.measure import ROOT
 from reprise.datasets.batches import Batches, Rows, normalization
 from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
 from reprise.datasets.writer import Dataset, write_dataset
+from reprise.engines.preset import render
 from reprise.models.build import build_classifier, build_finetuned, build_segmenter
-from reprise.params.load import Params, load_params
+from reprise.params.load import Params, parse
+from reprise.params.reader import parse_yaml
 from reprise.training import classification, segmentation
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.job import JobContext
@@ -74,7 +76,7 @@ class Training:
 
 def course() -> Params:
     """The recipes."""
-    return load_params(ROOT / PRESET)
+    return parse(parse_yaml(render("course", ROOT / "presets")))
 
 
 def training_of(module: Any, start: Callable[[], object]) -> Training:

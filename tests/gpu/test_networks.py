@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from reprise.engines.preset import render
 from reprise.models.build import build_classifier, build_segmenter
-from reprise.params.load import load_params
+from reprise.params.load import parse
+from reprise.params.reader import parse_yaml
 from reprise.params.training import Runtime, Training
 from reprise.training.loop import make_optimizer
 from reprise.training.runtime import configure_torch
@@ -22,7 +24,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is visible"),
 ]
-COURSE = load_params(ROOT / "presets" / "course.yaml")
+COURSE = parse(parse_yaml(render("course", ROOT / "presets")))
 SMALL = {"weights": "none", "width_mult": 0.25, "image_size": 64}
 
 

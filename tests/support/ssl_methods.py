@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from reprise.datasets.prepared import PreparedDataset
 from reprise.models.backbone import Backbone
-from reprise.params.two_views import TwoViewRecipe
+from reprise.params.pretrain import TwoViewRecipe
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.loop import Row
 from reprise.training.ssl.two_views import TwoViews

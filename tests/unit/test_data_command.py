@@ -156,3 +156,46 @@ def test_a_damaged_list_of_what_was_cut_is_refused(
     ):
         run(monkeypatch)
     assert PARAMS.read_text() == TEXT
+
+
+def test_another_preset_in_the_first_lines_does_not_lose_what_was_cut(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch, folders("office_home"))
+    cut, text = LEFT_OUT.read_bytes(), PARAMS.read_text()
+    PARAMS.write_text(text.replace("PRESET=mine", "my own"))
+    with pytest.raises(RepriseError, match=r"left_out.json has what was cut from 'mine'; restore"):
+        run(monkeypatch)
+    assert LEFT_OUT.read_bytes() == cut
+    PARAMS.write_text(text)
+    run(monkeypatch, "--all")
+    assert without_data(PARAMS.read_text()) == without_data(TEXT)
+
+
+def test_a_kill_between_the_two_files_loses_no_task(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch, folders("office_home"))
+    text = PARAMS.read_text()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(patch, "--all")
+    assert PARAMS.read_text() == text
+    run(monkeypatch, "--all")
+    assert without_data(PARAMS.read_text()) == without_data(TEXT)
+
+
+def test_a_link_to_weights_of_a_folder_that_has_moved_is_replaced(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folders("office_home"), tmp_path / "hw1"))
+    (folder / "sl.pt").write_bytes(b"weights")
+    register(monkeypatch, folder)
+    moved = folder.rename(tmp_path / "moved")
+    register(monkeypatch, moved)
+    assert Path("data/weights/sl.pt").read_bytes() == b"weights"

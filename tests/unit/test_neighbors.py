@@ -75,7 +75,10 @@ def test_adjoining_tiles_are_a_group_within_a_split_and_linked_across() -> None:
     in_test = np.array([False, False, True, True, False, False, True])
     groups = tile_groups(list("abcdefg"), in_test, borders(images))
     assert groups.names == ["a", "a", "c", "c", "e", "e", "g"]
-    assert groups.linked.tolist() == [False, False, True, True, False, False, False]
+    splits = np.where(in_test, "test", "train")
+    assert groups.linked(splits).tolist() == [False, False, True, True, False, False, False]
+    splits[4:6] = "val"  # so no tile of train is at the right of the test tiles
+    assert groups.linked(splits).tolist() == [False, False, True, False, False, False, False]
 
 
 def test_members_are_connected_over_others() -> None:
@@ -100,7 +103,11 @@ def test_a_split_that_films_a_clip_of_train_is_linked() -> None:
     ids = [f"train_{n}" if s == "train" else n for n, s in zip(names, splits, strict=True)]
     groups = frame_groups(names, splits, ids)
     assert groups.names == ["train_a_1", "train_a_1", *ids[2:]]
-    assert groups.linked.tolist()[4:] == [True, False, False]  # 0007 is of no clip
+    linked = groups.linked(np.array(splits))
+    assert linked.tolist()[4:] == [True, False, False]  # 0007 is of no clip
+    # a clip that is in val as a whole touches nothing
+    splits = ["val", "val", "train", "train", "val", "test", "test"]
+    assert not groups.linked(np.array(splits)).any()
 
 
 def test_names_of_camvids_frames() -> None:

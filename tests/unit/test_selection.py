@@ -8,12 +8,15 @@ import pytest
 from reprise.engines.preset import render
 from reprise.engines.selection import (
     LeftOut,
+    check_form,
+    merged,
     missing_rows,
     restore,
     select,
     set_registered,
     without_data,
 )
+from reprise.errors import RepriseError
 from reprise.params.load import Params, parse
 from reprise.params.reader import parse_yaml
 
@@ -123,9 +126,44 @@ def test_changes_by_hand_are_kept_where_a_task_is_cut_and_where_it_is_not() -> N
     edited = smaller.replace("dpi: 110", "dpi: 90  # sharp").replace("[A, C]", "[A]")
     back = restore(edited, left_out)
     assert "epochs: 7, batch_size: 2" in back and "dpi: 90  # sharp" in back
-    assert parsed(back).finetune["abc"].runs == ["A"]  # changed since, so it is kept
+    assert parsed(back).finetune["abc"].runs == ["A", "B"]  # without C, and B comes back
     assert parsed(back).pretrain["ssl"].runs == ["byol", "supervised"]
     assert "- supervised            # theirs" in back
+
+
+def test_a_run_that_is_added_where_others_were_cut_stays_and_they_come_back() -> None:
+    smaller, left_out = select(TEXT, ["office"], [])
+    mine = smaller.replace("runs: [A, C]", "runs: [A, C, D]  # mine too")
+    assert mine != smaller
+    assert "runs: [A, B, C, D]  # mine too" in restore(mine, left_out)
+
+
+def test_a_file_of_another_form_is_refused_and_not_cut_wrongly() -> None:
+    for text, line in (
+        (TEXT.replace("  tiles:\n", '  "tiles":\n'), "datasets.tiles: `make data` cuts tasks"),
+        (TEXT.replace("dpi: 110", "dpi: &d 110\n  # *d"), None),
+        (TEXT.replace("seeds: [0]", "seeds: &s [0]", 1).replace("seeds: [0]", "seeds: *s", 1),
+         r"params.yaml: line \d+: \*s: `make data` cuts tasks from the text"),
+    ):  # fmt: skip
+        assert text != TEXT
+        if line is None:
+            check_form(text)
+            continue
+        with pytest.raises(RepriseError, match=line):
+            check_form(text)
+    flow = TEXT.replace("    sha256: null              # not yet\n", "")
+    with pytest.raises(RepriseError, match=r"datasets.tiles: `make data` writes registered_as"):
+        set_registered(flow, {"tiles": ("x", "a" * 64)})
+
+
+def test_what_is_kept_before_a_selection_brings_back_the_text_before_and_after_it() -> None:
+    """So that a kill between the two files loses no task."""
+    one, cut_one = select(TEXT, ["office"], [])
+    two, cut_two = select(restore(one, cut_one), ["tiles"], ["vgg16"])
+    both = merged(cut_one, cut_two)
+    for text in (one, two):
+        assert parsed(restore(text, both)) == parsed(TEXT)
+    assert merged(LeftOut(), cut_one) == cut_one and merged(cut_one, LeftOut()) == cut_one
 
 
 def test_what_was_cut_from_another_preset_does_not_come_back() -> None:

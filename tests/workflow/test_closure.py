@@ -40,7 +40,6 @@ STALE = {
     "params/supervised": ["pretrain (earth supervised)", *PARAMS],
     "params/simclr": [],
     "params/training": [*TRAINING, *PARAMS],
-    "params/two_views": ["pretrain (earth byol)", *PARAMS],
     "training/checkpoint": [*TRAINING, "model_summary", "checksums"],
     "training/classification": [
         "pretrain (earth supervised)", "finetune", "classify", "model_summary", "checksums",

@@ -65,8 +65,8 @@ def unpack(path: Path, into: Path) -> Path:
         logging.info("%s: is unpacked in %s", path, folder)
         return folder
     with _reading(path):
-        is_zip = zipfile.is_zipfile(path)
-        is_tar = not is_zip and _is_tar(path)
+        is_tar = _is_tar(path)  # first: zipfile takes a tar that ends with a zip for a zip
+        is_zip = not is_tar and zipfile.is_zipfile(path)
     if not is_zip and not is_tar:
         raise RepriseError(
             f"{path}: not a whole zip or tar file; download it again, or unpack it and pass the "

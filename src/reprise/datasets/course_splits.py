@@ -90,9 +90,9 @@ def cut_by_group(
 
 def _touching(groups: Groups, splits: Names) -> dict[str, object]:
     """What dataset.json says of groups that touch train."""
-    names = np.array(groups.names)
+    names, linked = np.array(groups.names), groups.linked(splits)
     return {"touching": groups.touching} | {
-        f"{split}_groups_touching_train": len(np.unique(names[(splits == split) & groups.linked]))
+        f"{split}_groups_touching_train": len(np.unique(names[(splits == split) & linked]))
         for split in ("val", "test")
     }
 

@@ -5,7 +5,7 @@ the frames of CamVid's val are a clip between two frames of train.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,12 +29,13 @@ BLOCK = 25  # frames of one clip in a group
 class Groups:
     """What belongs together.
 
-    names: the group of each image. linked: whether an image of another split touches one of the
-    course's train split, (n,) bool. words: for one group and for many. touching: what that means.
+    names: the group of each image. linked: from the splits of the images, (n,), to whether an image
+    of another split touches one of train, (n,) bool. words: for one group and for many. touching:
+    what that means.
     """
 
     names: list[str]
-    linked: NDArray[np.bool_]
+    linked: Callable[[NDArray[np.str_]], NDArray[np.bool_]]
     words: dict[str, str]
     touching: str
 
@@ -93,16 +94,21 @@ def tile_groups(names: Sequence[str], in_test: NDArray[np.bool_], borders: Borde
     """
     pairs = borders.pairs()
     within = [(a, b) for a, b in pairs if in_test[a] == in_test[b]]
-    across = [row for pair in pairs if in_test[pair[0]] != in_test[pair[1]] for row in pair]
-    linked = np.zeros(len(names), bool)
-    linked[across] = True
-    linked &= in_test
+
+    def linked(splits: NDArray[np.str_]) -> NDArray[np.bool_]:
+        touching = np.zeros(len(names), bool)
+        for a, b in pairs:
+            touching[a] |= splits[b] == "train"
+            touching[b] |= splits[a] == "train"
+        touching[splits == "train"] = False
+        return touching
+
     firsts = connected(len(names), within)
     return Groups(
         [names[first] for first in firsts],
         linked,
         {"one": "group of adjoining tiles", "many": "groups of adjoining tiles"},
-        "share an edge with a tile of the course's train split",
+        "share an edge with a tile of the train split",
     )
 
 
@@ -137,10 +143,18 @@ def frame_groups(
         for block in np.array_split(np.array(rows), max(1, round(len(rows) / size))):
             for row in block:
                 groups[row] = ids[block[0]]
-    filmed = {clip for split, clip, _ in frames if split == "train"} - set(names)
+    clips = np.array([clip for _, clip, _ in frames])
+
+    def linked(splits: NDArray[np.str_]) -> NDArray[np.bool_]:
+        # a name of another form is not that of a clip
+        filmed = set(clips[splits == "train"].tolist()) - set(names)
+        touching: NDArray[np.bool_] = np.isin(clips, sorted(filmed))
+        touching[splits == "train"] = False
+        return touching
+
     return Groups(
         groups,
-        np.array([clip in filmed for _, clip, _ in frames], bool),
+        linked,
         {"one": "block of frames", "many": "blocks of frames"},
         "are of a clip of which the train split has frames too",
     )

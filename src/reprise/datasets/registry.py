@@ -67,6 +67,9 @@ def register(
         path = unpack(path, raw / "unpacked")
     if not path.is_dir():
         raise RepriseError(f"{path}: not a directory or archive; pass the course's folder as PATH")
+    folder = path.resolve()  # it may be given by the very link that is replaced
+    if folder in raw.resolve().parents:
+        raise RepriseError(f"{path}: contains {raw}, which links to folders; pass the course's own")
     listings = list_layouts(path)
     chosen = name or default_name(listings, path, raw)
     table, link = raw / f"{chosen}.csv", raw / chosen
@@ -80,12 +83,14 @@ def register(
     for layout, listing in listings.items():
         log_identity(layout, listing, digests)
     rows = [(p.relative_to(path).as_posix(), p.stat().st_size, digests[p]) for p in paths]
-    if link.is_symlink() and os.path.realpath(link) != os.path.realpath(path):
+    if link.is_symlink() and link.resolve() != folder:
         logging.warning("%s: was registered for %s until now", chosen, os.readlink(link))
     write_csv(table, pd.DataFrame(rows, columns=["file", "bytes", "sha256"]))
     with writing(link):
-        link.unlink(missing_ok=True)
-        os.symlink(path.resolve(), link, target_is_directory=True)
+        new = link.with_name(f".{link.name}.part")
+        new.unlink(missing_ok=True)
+        os.symlink(folder, new, target_is_directory=True)
+        os.replace(new, link)
     mixed = tuple(
         layout
         for layout, listing in listings.items()

@@ -46,6 +46,10 @@ def read_sections(text: str, plain: Sequence[str] = ("runtime", "plot")) -> dict
         else:
             sections[name].title += comments + line
         comments = ""
+    if block:
+        sections[name].blocks[block] += comments
+    else:
+        sections[name].title += comments
     return sections
 
 
@@ -57,7 +61,9 @@ def write_sections(sections: Mapping[str, Section]) -> str:
     texts = []
     for section in sections.values():
         body = "".join(block.lstrip("\n") for block in section.blocks.values())
-        lost = not body and LONELY.fullmatch(section.title.strip())
+        lines = [line.strip() for line in section.title.splitlines()]
+        values = [line for line in lines if line and line[0] != "#"]
+        lost = not body and len(values) == 1 and LONELY.fullmatch(values[0])
         if section.title.strip() and not lost:
             texts.append((section.title.strip("\n") + "\n" + body).rstrip("\n"))
     return "\n\n".join(texts) + "\n"

@@ -21,7 +21,10 @@ from reprise.datasets.layouts import find_layouts
 from reprise.datasets.registry import Registered, register
 from reprise.engines.selection import (
     LeftOut,
+    check_form,
+    merged,
     missing_rows,
+    preset_name,
     restore,
     select,
     set_registered,
@@ -63,8 +66,14 @@ def update(raw: Path, new: Registered | None = None, all_tasks: bool = False) ->
     new: what was registered just now; it replaces other folders of its layouts. all_tasks: whether
     params.yaml keeps the tasks that lack something.
     """
-    old = PARAMS.read_text(encoding="utf-8")
-    text = restore(old, read_left_out())
+    old, before = PARAMS.read_text(encoding="utf-8"), read_left_out()
+    if before.order and before.preset != preset_name(old):
+        raise RepriseError(
+            f"{PARAMS}: was written from the preset '{preset_name(old)}' by its first lines, but "
+            f"{LEFT_OUT} has what was cut from '{before.preset}'; restore these lines, or delete "
+            "that file"
+        )
+    text = restore(old, before)
     params = parse(parse_yaml(text))
     warn_of_misfits(params, new)
     registered = {
@@ -74,6 +83,7 @@ def update(raw: Path, new: Registered | None = None, all_tasks: bool = False) ->
     }
     left_out, rows = LeftOut(), list[dict[str, str]]()
     if registered:
+        check_form(text)
         text = set_registered(text, registered)
         params = parse(parse_yaml(text))
         datasets = [
@@ -92,7 +102,7 @@ def update(raw: Path, new: Registered | None = None, all_tasks: bool = False) ->
             selected, cut = select(text, datasets, list(params.weights))
         if not all_tasks:
             text, left_out = selected, cut
-    _write(old, text, left_out, rows)
+    _write(old, text, before, left_out, rows)
     _log(parse(parse_yaml(text)), rows)
 
 
@@ -127,8 +137,9 @@ def link_weights(files: Mapping[str, WeightsFile], folder: Path) -> None:
     for parent, below, present in os.walk(folder):
         below[:] = sorted(name for name in below if name[0] != ".")
         for name in sorted(names.keys() & set(present)):
-            if not os.path.lexists(names[name]):
+            if not os.path.exists(names[name]):
                 with writing(names[name]):
+                    names[name].unlink(missing_ok=True)  # a link to a folder that has moved
                     names[name].parent.mkdir(parents=True, exist_ok=True)
                     names[name].symlink_to(Path(parent, name).resolve())
                 logging.info("%s: linked to the file in the folder", names[name])
@@ -165,19 +176,25 @@ def _registered_for(
     return None
 
 
-def _write(old: str, text: str, left_out: LeftOut, rows: list[dict[str, str]]) -> None:
+def _write(
+    old: str, text: str, before: LeftOut, left_out: LeftOut, rows: list[dict[str, str]]
+) -> None:
+    """Write what changes. At each moment params.yaml and left_out.json have all tasks together."""
     listed = MISSING.exists()  # where it is, it is an input of the report
     if rows:
         write_csv(MISSING, pd.DataFrame(rows, columns=COLUMNS))
     else:
         delete(MISSING)
+    either = merged(before, left_out)
+    if either.blocks or either.runs:
+        write_json(LEFT_OUT, either.model_dump())
+    if text != old:
+        write_text(PARAMS, text)
     if left_out.blocks or left_out.runs:
         write_json(LEFT_OUT, left_out.model_dump())
     else:
         delete(LEFT_OUT)
-    if text != old:
-        write_text(PARAMS, text)
-    elif listed == MISSING.exists():
+    if text == old and listed == MISSING.exists():
         return
     from reprise.engines import dvcyaml  # here: Snakemake takes a second to import
 

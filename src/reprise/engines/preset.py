@@ -9,10 +9,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from reprise.atomic_io import write_text
+from reprise.atomic_io import delete, write_text
 from reprise.cli import run
 from reprise.engines.blocks import union
-from reprise.engines.data import read_left_out
+from reprise.engines.data import LEFT_OUT, read_left_out
 from reprise.engines.selection import restore, without_data
 from reprise.errors import RepriseError, did_you_mean
 from reprise.params.base import PARAMS
@@ -42,6 +42,7 @@ def main() -> None:
         )
     write_text(args.out, text)
     if args.out == PARAMS:
+        delete(LEFT_OUT)  # of the preset before
         from reprise.engines import dvcyaml  # here: Snakemake takes a second to import
 
         write_text(dvcyaml.DVC_YAML, dvcyaml.render())

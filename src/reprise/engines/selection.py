@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from reprise.datasets.layouts import LAYOUTS
 from reprise.engines.blocks import Section, read_sections, write_sections
+from reprise.errors import RepriseError
 from reprise.params.datasets import CourseDataset
 from reprise.params.load import NETWORKS, Params, parse
 from reprise.params.reader import parse_yaml
@@ -57,11 +58,11 @@ def restore(text: str, left_out: LeftOut) -> str:
         if section not in sections:
             sections[section] = Section(left_out.titles[section])
         sections[section].blocks = blocks | sections[section].blocks
-    for key, (before, after) in left_out.runs.items():
+    for key, lists in left_out.runs.items():
         stage, task = key.split(".")
         block = sections[stage].blocks.get(task) if stage in sections else None
-        if block and _runs(block) == after:
-            sections[stage].blocks[task] = _with_runs(block, before)
+        if block:
+            sections[stage].blocks[task] = _with_runs(block, _all_runs(_runs(block), *lists))
     for section, names in left_out.order:
         if section in sections:
             blocks = sections[section].blocks
@@ -71,6 +72,42 @@ def restore(text: str, left_out: LeftOut) -> str:
             }
     order = dict.fromkeys([*dict(left_out.order), *sections])
     return write_sections({name: sections[name] for name in order if name in sections})
+
+
+def _all_runs(now: str, before: str, after: str) -> str:
+    """The text of a list of runs with those that were cut; what a user changed since stays.
+
+    before, after: the list when it was cut.
+    """
+    present, complete, kept = (_names(text) for text in (now, before, after))
+    cut = [run for run in complete if run not in kept]
+    if set(cut) <= set(present):
+        return now
+    if present == kept:
+        return before
+    known = [run for run in complete if run in present or run in cut]
+    return f"[{', '.join([*known, *(run for run in present if run not in known)])}]"
+
+
+def _names(runs: str) -> list[str]:
+    """The names in the text of a list of runs, which may be a flow or a block list."""
+    names: list[str] = re.findall(r"""(?:^|[\[,]|- ) *["']?(\w+)""", re.sub("#.*", "", runs), re.M)
+    return names
+
+
+def merged(old: LeftOut, new: LeftOut) -> LeftOut:
+    """What brings back a text from before and from after a selection, as each has its own cuts."""
+    if old.preset != new.preset or not old.order or not new.order:
+        return new if new.order else old
+    both = {section: old.blocks.get(section, {}) | blocks for section, blocks in new.blocks.items()}
+    runs = dict(new.runs)
+    for key, (before, after) in old.runs.items():
+        if key in runs:
+            kept = _names(runs[key][1])
+            after = f"[{', '.join(run for run in _names(after) if run in kept)}]"
+        runs[key] = (before, after)
+    titles, blocks = old.titles | new.titles, old.blocks | both
+    return LeftOut(preset=new.preset, order=new.order, titles=titles, blocks=blocks, runs=runs)
 
 
 def select(text: str, datasets: Collection[str], weights: Collection[str]) -> tuple[str, LeftOut]:
@@ -177,10 +214,34 @@ def _about(params: Params, kind: str, name: str) -> dict[str, str]:
     return {"what": f"the file {file.path}", "where": where}
 
 
+def check_form(text: str) -> None:
+    """Raise RepriseError if a params.yaml is not written as the presets are, so that it can be cut.
+
+    Each dataset and task begins with its name after two spaces, and there is no alias.
+    """
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1 if event.start_mark else "?"
+            raise RepriseError(
+                f"params.yaml: line {line}: *{event.anchor}: `make data` cuts "
+                "tasks from the text; write the values in place of the alias"
+            )
+    params, sections = parse(parse_yaml(text)), read_sections(text)
+    for section in ("datasets", *NETWORKS, "embed"):
+        blocks = sections[section].blocks if section in sections else {}
+        for name in getattr(params, section):
+            if name not in blocks:
+                raise RepriseError(
+                    f"params.yaml: {section}.{name}: `make data` cuts tasks from the text; begin a "
+                    f"line with two spaces and `{name}:`, as the presets do"
+                )
+
+
 def set_registered(text: str, registered: Mapping[str, tuple[str, str]]) -> str:
     """The text with the name and sha256 of the registered folder of some datasets.
 
-    registered: both, by the dataset's name in params.yaml.
+    registered: both, by the dataset's name in params.yaml. Raises RepriseError if a key is not on
+    a separate line.
     """
     sections = read_sections(text)
     blocks = sections["datasets"].blocks
@@ -188,7 +249,15 @@ def set_registered(text: str, registered: Mapping[str, tuple[str, str]]) -> str:
         for key, value in zip(("registered_as", "sha256"), values, strict=True):
             # quoted, because some are numbers to YAML, such as 2023
             blocks[dataset] = _with_value(blocks[dataset], key, f'"{value}"')
-    return write_sections(sections)
+    written = write_sections(sections)
+    datasets: dict[str, Any] = parse(parse_yaml(written)).datasets
+    for dataset, values in registered.items():
+        if (datasets[dataset].registered_as, datasets[dataset].sha256) != values:
+            raise RepriseError(
+                f"params.yaml: datasets.{dataset}: `make data` writes registered_as and sha256; "
+                "write each on a separate line, such as `    sha256: null`"
+            )
+    return written
 
 
 def without_data(text: str) -> str:
@@ -209,7 +278,8 @@ def _with_value(block: str, key: str, value: str) -> str:
         new = f"{match[1]}{value}"
         return f"{new} {match[3].lstrip()}" if match[3] else new
 
-    return re.sub(rf"^(    {key}: +)([^\s#]+|\"[^\"]*\")( *#.*)?$", line, block, flags=re.M)
+    pattern = rf"^(    {key}: +)([^\s#]+|\"[^\"]*\")( *#.*)? *$"
+    return re.sub(pattern, line, block, flags=re.M)
 
 
 def _runs(block: str) -> str:

@@ -1,7 +1,7 @@
 """The recipe of Barlow Twins (Zbontar et al. 2021)."""
 
 from reprise.params.base import Channels, Rate
-from reprise.params.two_views import TwoViewRecipe
+from reprise.params.pretrain import TwoViewRecipe
 
 
 class Recipe(TwoViewRecipe):

@@ -1,7 +1,7 @@
 """The recipe of BYOL (Grill et al. 2020)."""
 
 from reprise.params.base import Channels, Share
-from reprise.params.two_views import TwoViewRecipe
+from reprise.params.pretrain import TwoViewRecipe
 
 
 class Recipe(TwoViewRecipe):

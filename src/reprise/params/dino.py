@@ -1,7 +1,7 @@
 """The recipe of DINO (Caron et al. 2021)."""
 
 from reprise.params.base import Channels, Count, Rate, Share
-from reprise.params.two_views import TwoViewRecipe
+from reprise.params.pretrain import TwoViewRecipe
 
 
 class Recipe(TwoViewRecipe):

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import model_validator
 
 from reprise.params.base import Channels, Positive, Rate, Share, invalid
-from reprise.params.two_views import TwoViewRecipe
+from reprise.params.pretrain import TwoViewRecipe
 
 
 class Recipe(TwoViewRecipe):

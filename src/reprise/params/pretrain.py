@@ -2,12 +2,12 @@
 
 import importlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import SerializeAsAny, field_validator
+from pydantic import SerializeAsAny, field_validator, model_validator
 
-from reprise.params.base import Name, Positive, TrainingTask, invalid, require_name
-from reprise.params.training import Training
+from reprise.params.base import Channels, Name, Positive, TrainingTask, invalid, require_name
+from reprise.params.training import Augment, Training
 
 Stem = Literal["imagenet", "small"]
 
@@ -19,6 +19,31 @@ class Pretraining(Training):
     backbone: Name
     stem: Stem
     knn_k: Positive = 20
+
+
+class TwoViewRecipe(Pretraining):
+    """What methods share that compare two views of an image.
+
+    proj_hidden_dim, proj_output_dim: widths of the projector.
+
+    allow_collapse: go on when all projections are the same.
+    """
+
+    proj_hidden_dim: Channels
+    proj_output_dim: Channels
+    allow_collapse: bool = False
+
+    @model_validator(mode="after")
+    def _views_differ(self) -> Self:
+        same_for_both = {"shared_auto_augment", "order", "fill", "eval_resize", "color_jitter_p"}
+        if self.augment.model_dump(exclude=same_for_both) == Augment().model_dump(
+            exclude=same_for_both
+        ):
+            raise invalid(
+                f"augment changes nothing, so that both views are equal; {self.method} compares "
+                "two views: give it a random crop (min_scale) and colors at least"
+            )
+        return self
 
 
 def methods() -> list[str]:

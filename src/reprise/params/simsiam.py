@@ -1,7 +1,7 @@
 """The recipe of SimSiam (Chen and He 2021)."""
 
 from reprise.params.base import Channels
-from reprise.params.two_views import TwoViewRecipe
+from reprise.params.pretrain import TwoViewRecipe
 
 
 class Recipe(TwoViewRecipe):

@@ -1,7 +1,7 @@
 """The recipe of VICReg (Bardes, Ponce and LeCun 2022)."""
 
 from reprise.params.base import Channels, Rate
-from reprise.params.two_views import TwoViewRecipe
+from reprise.params.pretrain import TwoViewRecipe
 
 
 class Recipe(TwoViewRecipe):

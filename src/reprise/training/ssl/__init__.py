@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from reprise.errors import RepriseError
 from reprise.models.backbone import Backbone
 from reprise.training.job import JobContext
 from reprise.training.runtime import eval_mode
@@ -24,13 +25,18 @@ from reprise.training.runtime import eval_mode
 def evaluate_knn(context: JobContext[Any], backbone: Backbone) -> float:
     """kNN accuracy of a backbone: train images classify val images; NaN without labels.
 
-    context: of a recipe of pretraining.
+    context: of a recipe of pretraining. Raises RepriseError if there are fewer than knn_k images.
     """
     data = context.data
     if data.unlabelled:
         return float("nan")
     labels = torch.from_numpy(np.array(data.labels)).long()
     train, val = data.require_rows("train"), data.require_rows("val")
+    if context.recipe.knn_k > len(train):
+        raise RepriseError(
+            f"{context.config_key}.knn_k is {context.recipe.knn_k}, more than the {len(train)} "
+            "training images; make it smaller"
+        )
     with eval_mode(backbone):
         features = [context.predict(backbone, rows).cpu() for rows in (train, val)]
     return knn_accuracy(features[0], labels[train], features[1], labels[val], context.recipe.knn_k)

@@ -22,9 +22,11 @@ class Prototypes(nn.Module):
     def __init__(self, width: int, count: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(count, width))
+        self.fixed = False  # gets no gradient, and stays in the optimizer
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(F.normalize(x, dim=1), F.normalize(self.weight, dim=1))
+        weight = self.weight.detach() if self.fixed else self.weight
+        return F.linear(F.normalize(x, dim=1), F.normalize(weight, dim=1))
 
 
 class Dino(TwoViews):
@@ -56,7 +58,7 @@ class Dino(TwoViews):
         return nn.Sequential(self.encoder, self.prototypes)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        self.prototypes.weight.requires_grad_(self.epoch > 1)
+        self.prototypes.fixed = self.epoch == 1
         logits = self.for_views(self.student(), first, second)
         with torch.no_grad():
             teacher = self.for_views(self.teacher, first, second)

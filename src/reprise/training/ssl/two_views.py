@@ -11,8 +11,8 @@ from reprise.errors import RepriseError
 from reprise.models.backbone import Backbone
 from reprise.models.build import build_backbone
 from reprise.models.convolution import swap_layers
+from reprise.params.pretrain import TwoViewRecipe
 from reprise.params.training import WeightsFile
-from reprise.params.two_views import TwoViewRecipe
 from reprise.training.checkpoint import Checkpoint
 from reprise.training.job import JobContext
 from reprise.training.loop import Progress, Row, Tensors, TrainingJob, train
