@@ -37,6 +37,8 @@ def main() -> None:
     if folder:
         tables = [build(folder, name).assign(build=name) for name in BUILDS]
         pd.concat(tables)[["build", *KEPT]].to_csv(CSV, index=False, lineterminator="\n")
+    if not CSV.exists():
+        parser.error(f"{CSV.relative_to(ROOT)} does not exist; make it with --build DIR")
     print(table(pd.read_csv(CSV)), end="")
 
 

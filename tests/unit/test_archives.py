@@ -69,7 +69,7 @@ def test_images_and_tables_are_unpacked_once(ending: str, tmp_path: Path) -> Non
     [
         (("../evil.png", b"x", "file"), "'../evil.png': is a path outside"),
         (("data/../../evil.png", b"x", "file"), "is a path outside"),
-        (("/tmp/evil.png", b"x", "file"), "'/tmp/evil.png': is a path outside"),
+        (("/evil.png", b"x", "file"), "'/evil.png': is a path outside"),
         (("C:\\evil.png", b"x", "file"), "is a path outside"),
         (("data/link.png", b"/etc/passwd", "link"), "'data/link.png': is a link or a device"),
         (("data/folder", b"..", "link"), "'data/folder': is a link or a device"),

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from reprise.engines.missing import missing_rows
 from reprise.engines.preset import render
 from reprise.engines.selection import (
     LeftOut,
     check_form,
     merged,
-    missing_rows,
     restore,
     select,
     set_registered,

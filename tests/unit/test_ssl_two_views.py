@@ -41,7 +41,8 @@ def test_every_trained_parameter_gets_a_gradient_and_no_other_one(method: str) -
     assert any(name.startswith("encoder.1") for name in with_gradient)
 
 
-@pytest.mark.parametrize("method", METHODS)
+# SimSiam's targets depend on the weights and have no gradient: see test_ssl_simsiam.py
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "simsiam"])
 def test_the_gradient_is_the_slope_of_the_loss(method: str) -> None:
     model, step = toy(method), 1e-5
     model.epoch = 2
@@ -56,11 +57,7 @@ def test_the_gradient_is_the_slope_of_the_loss(method: str) -> None:
             weight.add_(sign * step * change)
             losses.append(model(*views()).item())
     slope = (losses[0] - losses[1]) / (2 * step)
-    # where a target has no gradient, the loss has another slope than the gradient says
-    if method in ("barlow_twins", "vicreg", "simclr", "moco_v2", "dino"):
-        assert slope == pytest.approx((weight.grad * change).sum().item(), rel=1e-4)
-    else:
-        assert math.isfinite(slope)
+    assert slope == pytest.approx((weight.grad * change).sum().item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("method", NORMED_VIEWS)

@@ -47,11 +47,6 @@ class Member:
     open: Callable[[], IO[bytes] | None]
 
 
-def is_archive(path: Path) -> bool:
-    """Whether a path is a file, and so can only be an archive."""
-    return path.is_file()
-
-
 def unpack(path: Path, into: Path) -> Path:
     """The folder below `into` with the images, csv and weight files of an archive.
 

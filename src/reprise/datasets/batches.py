@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reprise.datasets.device import to_device
+from reprise.datasets.policies import Size
 from reprise.datasets.prepared import Bytes, PreparedDataset
 from reprise.datasets.transforms import (
     AugmentParams,
-    Size,
     augment,
     dihedral,
     sample_augmentations,

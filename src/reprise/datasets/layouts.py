@@ -58,11 +58,16 @@ def list_folder(root: Path, name: str) -> Listing:
         raise RepriseError(
             f"{root}: no folder here holds {holds}; {name} is in {layout.archive}: register that"
         )
+    refuse_second(root, name, folders)
+    return list_layout(folders[0], name)
+
+
+def refuse_second(root: Path, name: str, folders: Sequence[Path]) -> None:
+    """Raise RepriseError if more than one folder below `root` has the layout `name`."""
     if len(folders) > 1:
         raise RepriseError(
             f"{root}: {folders[0]} and {folders[1]} both have the layout {name}; pass one of them"
         )
-    return list_layout(folders[0], name)
 
 
 def list_layout(folder: Path, name: str) -> Listing:

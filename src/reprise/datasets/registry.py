@@ -14,11 +14,11 @@ from pathlib import Path
 import pandas as pd
 
 from reprise.atomic_io import refuse_overwrite, sha256, write_csv, writing
-from reprise.datasets.archives import is_archive, unpack
+from reprise.datasets.archives import unpack
 from reprise.datasets.check import Findings, Look, Seen, check, identical_files
 from reprise.datasets.course import RAW
 from reprise.datasets.known import known_archive
-from reprise.datasets.layouts import LAYOUTS, find_layouts, list_layout
+from reprise.datasets.layouts import LAYOUTS, find_layouts, list_layout, refuse_second
 from reprise.datasets.listing import Listing
 from reprise.datasets.progress import progress
 from reprise.errors import RepriseError, one_line
@@ -63,7 +63,7 @@ def register(
         raise RepriseError(f"NAME={name:.80}: use letters, digits and _, at most 60, no _ first")
     if name is not None:
         _refuse_folder(raw / name)
-    if is_archive(path):
+    if path.is_file():
         path = unpack(path, raw / "unpacked")
     if not path.is_dir():
         raise RepriseError(f"{path}: not a directory or archive; pass the course's folder as PATH")
@@ -106,11 +106,7 @@ def list_layouts(folder: Path) -> dict[str, Listing]:
     """
     present = find_layouts(folder)
     for layout, folders in present.items():
-        if len(folders) > 1:
-            raise RepriseError(
-                f"{folder}: {folders[0]} and {folders[1]} both have the layout {layout}; "
-                "pass one of them"
-            )
+        refuse_second(folder, layout, folders)
     logging.info("%s: has %s", folder, ", ".join(present) or "no known layout")
     others = [f"{n} (in {about.archive})" for n, about in LAYOUTS.items() if n not in present]
     if others:

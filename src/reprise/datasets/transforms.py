@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from reprise.datasets.policies import apply_policies
+from reprise.datasets.policies import Size, apply_policies
 from reprise.datasets.rng import uniform
 from reprise.params.training import Augment
 
@@ -24,7 +24,6 @@ CROP_ATTEMPTS = 10  # at a crop of the whole image, each with two more
 _LOG_ASPECT = math.log(4 / 3)
 SHARED_VIEW = -2  # the view of what all views of an image share; the order of images has -1
 Floats = NDArray[np.float64]
-Size = tuple[int, int]  # height, width
 # luma and chroma axes of NTSC's YIQ: rotating the chroma plane shifts the hue
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 _LUMA = _YIQ[0]

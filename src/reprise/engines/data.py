@@ -19,11 +19,11 @@ from reprise.cli import run
 from reprise.datasets.course import RAW
 from reprise.datasets.layouts import find_layouts
 from reprise.datasets.registry import Registered, register
+from reprise.engines.missing import missing_rows
 from reprise.engines.selection import (
     LeftOut,
     check_form,
     merged,
-    missing_rows,
     preset_name,
     restore,
     select,
