@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PRESET ?= earth
 PEERS := .venv-peers/.installed
+S3 := .venv-s3/.installed
 CORES ?= 4
 UV := uv==0.13.8
 READY := .venv/.installed
@@ -17,10 +18,10 @@ export UV_NO_PROGRESS := 1
 REPOSITORY := python -m reprise.engines.repository
 
 .DEFAULT_GOAL := help
-.PHONY: help install run sync repro clean baseline show times page plots preset dvc.yaml data weights test test-all test-peers faults lint verify rulegraph edits schema readme bench coverage study bench-gpu
+.PHONY: help install slurm s3 push pull run sync repro clean baseline show times page plots preset dvc.yaml data weights test test-all test-s3 test-peers faults lint verify rulegraph edits schema readme bench coverage study bench-gpu
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z.-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9.-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 ##@ Run
 install: $(READY) ## the environment in .venv, with every package pinned
@@ -36,6 +37,12 @@ $(READY): requirements/lock.txt requirements/data.txt pyproject.toml
 	$(REPOSITORY) schema
 	@touch $@
 
+slurm: $(READY) ## the packages that profiles/slurm needs, in .venv too; see docs/cluster.md
+	.venv/bin/uv pip install --quiet --python .venv --no-deps -r requirements/slurm.txt
+
+s3: $(READY) ## DVC's client for S3, in .venv too; see docs/share.md
+	.venv/bin/uv pip install --quiet --python .venv --no-deps -r requirements/s3.txt
+
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
 	snakemake --cores $(CORES) --quiet rules
 	@python -m reprise.engines.show tables
@@ -48,6 +55,12 @@ repro: sync ## `dvc repro`, after a kill too: sync first brings dvc.lock back; A
 
 baseline: $(READY) ## commit this machine's results: what `dvc metrics diff` then compares with
 	@python -m reprise.engines.baseline
+
+push: $(READY) ## results and the run cache to a remote of DVC; see docs/share.md
+	@python -m reprise.engines.share push
+
+pull: $(READY) ## what others pushed, so that neither engine has anything to do
+	@python -m reprise.engines.share pull
 
 clean: ## delete results and logs (not the environment, nor what Git or DVC's cache keeps)
 	git clean -fdXq results logs
@@ -101,9 +114,20 @@ $(PEERS): $(READY) requirements/peers.txt
 	uv pip install --quiet --python .venv-peers --compile-bytecode -r requirements/peers.txt
 	@touch $@
 
+test-s3: $(S3) ## results on a server with the protocol of S3, in a separate environment
+	pytest -q tests/workflow/test_share.py
+
+$(S3): $(READY) requirements/s3.txt requirements/s3-test.txt
+	test -x .venv-s3/bin/python || uv venv --quiet --python .venv/bin/python .venv-s3
+	uv pip install --quiet --python .venv-s3 --compile-bytecode -r requirements/lock.txt
+	uv pip install --quiet --python .venv-s3 --no-deps -r requirements/data.txt \
+	    -r requirements/s3.txt -r requirements/s3-test.txt
+	@touch $@
+
 lint: $(READY) ## style, types, rules of the workflow, derived files
 	ruff check .
 	ruff format --check .
+	hadolint Dockerfile
 	mypy
 	snakefmt --check Snakefile workflow/rules
 	@# one locked environment serves all rules

@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,6 +140,26 @@ def _is_other_process(number: int) -> bool:
     except PermissionError:
         pass
     return number != os.getpid()
+
+
+def file_clock(folder: Path) -> int:
+    """Now in ns since 1970, by the clock of the file system that holds a folder.
+
+    A file server dates the files that are written to it, and its clock may differ by seconds from
+    that of the node that writes. In a folder that cannot be written to it is the node's.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            return os.fstat(stream.fileno()).st_ctime_ns
+    except OSError:
+        return time.time_ns()
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file or folder into the place of another, also to another file system."""
+    delete(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(source, target)
 
 
 def delete(path: Path) -> None:

@@ -21,7 +21,15 @@ from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
-from reprise.atomic_io import WRITTEN, files_in, refuse_overwrite, sha256, write_text, writing
+from reprise.atomic_io import (
+    WRITTEN,
+    file_clock,
+    files_in,
+    refuse_overwrite,
+    sha256,
+    write_text,
+    writing,
+)
 from reprise.errors import RepriseError, one_line
 
 STARTED = time.time_ns()  # this module is imported before a job reads anything
@@ -145,15 +153,29 @@ def _recorded(log: Path | None) -> Iterator[None]:
     if not _replaceable(record):
         raise RepriseError(f"{record}: is not the record of a job; pass another --log")
     record.unlink(missing_ok=True)
+    starts = _starts(log.parent)
     params = Path("params.yaml")
     text = params.read_text("utf-8", errors="replace") if params.is_file() else ""
     yield
     # not the checkpoints, which are hidden files
     outputs = [path for path in WRITTEN if not path.name.startswith(".")]
     digests = {file.as_posix(): sha256(file) for file in sorted(files_in(outputs))}
-    content = {"command": sys.orig_argv[1:], "started": STARTED, "params": text}
+    content = {"command": sys.orig_argv[1:], **starts, "params": text}
     content |= {"machine": MACHINE, "resources": _resources(), "outputs": digests}
     write_text(record, json.dumps(content, indent=1) + "\n")
+
+
+def _starts(logs: Path) -> dict[str, int]:
+    """When this process started, in ns since 1970, by the clocks that date its files.
+
+    started: of the file system that has the logs. results_started: of that of results/, where it is
+    another one. They are compared with the times of files there, never with a node's clock.
+    """
+    starts = {"started": STARTED + file_clock(logs) - time.time_ns()}
+    results = Path("results")
+    if results.is_dir() and results.stat().st_dev != logs.stat().st_dev:
+        starts["results_started"] = STARTED + file_clock(results) - time.time_ns()
+    return starts
 
 
 def _resources() -> dict[str, float]:

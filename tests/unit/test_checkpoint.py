@@ -9,7 +9,7 @@ import pytest
 from support import killable_job
 from support.training import same, train_toy
 
-from reprise.training.checkpoint import Checkpoint, Fingerprint
+from reprise.training.checkpoint import Checkpoint, Fingerprint, job_checkpoint
 
 KILLS = 6  # of each of the four jobs
 
@@ -115,3 +115,22 @@ def test_without_room_for_a_checkpoint_the_training_continues(inputs: Path, tmp_
     assert "no checkpoint written (File too large)" in out.with_suffix(".log").read_text()
     assert killable_job.files_of(out) == whole
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("cpu_capability", "Intel AVX512 amx_bf16"), ("device", "NVIDIA H100")],
+)
+def test_a_checkpoint_of_another_kind_of_machine_is_ignored(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """As on a cluster with several kinds of nodes: the rest would be computed differently."""
+    before = job_checkpoint(tmp_path / "out", {}, [], "cpu")
+    before.save({"step": 3})
+    assert job_checkpoint(tmp_path / "out", {}, [], "cpu").load() == {"step": 3}
+    if name == "cpu_capability":
+        monkeypatch.setattr("reprise.training.checkpoint.cpu_capability", lambda: value)
+    after = job_checkpoint(tmp_path / "out", {}, [], value if name == "device" else "cpu")
+    assert after.load() is None
+    assert "made with other machine; the job starts over" in caplog.text

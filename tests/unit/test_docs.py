@@ -18,14 +18,17 @@ PAGES += ["read-the-report"]
 OTHER_PAGES = [
     "benchmarks",
     "benchmarks-gpu",
+    "cluster",
     "course",
     "coverage",
     "determinism",
     "engines",
     "glossary",
+    "growth",
     "homeworks",
     "reliability",
     "rulegraph",
+    "share",
     "style",
 ]
 

@@ -1,7 +1,9 @@
 """engines/locks: one at a time works in results/, and who it is is said."""
 
+import errno
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import IO
 
@@ -87,3 +89,54 @@ def test_a_kill_while_dvc_locks_in_our_process_leaves_its_lock_file_whole(
         assert set(json.loads(path.read_text())["write"]) == {"b", str(folder / "results")}
     assert len(seen) == 4
     assert json.loads(path.read_text()) == {"read": {}}
+
+
+def no_locks(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let the file system have no locks, as Lustre without the option flock."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_without_file_locks_the_owner_on_this_node_counts(
+    number: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_locks(monkeypatch, number)
+    with locks.turn_to_sync(), locks.only_run(os.getpid()):
+        with pytest.raises(locks.RunAtWork, match=rf"PID {os.getpid()}\) is at work here"):
+            locks.only_run().__enter__()
+        assert locks.RUNNING.read_text().split() == [str(os.getpid()), os.uname().nodename]
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    # of a process that was killed
+    locks.RUNNING.write_text(f"{process.pid} {os.uname().nodename}")
+    (folder / ".snakemake/locks").mkdir()
+    (folder / ".snakemake/locks/0.output.lock").write_text("results/table.csv\n")
+    with locks.turn_to_sync(), locks.only_run(os.getpid()):
+        locks.remove_stale_locks()
+    assert not list((folder / ".snakemake/locks").iterdir())
+
+
+def test_another_error_of_a_lock_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_locks(monkeypatch, errno.EIO)
+    with pytest.raises(OSError, match="Input/output error"):
+        locks.only_run().__enter__()
+
+
+def test_a_lock_of_another_node_is_not_seen_but_its_owner_counts(folder: Path) -> None:
+    """With locks that hold on one node, as Lustre's localflock, this node gets each of them."""
+    (folder / ".snakemake").mkdir()
+    locks.RUNNING.write_text("12 node7")
+    with pytest.raises(locks.RunAtWork) as raised, locks.turn_to_sync():
+        locks.only_run(os.getpid()).__enter__()
+    assert str(raised.value) == (
+        "snakemake (PID 12 on node7) is at work here; wait until it ends, or, if it was killed "
+        "there, `rm .snakemake/running`"
+    )
+    assert locks.RUNNING.read_text() == "12 node7"
+    locks.RUNNING.unlink()
+    with locks.only_run(os.getpid()):
+        pass

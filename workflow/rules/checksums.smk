@@ -13,8 +13,8 @@ rule checksums:
         "logs/checksums.log",
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=for_all_jobs("mem_mb"),
+        runtime=for_all_jobs("runtime"),
     params:
         results=subpath(output.table, parent=True),
         params_keys=config_values(*axis_keys()),

@@ -15,8 +15,8 @@ rule classify:
     priority: 5
     threads: PARAMS.runtime.threads
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=for_training("classify", "mem_mb"),
+        runtime=for_training("classify", "runtime"),
         gpu=GPU,
     params:
         task="{task}",

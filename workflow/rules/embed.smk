@@ -11,8 +11,8 @@ rule embed:
         name=names_in("embed"),
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=for_all_jobs("mem_mb"),
+        runtime=for_all_jobs("runtime"),
     params:
         name="{name}",
         method="{method}",

@@ -32,8 +32,8 @@ rule evaluate:
         "logs/evaluate.log",
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=for_all_jobs("mem_mb"),
+        runtime=for_all_jobs("runtime"),
     params:
         results=subpath(output.metrics, parent=True),
         params_keys=config_values("datasets", *STAGES),

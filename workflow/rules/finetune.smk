@@ -14,8 +14,8 @@ rule finetune:
         task=names_in("finetune"),
     threads: PARAMS.runtime.threads
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=for_training("finetune", "mem_mb"),
+        runtime=for_training("finetune", "runtime"),
         gpu=GPU,
     params:
         task="{task}",

@@ -22,8 +22,8 @@ rule model_summary:
         "logs/model_summary.log",
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=for_all_jobs("mem_mb"),
+        runtime=for_all_jobs("runtime"),
     params:
         results=subpath(output.networks, ancestor=2),
         params_keys=config_values(*STAGES, "segment_anything"),

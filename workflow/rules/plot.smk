@@ -18,8 +18,8 @@ rule plot_tables:
         "logs/plot/tables.log",
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=for_all_jobs("mem_mb"),
+        runtime=for_all_jobs("runtime"),
     params:
         figures=figures(PARAMS, "tables"),
         params_keys=config_values("plot"),

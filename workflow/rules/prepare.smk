@@ -14,8 +14,8 @@ rule prepare:
     priority: 20
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=for_preparation("mem_mb"),
+        runtime=for_preparation("runtime"),
     params:
         dataset="{dataset}",
         out=subpath(output.images, parent=True),

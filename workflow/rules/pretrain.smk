@@ -13,8 +13,8 @@ rule pretrain:
     priority: 10
     threads: PARAMS.runtime.threads
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=for_training("pretrain", "mem_mb"),
+        runtime=for_training("pretrain", "runtime"),
         gpu=GPU,
     params:
         task="{task}",

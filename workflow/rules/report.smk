@@ -33,8 +33,8 @@ rule report:
         "logs/report.log",
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=for_all_jobs("mem_mb"),
+        runtime=for_all_jobs("runtime"),
     params:
         results=subpath(input.metrics, parent=True),
         params_keys=config_values("datasets", *STAGES, "segment_anything", "embed"),

@@ -13,8 +13,8 @@ rule segment_anything:
         task=names_in("segment_anything"),
     threads: PARAMS.runtime.threads
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
         gpu=GPU,
     params:
         task="{task}",

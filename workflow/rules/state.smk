@@ -1,10 +1,12 @@
 # Snakemake and DVC share results/: what one engine does, the other learns.
 
-from reprise.engines import code
+from reprise.engines import code, slurm
 from reprise.engines.snakemake_hooks import Hooks
 
 try:
     hooks = Hooks(workflow)
+    if hooks.on_slurm and hooks.purpose == "run":
+        slurm.check(DEFAULTS, OVERWRITTEN, GPU)
 except RepriseError as error:
     fail(error)
 
@@ -36,4 +38,5 @@ onsuccess:
 
 
 onerror:
+    hooks.explain_failure()
     hooks.record_after()

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from dvc.stage import PipelineStage
 from pydantic import ValidationError
 
-from reprise.atomic_io import files_in
+from reprise.atomic_io import file_clock, files_in
 from reprise.engines.code import CODE, listed_sources
 from reprise.errors import RepriseError
 from reprise.params.base import value_at
@@ -24,12 +23,13 @@ def reason_not_proven(stage: PipelineStage) -> str | None:
     A record does if its job ran the stage's command after the last change of each dependency, with
     the present parameters of the stage, and wrote every output as it is now. The times are those at
     which the file system last changed a file (ctime), which no user command sets back; but a clock
-    that is set back does, so a job that begins in the future proves nothing.
+    that is set back does, so a job that begins in the future proves nothing. All times are by the
+    clock of the file system (see `cli`), so that those of nodes may differ from it.
     """
     record = record_of(stage)
     if record is None or record.command != command(stage):
         return "no job left a record of this command"
-    if record.started > time.time_ns():
+    if record.started > file_clock(Path("logs")):
         return "its record is from the future: the clock was set back since"
     try:
         now = _parsed(Path("params.yaml").read_text(encoding="utf-8"))
@@ -47,16 +47,16 @@ def reason_not_proven(stage: PipelineStage) -> str | None:
     for file in files_in(inputs):
         sources = map(Path, listed_sources(file)) if CODE.absolute() in file.parents else ()
         for path in (*sources, file):
-            late = path.stat().st_ctime_ns - record.started
+            late = record.seconds_late(path)
             if late > 0:
-                return f"{os.path.relpath(path)} was changed {late / 1e9:.3f} s after it began"
+                return f"{os.path.relpath(path)} was changed {late:.3f} s after it began"
     if other := record.other_file(outputs):
         return f"{os.path.relpath(other)} is not what it wrote"
     return None
 
 
 def finished_jobs(since: int) -> list[str]:
-    """The commands of the jobs that succeeded and began after a time, in ns since 1970."""
+    """The commands of the jobs that succeeded and began after a time, as `file_clock` gives it."""
     records = [_read(path) for path in sorted(Path("logs").rglob("*.json"))]
     return [" ".join(record.command) for record in records if record and record.started >= since]
 

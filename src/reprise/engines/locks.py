@@ -3,8 +3,12 @@
 Two files are locked by the operating system until their process ends, however that ends: RUNNING by
 the one Snakemake that runs jobs, SYNCING by whoever compares both engines, also for a dry run. DVC
 has a separate lock file, which also names who works in results/.
+
+On the file systems of clusters such locks may be missing, or hold on one node only. So RUNNING also
+names its owner, with the node; an owner on another node counts until its file is empty.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -19,8 +23,10 @@ from typing import IO, Any
 from reprise.atomic_io import atomic_file
 from reprise.errors import RepriseError
 
-RUNNING = Path(".snakemake/running")  # its text is the process id of its owner
+RUNNING = Path(".snakemake/running")  # its text is the process id and the node of its owner
 SYNCING = Path(".snakemake/syncing")
+# by flock, where a file system has no locks, such as Lustre without the option flock
+NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 OFF = "REPRISE_STATE"  # 'off' for what `sync` calls, and for `sync` itself under Snakemake
 
 
@@ -28,8 +34,14 @@ class RunAtWork(RepriseError):
     """Another Snakemake runs jobs here."""
 
     def __init__(self) -> None:
-        pid = RUNNING.read_text(encoding="utf-8")
-        super().__init__(f"snakemake (PID {pid}) is at work here; wait until it ends")
+        pid, node = _owner()
+        if node in ("", _node()):
+            super().__init__(f"snakemake (PID {pid}) is at work here; wait until it ends")
+        else:
+            super().__init__(
+                f"snakemake (PID {pid} on {node}) is at work here; wait until it ends, or, if it "
+                f"was killed there, `rm {RUNNING}`"
+            )
 
 
 @contextmanager
@@ -40,7 +52,7 @@ def turn_to_sync() -> Iterator[None]:
     """
     with _lock_file(SYNCING) as stream:
         if not _locked(stream):
-            if RUNNING.exists() and _is_alive(RUNNING.read_text(encoding="utf-8")):
+            if _is_alive() or _is_elsewhere():
                 raise RunAtWork
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
@@ -53,10 +65,10 @@ def only_run(pid: int | str = "") -> Iterator[None]:
     pid: the process, if it runs jobs itself; a dry run has this lock only while it compares.
     """
     with _lock_file(RUNNING) as stream:
-        if not _locked(stream):
+        if not _locked(stream) or _is_elsewhere():
             raise RunAtWork
         stream.truncate(0)
-        stream.write(str(pid))
+        stream.write(f"{pid} {_node()}" if pid else "")
         stream.flush()
         yield
         stream.truncate(0)
@@ -72,16 +84,61 @@ def remove_stale_locks() -> None:
 
 
 def _locked(stream: IO[str]) -> bool:
-    """Lock a file; whether no other process has locked it."""
+    """Lock a file; whether no other process has locked it.
+
+    Without locks of the file system, whether no process on this node owns RUNNING.
+    """
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return not _is_alive()
     return True
 
 
-def _is_alive(pid: str) -> bool:
-    """Whether a process with this id runs; "" has none."""
+def _uses_hard_links() -> bool:
+    """Whether DVC locks by hard links, which every file system has."""
+    from dvc.config import Config
+
+    return bool(Config.from_cwd()["core"].get("hardlink_lock", False))
+
+
+def _has_locks() -> bool:
+    """Whether the file system has locks, taken by others or not."""
+    with _lock_file(SYNCING) as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            return error.errno not in NO_LOCKS
+    return True
+
+
+def _owner() -> tuple[str, str]:
+    """The process id and the node in RUNNING; "" for what is not there."""
+    text = RUNNING.read_text(encoding="utf-8") if RUNNING.exists() else ""
+    pid, _, node = text.partition(" ")
+    return pid, node
+
+
+def _node() -> str:
+    return os.uname().nodename
+
+
+def _is_elsewhere() -> bool:
+    """Whether RUNNING has an owner on another node, whose locks and processes are not seen here."""
+    return _owner()[1] not in ("", _node())
+
+
+def _is_alive() -> bool:
+    """Whether the owner of RUNNING runs on this node."""
+    pid, node = _owner()
+    if node not in ("", _node()):
+        return False
     try:
         os.kill(int(pid), 0)
     except PermissionError:  # of another user
@@ -116,7 +173,7 @@ def dvc_kept_out(name: str) -> Iterator[None]:
     folder = Path(".dvc/tmp").absolute()
     folder.mkdir(exist_ok=True)
     results = [str(Path("results").absolute())]
-    write = partial(rwlock, str(folder), _WholeFiles, name, [], results, False)
+    write = partial(rwlock, str(folder), _WholeFiles, name, [], results, _uses_hard_links())
     stack = ExitStack()
     try:
         with _uninterrupted():
@@ -195,6 +252,13 @@ def alone() -> Iterator[None]:
 
 def at_work(error: Exception) -> str:
     """Who works in results/, by an error of DVC's locks, and what to do; in one line."""
+    if not _uses_hard_links() and not _has_locks():
+        for name in ("lock", "rwlock.lock"):  # that DVC could not lock; a hard link needs the name
+            Path(".dvc/tmp", name).unlink(missing_ok=True)
+        return (
+            ".dvc/tmp: this file system has no file locks; `dvc config --local "
+            "core.hardlink_lock true` lets DVC use hard links"
+        )
     others = dict.fromkeys(re.findall(r"\(PID (\d+)\): (.*)", str(error)))
     names = ", ".join(f"{re.sub(r'^[^ ]*/', '', name)} (PID {pid})" for pid, name in others)
     if names.startswith("snakemake"):

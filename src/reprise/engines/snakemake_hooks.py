@@ -12,13 +12,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from reprise.engines import locks
+from reprise.atomic_io import file_clock
+from reprise.engines import locks, slurm
 from reprise.errors import RepriseError
 
 NO_DVC = 3  # exit status of `sync` where this user may not write what DVC writes
@@ -49,7 +49,8 @@ class Hooks:
         self.running = ExitStack()  # holds RUNNING
         self.kept_out = ExitStack()  # holds DVC's lock
         self.has_jobs = False
-        self.start = time.time_ns()
+        self.start = file_clock(Path())
+        self.on_slurm = (command_line() or {}).get("executor") == "slurm"
 
     def sync_before(self) -> None:
         """Before the graph is built: tell Snakemake what DVC did, and the reverse.
@@ -118,6 +119,11 @@ class Hooks:
         # also after Ctrl-C, for which Snakemake calls no handler
         atexit.register(self.record_after)
 
+    def explain_failure(self) -> None:
+        """After a failed job: name a node of a cluster that lacks the environment."""
+        if self.on_slurm and (line := slurm.node_without_environment(self.start / 1e9)):
+            print(f"reprise: {line}", file=sys.stderr)
+
     def record_after(self) -> None:
         """After the last job: DVC records what is proven to come from the present sources."""
         self.kept_out.close()
@@ -136,21 +142,32 @@ def purpose(workflow: Any) -> str:
     """
     if not workflow.is_main_process:
         return "job"
-    # Snakemake tells a Snakefile nothing of its options, and sys.argv is that of any launcher
-    frame = sys._getframe()
-    while frame.f_back and frame.f_code.co_name != "args_to_api":
-        frame = frame.f_back
-    if frame.f_code.co_name != "args_to_api":
+    options = command_line()
+    if options is None:
         return "plan" if workflow.output_settings.dryrun else "call"
-    options = {name for name, value in vars(frame.f_locals["args"]).items() if value}
     if "generate_unit_tests" in options:
         raise RepriseError(
             "--generate-unit-tests: its tests run a rule in a folder without this workflow's "
             "sources; the tests that `make test` runs cover every rule"
         )
-    if options & LOOKING and "report_after_run" not in options:
+    if options.keys() & LOOKING and "report_after_run" not in options:
         return "look"
-    return "plan" if options & PLANNING else "clean" if options & CLEANING else "run"
+    if options.keys() & PLANNING:
+        return "plan"
+    return "clean" if options.keys() & CLEANING else "run"
+
+
+def command_line() -> dict[str, Any] | None:
+    """The options of Snakemake that are set, by name; None if a program uses its Python API.
+
+    Snakemake tells a Snakefile nothing of its options, and sys.argv is that of any launcher.
+    """
+    frame = sys._getframe()
+    while frame.f_back and frame.f_code.co_name != "args_to_api":
+        frame = frame.f_back
+    if frame.f_code.co_name != "args_to_api":
+        return None
+    return {name: value for name, value in vars(frame.f_locals["args"]).items() if value}
 
 
 def mark_current(paths: Sequence[str]) -> None:

@@ -13,8 +13,12 @@ import logging
 import os
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+import dvc.dependency.param
 import networkx
 import yaml
 from dvc.exceptions import ConfirmRemoveError, DvcException
@@ -24,7 +28,7 @@ from dvc.repo import Repo, lock_repo
 from dvc.stage import PipelineStage
 from dvc.stage.cache import RunCacheNotFoundError
 
-from reprise.atomic_io import delete, write_text
+from reprise.atomic_io import move, write_text
 from reprise.cli import run
 from reprise.engines import code, dvc_lock, locks
 from reprise.engines import snakemake_hooks as hooks
@@ -69,7 +73,7 @@ def main() -> None:
 def synchronise(restore: bool, tell_snakemake: bool) -> "Stages":
     """Bring DVC's lock file and Snakemake's memory to what is proven of the files in results/."""
     repo = Repo()
-    with lock_repo(repo):
+    with lock_repo(repo), _params_parsed_once():
         dvc_lock.heal()
         stages = Stages(repo, restore)
         try:
@@ -87,6 +91,17 @@ def synchronise(restore: bool, tell_snakemake: bool) -> "Stages":
     else:
         hooks.STAMP.unlink(missing_ok=True)
     return stages
+
+
+@contextmanager
+def _params_parsed_once() -> Iterator[None]:
+    """Let DVC parse params.yaml once, not three times a stage, which grows with both numbers."""
+    original = dvc.dependency.param.load_path
+    dvc.dependency.param.load_path = cache(original)
+    try:
+        yield
+    finally:
+        dvc.dependency.param.load_path = original
 
 
 class Stages:
@@ -188,10 +203,7 @@ class Stages:
             record = record_of(stage)
             if record is None or record.other_file([path]):
                 self.edited.append(path)
-            target = REPLACED / path
-            delete(target)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(target)
+            move(path, REPLACED / path)
 
 
 def _outputs(stage: PipelineStage) -> list[str]:
