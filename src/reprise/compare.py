@@ -1,4 +1,4 @@
-"""`python -m reprise compare A B`: which numbers differ in two results, and which may by chance.
+"""`reprise compare A B`: which numbers differ in two results, and which may by chance.
 
 A and B are folders of results, or files: metrics.json, intervals.json, or copies of one of them.
 """
@@ -6,7 +6,7 @@ A and B are folders of results, or files: metrics.json, intervals.json, or copie
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import hypot
 from pathlib import Path
@@ -56,12 +56,13 @@ class Results:
     machine: dict[str, dict[str, int]]
 
 
-def add_command(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add `compare` to the commands of a program."""
-    parser = add_parser("compare", help=ABOUT, description=ABOUT)
+def main() -> None:
+    """Print the numbers that differ."""
+    parser = argparse.ArgumentParser(description=ABOUT)
     for name in "AB":
         parser.add_argument(name, type=Path, help=PATH)
-    parser.set_defaults(command=lambda args: print(comparison(args.A, args.B), end=""))
+    args = parser.parse_args()
+    print(comparison(args.A, args.B), end="")
 
 
 def comparison(a: Path, b: Path) -> str:

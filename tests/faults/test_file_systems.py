@@ -26,7 +26,7 @@ NODE = """\
 #!/bin/sh
 NO_FAKE_STAT=1 FAKETIME_DONT_FAKE_MONOTONIC=1 exec faketime -f {skew} {python} "$@"
 """
-needs_faketime = pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime")
+needs_faketime = pytest.mark.needs(None if shutil.which("faketime") else "needs Debian's faketime")
 
 
 @pytest.fixture

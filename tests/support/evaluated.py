@@ -27,6 +27,8 @@ def write_evaluation(results: Path, params: Params) -> None:
     write_json(results / "metrics.json", evaluation.metrics)
     write_json(results / "intervals.json", evaluation.intervals)
     write_tables(results, evaluation.tables)
+    for file, text in evaluation.latex.items():
+        write_text(results / "latex" / file, text)
     write_csv(results / "checksums.csv", checksums(results, params))
 
 

@@ -85,7 +85,12 @@ def _training_tasks() -> dict[str, Any]:
                 "recipes": {
                     run: {"start": start, "frozen": run in "DE"} for run, start in STARTS.items()
                 },
-                "comparisons": [["B", "A"], ["C", "A"], ["C", "B"], ["E", "D"]],
+                "comparisons": [
+                    {"runs": ["B", "A"], "question": "Does supervised pretraining help?"},
+                    {"runs": ["C", "A"], "question": "Does BYOL pretraining help?"},
+                    ["C", "B"],
+                    ["E", "D"],
+                ],
                 "gap": ["A", "C"],
             }
         },

@@ -1,5 +1,8 @@
 """A SLURM of one node on loopback, as root, without cgroups, systemd or accounting.
 
+The scheduler is told of two GPUs, which are not there. It adds up the memory of a job's processes
+every second, and kills a job that has more than it reserved, as cgroups do.
+
 Debian's packages slurm-wlm and munge have its programs. SLURM's commands in a job find their
 configuration only in /etc/slurm, so that is where the file is, as a link, while the cluster runs.
 """
@@ -18,6 +21,7 @@ import psutil
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scontrol", "scancel")
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
+GPUS = CONFIGURATION.with_name("gres.conf")
 FREE_MEMORY = 2000  # MB that jobs leave to the tests themselves
 SECONDS = 60  # that a daemon may take to start or to end
 
@@ -39,7 +43,9 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 MpiDefault=none
 SelectType=select/cons_tres
@@ -51,7 +57,8 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=1,sched_interval=2,bf_interval=5
 MinJobAge=300
 SwitchType=switch/none
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:2 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -82,6 +89,10 @@ class Cluster:
             cpus=os.cpu_count() or 1,
         )  # fmt: skip
         (folder / "slurm.conf").write_text(text)
+        devices = [folder / f"gpu{number}" for number in range(2)]
+        for device in devices:
+            device.touch()
+        (folder / "gres.conf").write_text(f"Name=gpu File={','.join(map(str, devices))}\n")
         key = folder / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
@@ -121,9 +132,10 @@ class Cluster:
         """As sinfo shows it, such as idle."""
         return run("sinfo", "--noheader", "--format=%T").strip().rstrip("*")
 
-    def queue(self) -> list[str]:
-        """The ids of the jobs that wait or run."""
-        return run("squeue", "--noheader", "--states=PENDING,RUNNING", "--format=%A").split()
+    def queue(self, rule: str = "") -> list[str]:
+        """The ids of the jobs that wait or run; of a rule, if it is given."""
+        lines = run("squeue", "--noheader", "--states=PENDING,RUNNING", "--format=%A %k")
+        return [line.split()[0] for line in lines.splitlines() if f"rule_{rule}" in line]
 
     def stop(self) -> None:
         """End all jobs and daemons."""
@@ -138,6 +150,7 @@ class Cluster:
                     process.terminate()
                     psutil.wait_procs([process], SECONDS)
             CONFIGURATION.unlink()
+            GPUS.unlink()
 
 
 @contextmanager
@@ -145,7 +158,8 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     """A cluster that runs during the block."""
     one = Cluster(folder)
     CONFIGURATION.parent.mkdir(exist_ok=True)
-    CONFIGURATION.symlink_to(folder / "slurm.conf")  # an error if another cluster is here
+    for path in (CONFIGURATION, GPUS):  # an error if another cluster is here
+        path.symlink_to(folder / path.name)
     try:
         one.start()
         yield one

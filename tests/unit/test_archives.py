@@ -16,7 +16,12 @@ from reprise.datasets.archives import unpack
 from reprise.errors import RepriseError
 
 FILES = {"data/a.png": b"image", "data/b/c.csv": b"x,y\n", "data/notes.pdf": b"pdf"}
-FILES |= {"__MACOSX/data/._a.png": b"x", "data/.hidden/a.png": b"x", "data/.DS_Store": b"x"}
+FILES |= {
+    "__MACOSX/data/._a.png": b"x",
+    "__MACOSX/x.zip": b"PK",
+    "data/.hidden/a.png": b"x",
+    "data/.DS_Store": b"x",
+}
 Entry = tuple[str, bytes, str]  # name, content or target, kind
 
 
@@ -76,6 +81,10 @@ def test_images_and_tables_are_unpacked_once(ending: str, tmp_path: Path) -> Non
         (("data/pipe.png", b"", "pipe"), "'data/pipe.png': is a link or a device"),
         (("data/inner.zip", b"PK", "file"), "'data/inner.zip': is an archive in the archive"),
         (("data/inner.tar.gz", b"x", "file"), "is an archive in the archive"),
+        (
+            ("data\\a.png", b"x", "file"),
+            "has backslashes in its name, as some programs for Windows",
+        ),
         (("data/a.png", b"other", "file"), "'data/a.png': is in the archive twice"),
         (("data/zero.png", bytes(200 * 2**20), "file"), "'data/zero.png': with it the archive has"),
     ],

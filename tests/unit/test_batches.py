@@ -250,3 +250,19 @@ def test_policies_do_not_depend_on_the_batch(data: PreparedDataset, order: list[
     together = batches.train_batch(ROWS, 1)
     single = torch.cat([batches.train_batch(ROWS[i : i + 1], 1) for i in range(COUNT)])
     assert torch.equal(together, single)
+
+
+@pytest.mark.parametrize("key", ["auto_augment", "shared_auto_augment"])
+@pytest.mark.parametrize("policy", ["cutout", "cutout_16", "cutout_16_slip"])
+def test_a_square_that_does_not_fit_is_one_line(key: str, policy: str, tmp_path: Path) -> None:
+    labels = np.arange(6, dtype=np.uint8) % 2
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
+    data = write_and_read(tmp_path / "small", small_dataset(images, labels, 2))
+    recipe = Augment.model_validate({key: [policy]})
+    if policy == "cutout":
+        assert Batches(data, recipe, 0, CPU).train_batch(np.arange(6), 0).shape == (6, 3, 8, 8)
+        return
+    with pytest.raises(RepriseError, match=f"augment.{key}: {policy} needs images of 9 pixels"):
+        Batches(data, recipe, 0, CPU)
+    large = Batches(data, recipe, 0, CPU, image_size=9)
+    assert large.train_batch(np.arange(6), 0).shape == (6, 3, 9, 9)

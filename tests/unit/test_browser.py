@@ -80,14 +80,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 @pytest.fixture
 def page(browser: webdriver.Chrome, address: str) -> webdriver.Chrome:
-    """The report, newly opened, with all charts drawn."""
+    """The report, newly opened, with all that is folded open and all charts drawn."""
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
     resize(browser, 1280)
     for kind in ("browser", "performance"):
         browser.get_log(kind)
     browser.get(address)
-    drawn = "return document.querySelectorAll('.chart-block:not([data-drawn])').length"
+    browser.execute_script("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    drawn = "return document.querySelectorAll('.chart-block:not([data-drawn=yes])').length"
     WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(drawn) == 0)
     return browser
 
@@ -99,7 +100,8 @@ def resize(browser: webdriver.Chrome, width: int) -> None:
 
 def chart_image(page: webdriver.Chrome, position: int) -> str:
     """What a chart shows, as the data of its canvas."""
-    script = "return document.querySelectorAll('.chart-block canvas')[arguments[0]].toDataURL()"
+    script = "return document.querySelectorAll('[data-kind=scatter] canvas')[arguments[0]]"
+    script += ".toDataURL()"
     return str(page.execute_script(script, position))
 
 
@@ -125,14 +127,15 @@ return "";
 
 
 def test_a_point_of_a_layout_shows_its_image(page: webdriver.Chrome) -> None:
-    canvas = page.find_elements(By.CSS_SELECTOR, ".chart-block canvas")[0]
+    canvas = page.find_elements(By.CSS_SELECTOR, "[data-kind=scatter] canvas")[0]
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
     assert page.execute_script(HOVER, canvas).startswith("data:image/webp;base64,")
     assert page.get_log("browser") == []  # the page's policy allows the image
 
 
 def test_every_chart_is_drawn_and_the_console_is_silent(page: webdriver.Chrome) -> None:
-    assert len(page.find_elements(By.CSS_SELECTOR, ".chart-block[data-drawn] canvas")) == 4
+    drawn = page.find_elements(By.CSS_SELECTOR, ".chart-block[data-drawn=yes]")
+    assert len(drawn) == 4 and all(chart.find_elements(By.TAG_NAME, "canvas") for chart in drawn)
     assert page.get_log("browser") == []
 
 
@@ -159,31 +162,31 @@ def test_a_table_sorts_by_the_keyboard_and_says_so(page: webdriver.Chrome) -> No
         cells = table.find_elements(By.CSS_SELECTOR, f"tbody tr > :nth-child({place})")
         return [cell.text for cell in cells]
 
-    heading = table.find_element(By.CSS_SELECTOR, "thead th:nth-child(5)")
+    heading = table.find_element(By.CSS_SELECTOR, "thead th:nth-child(4)")
     button = heading.find_element(By.TAG_NAME, "button")
     assert heading.text.startswith("Test accuracy")
-    button.send_keys(Keys.ENTER)
-    values = [float(text) for text in column(5)]
-    assert values == sorted(values) and len(set(values)) > 1
-    assert heading.get_attribute("aria-sort") == "ascending"
-    button.send_keys(Keys.SPACE)
-    assert [float(text) for text in column(5)] == values[::-1]
+    button.send_keys(Keys.ENTER)  # numbers: the largest first
+    values = [float(text) for text in column(4)]
+    assert values == sorted(values, reverse=True) and len(set(values)) > 1
     assert heading.get_attribute("aria-sort") == "descending"
+    button.send_keys(Keys.SPACE)
+    assert [float(text) for text in column(4)] == values[::-1]
+    assert heading.get_attribute("aria-sort") == "ascending"
     # text sorts by letters, and a row moves as a whole
-    rows = dict(zip(column(1), column(5), strict=True))
+    rows = dict(zip(column(1), column(4), strict=True))
     table.find_element(By.CSS_SELECTOR, "thead th:nth-child(1) button").click()
     assert column(1) == ["A", "B", "C", "D", "E"]
-    assert dict(zip(column(1), column(5), strict=True)) == rows
+    assert dict(zip(column(1), column(4), strict=True)) == rows
 
 
-def test_the_slider_goes_through_the_epochs(page: webdriver.Chrome) -> None:
-    slider = page.find_element(By.CSS_SELECTOR, "#classify-baseline .chart-block input[type=range]")
-    assert slider.accessible_name.startswith("Epoch")
+def test_the_epochs_are_those_that_were_kept(page: webdriver.Chrome) -> None:
+    stops = page.find_elements(By.CSS_SELECTOR, "#classify-baseline .chart-block input[type=radio]")
+    assert [stop.get_attribute("value") for stop in stops] == ["1", "6", "12"]
     before = chart_image(page, 1)
-    slider.send_keys(Keys.HOME)
+    stops[0].click()
     assert changed(page, 1, before)
     first = chart_image(page, 1)
-    slider.send_keys(Keys.END)
+    stops[-1].click()
     assert changed(page, 1, first) and chart_image(page, 1) == before
 
 
@@ -198,25 +201,54 @@ def test_a_class_and_a_method_can_be_chosen(page: webdriver.Chrome) -> None:
 
 def test_masks_follow_image_run_epoch_and_class(page: webdriver.Chrome) -> None:
     block = page.find_element(By.CSS_SELECTOR, "#segment-skips .chart-block")
-    slider = block.find_element(By.CSS_SELECTOR, "input[type=range]")
-    before = chart_image(page, 3)
-    slider.send_keys(Keys.HOME)
-    assert changed(page, 3, before)
-    for element in block.find_elements(By.TAG_NAME, "select"):
+    lists = block.find_elements(By.TAG_NAME, "select")
+    names = [element.accessible_name.rstrip(": ") for element in lists]
+    assert names == ["Image", "Run", "Epoch", "Class"]
+    script = "return [...arguments[0].querySelectorAll('canvas')].map((c) => c.toDataURL()).join()"
+    for element in reversed(lists):
         options = [option.text for option in Select(element).options]
         if len(options) > 1:
-            before = chart_image(page, 3)
-            Select(element).select_by_visible_text(options[-1])
-            assert changed(page, 3, before)
+            before = page.execute_script(script, block)
+            chosen = Select(element).first_selected_option.text
+            other = [text for text in options if text != chosen][-1]
+            Select(element).select_by_visible_text(other)
+            WebDriverWait(page, 10).until(lambda _: page.execute_script(script, block) != before)  # noqa: B023
+    assert len(block.find_elements(By.CSS_SELECTOR, ".swatch")) > 3
+    border = "return getComputedStyle(arguments[0].querySelector('.swatch')).borderTopWidth"
+    assert page.execute_script(border, block) == "1px"  # a white class can be seen
 
 
-def test_a_chart_zooms(page: webdriver.Chrome) -> None:
+def test_the_class_below_the_pointer_is_named(page: webdriver.Chrome) -> None:
+    block = page.find_element(By.CSS_SELECTOR, "#segment-skips .chart-block")
+    panel = block.find_elements(By.CSS_SELECTOR, ".maps figure")[1]
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", panel)
+    canvas = panel.find_element(By.TAG_NAME, "canvas")
+    ActionChains(page).move_to_element(canvas).perform()
+    named = panel.find_element(By.TAG_NAME, "figcaption").text.removeprefix("truth: ")
+    assert named in [item.text for item in block.find_elements(By.CSS_SELECTOR, ".legend li")]
+
+
+def test_the_wheel_over_a_chart_scrolls_the_page(page: webdriver.Chrome) -> None:
     before = chart_image(page, 1)
-    canvas = page.find_elements(By.CSS_SELECTOR, ".chart-block canvas")[1]
+    canvas = page.find_elements(By.CSS_SELECTOR, "[data-kind=scatter] canvas")[1]
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    start = page.execute_script("return scrollY")
     over = ScrollOrigin.from_element(canvas, -100, 0)
-    ActionChains(page).move_to_element_with_offset(canvas, -100, 0).perform()
-    ActionChains(page).scroll_from_origin(over, 0, -300).perform()
+    ActionChains(page).scroll_from_origin(over, 0, 300).perform()
+    WebDriverWait(page, 10).until(lambda _: page.execute_script("return scrollY") > start + 200)
+    assert chart_image(page, 1) == before
+
+
+def test_a_chart_zooms_with_ctrl_and_the_wheel(page: webdriver.Chrome) -> None:
+    before = chart_image(page, 1)
+    canvas = page.find_elements(By.CSS_SELECTOR, "[data-kind=scatter] canvas")[1]
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    at = page.execute_script(
+        "const b = arguments[0].getBoundingClientRect(); return [b.x, b.y]", canvas
+    )
+    wheel = {"type": "mouseWheel", "x": at[0] + 150, "y": at[1] + 150, "deltaX": 0, "deltaY": -300}
+    page.execute_cdp_cmd("Input.dispatchMouseEvent", wheel | {"type": "mouseMoved"})
+    page.execute_cdp_cmd("Input.dispatchMouseEvent", wheel | {"modifiers": 2})
     assert changed(page, 1, before)
 
 
@@ -234,6 +266,44 @@ def test_it_fits_every_width_and_its_contrast_is_enough(
     assert (re.findall(r"\d+", ink)[0] == "255") == (scheme == "light")
 
 
+def test_every_region_that_scrolls_can_be_reached_by_the_keyboard(page: webdriver.Chrome) -> None:
+    for width in (390, 1440):
+        resize(page, width)
+        page.execute_script("dispatchEvent(new Event('resize'))")
+        script = """return [...document.querySelectorAll('.scroll')].filter((region) =>
+          region.scrollWidth > region.clientWidth && region.tabIndex < 0).length"""
+        assert page.execute_script(script) == 0
+
+
+def test_at_1440_pixels_no_first_table_scrolls_and_there_are_few_tab_stops(
+    browser: webdriver.Chrome, address: str
+) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    resize(browser, 1440)
+    browser.get(address)
+    wide = """return [...document.querySelectorAll('main .scroll')].filter((region) =>
+      region.checkVisibility() && region.scrollWidth > region.clientWidth + 1).length"""
+    assert browser.execute_script(wide) == 0
+    stops = """return [...document.querySelectorAll('a[href], button, select, summary, [tabindex]')]
+      .filter((element) => element.tabIndex >= 0 && element.checkVisibility()).length"""
+    assert 20 < browser.execute_script(stops) < 130
+    marked = "return document.querySelector('nav [aria-current]').hash"
+    for place in ("#networks", "#training"):
+        browser.execute_script(f"document.querySelector('{place}').scrollIntoView()")
+        WebDriverWait(browser, 10).until(lambda _, p=place: browser.execute_script(marked) == p)
+        assert browser.find_element(By.CSS_SELECTOR, "nav [aria-current]").is_displayed()
+
+
+def test_on_a_phone_the_accuracy_of_a_run_is_visible(page: webdriver.Chrome) -> None:
+    resize(page, 390)
+    table = page.find_element(By.CSS_SELECTOR, "#finetune-tiny table")
+    script = """const cell = [...arguments[0].querySelectorAll('tbody tr:first-child td')]
+      .find((one) => one.dataset.label === 'Test accuracy');
+      return cell.getBoundingClientRect().right;"""
+    assert page.execute_script(script, table) <= 390
+
+
 def test_without_scripts_every_table_and_figure_is_there_and_no_chart(
     page: webdriver.Chrome, address: str
 ) -> None:
@@ -241,19 +311,43 @@ def test_without_scripts_every_table_and_figure_is_there_and_no_chart(
     page.get(address)
     assert len(page.find_elements(By.CSS_SELECTOR, "main table")) > 20
     assert page.find_elements(By.CSS_SELECTOR, "thead button") == []
+    for fold in page.find_elements(By.CSS_SELECTOR, "summary"):
+        if fold.is_displayed():
+            fold.click()  # works without scripts
     figures = page.find_elements(By.CSS_SELECTOR, "main img")
     assert figures and all(figure.is_displayed() for figure in figures)
     charts = page.find_elements(By.CSS_SELECTOR, ".chart-block")
     assert charts and not any(chart.is_displayed() for chart in charts)
 
 
-def test_on_paper_nothing_is_closed_and_no_chart_is_left(page: webdriver.Chrome) -> None:
+def test_on_paper_what_is_read_is_open_and_the_rest_is_left_out(page: webdriver.Chrome) -> None:
+    page.execute_script("document.querySelectorAll('details').forEach((d) => (d.open = false))")
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     page.execute_script("dispatchEvent(new Event('beforeprint'))")
-    assert all(
-        element.get_attribute("open") for element in page.find_elements(By.TAG_NAME, "details")
-    )
+    for fold in page.find_elements(By.CSS_SELECTOR, "details"):
+        only_screen = "screen-only" in (fold.get_attribute("class") or "")
+        assert bool(fold.get_attribute("open")) != only_screen
     charts = page.find_elements(By.CSS_SELECTOR, ".chart-block")
     assert charts and not any(chart.is_displayed() for chart in charts)
+    yaml = page.find_elements(By.XPATH, "//details[summary[starts-with(., 'Parameters of')]]")
+    assert yaml and not any(fold.is_displayed() for fold in yaml)
+
+
+@pytest.mark.parametrize(("inches", "margins"), [(8.27, 0.8), (8.5, 0.8)])
+def test_no_cell_of_a_table_is_cut_on_paper(
+    page: webdriver.Chrome, inches: float, margins: float
+) -> None:
+    """At the width of A4 and of letter paper, with the margins that Chromium prints."""
+    page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    width = int(96 * (inches - margins))
+    resize(page, width)
+    script = """return [...document.querySelectorAll('th, td')].filter((cell) => cell.offsetWidth)
+      .map((cell) => [cell.innerText, cell.getBoundingClientRect().right,
+                      cell.scrollWidth - cell.clientWidth])"""
+    cells = page.execute_script(script)
+    assert "Ours" in [text for text, *_ in cells]
+    cut = [text for text, right, over in cells if right > width or over > 1]
+    assert cut == []
     printed = page.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})
     assert len(printed["data"]) > 10_000

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import altair as alt
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -14,7 +15,7 @@ from reprise.datasets.prepared import Classes, PreparedDataset, read_prepared
 from reprise.evaluation.markdown import Missing
 from reprise.params.load import Params
 from reprise.report.charts import MAX_POINTS, SMALL_THUMBNAIL, THUMBNAIL, embedding
-from reprise.report.mask_charts import NO_CLASS, errors_only, masks, run_lengths, step_of
+from reprise.report.mask_charts import APART, errors_only, legend, map_url, masks, neutral
 
 STRICT = Missing(strict=True)
 
@@ -24,15 +25,17 @@ def zones(whole_results: Path) -> PreparedDataset:
     return read_prepared(whole_results / "prepare" / "zones")
 
 
-def test_the_charts_are_valid_vega_lite(
+def test_the_scatter_plot_is_valid_vega_lite_and_stops_at_the_kept_epochs(
     whole_results: Path, params: Params, zones: PreparedDataset
 ) -> None:
-    cover = read_prepared(whole_results / "prepare" / "cover")
-    for spec in (
-        embedding(whole_results, params, "cnn", zones, STRICT),
-        masks(whole_results, params, "baseline", cover, STRICT),
-    ):
-        alt.Root.validate(spec)  # raises where a property is unknown or has a wrong value
+    spec = embedding(whole_results, params, "cnn", zones, STRICT)
+    assert spec is not None
+    alt.Root.validate(spec)  # raises where a property is unknown or has a wrong value
+    (epoch,) = [parameter for parameter in spec["params"] if parameter["name"] == "epoch"]
+    kept = pd.read_csv(whole_results / "embed" / "cnn" / "pca.csv")["epoch"].unique()
+    assert epoch["bind"]["options"] == sorted(kept.tolist())
+    (zoom,) = [p for p in spec["params"] if "select" in p]
+    assert "event.ctrlKey" in zoom["select"]["zoom"]  # the wheel alone scrolls the page
 
 
 def test_every_point_has_the_thumbnail_of_its_image(
@@ -59,14 +62,12 @@ def test_a_missing_mask_leaves_its_panels_empty_and_the_rest(results: Path, para
     (results / "segment/skips/skip/0/masks/0012_early.png").unlink()
     groups = read_prepared(results / "prepare" / "groups")
     missing = Missing()
-    spec = masks(results, params, "skips", groups, missing)
-    assert spec is not None
-    alt.Root.validate(spec)
-    (data,) = spec["datasets"].values()
-    rows = list(csv.DictReader(io.StringIO(data)))
-    # panel 2 is the prediction of a run; epochs count from 1
-    predictions = {(row["run"], row["epoch"]) for row in rows if row["panel"] == "2"}
-    assert predictions == {(run, at) for run in "01" for at in "123"} - {("0", "1")}
+    data = masks(results, params, "skips", groups, missing)
+    assert data is not None
+    shown = {key for key in data["maps"] if key.startswith("prediction/")}
+    every = {f"prediction/0012/{run}/{epoch}" for run in data["runs"] for epoch in data["epochs"]}
+    assert shown == every - {"prediction/0012/skip/early"}
+    assert "wrong/0012/skip/early" not in data["maps"] and "truth/0012/skip" in data["maps"]
     assert len(missing.reasons()) == 1 and "0012_early.png: not found" in missing.reasons()[0]
 
 
@@ -91,32 +92,55 @@ def test_a_task_without_images_has_no_chart(whole_results: Path, params: Params)
     assert masks(whole_results, changed, "skips", groups, STRICT) is None
 
 
+COLORS = ((0, 0, 0), (255, 255, 255), (224, 224, 224), (192, 192, 192), (9, 99, 199))
+
+
+@pytest.mark.parametrize("number", range(len(COLORS)))
+def test_a_class_that_is_wrong_everywhere_is_not_drawn_like_one_that_is_right(number: int) -> None:
+    """Also if it is white, black, or of a gray that would do for right pixels."""
+    classes = Classes(tuple("abcde"), COLORS, None)
+    ids = np.full((4, 4), number, np.uint8)
+    other = np.full((4, 4), (number + 1) % len(COLORS), np.uint8)
+    right, wrong = errors_only(ids, ids, classes), errors_only(ids, other, classes)
+    assert (wrong == COLORS[number]).all()
+    assert len(np.unique(right.reshape(-1, 3), axis=0)) == 1
+    assert int(np.abs(right.astype(int) - wrong.astype(int)).max()) >= APART
+    assert len(set(right[0, 0].tolist())) == 1  # gray
+
+
 def test_errors_are_what_was_predicted_where_that_is_wrong() -> None:
-    classes = Classes(("a", "b"), ((0, 0, 0), (1, 1, 1)), 2)
+    classes = Classes(("a", "b"), ((10, 0, 0), (1, 1, 99)), 2)
     mask, truth = np.array([[0, 1, 1]], np.uint8), np.array([[0, 0, 2]], np.uint8)
-    assert errors_only(mask, truth, classes).tolist() == [[NO_CLASS, 1, NO_CLASS]]
+    gray = neutral(classes)
+    assert errors_only(mask, truth, classes).tolist() == [[list(gray), [1, 1, 99], [0, 0, 0]]]
 
 
-def test_run_lengths_give_the_map_back() -> None:
-    ids = np.random.default_rng(0).integers(0, 3, (5, 9)).astype(np.uint8)
-    ids[2] = 1
-    rows = run_lengths(ids, {0: 7, 1: 8})
-    painted = np.full(ids.shape, 2)
-    for code, x, length, y in rows.to_numpy().tolist():
-        assert (painted[y, x : x + length] == 2).all()
-        painted[y, x : x + length] = code - 7
-    assert np.array_equal(painted, ids)
-    assert len(rows[rows["y"] == 2]) == 1
+def test_a_map_is_an_image_of_the_same_pixels() -> None:
+    pixels = np.random.default_rng(0).choice(np.array(COLORS, np.uint8), (7, 5))
+    head, data = map_url(pixels).split(",")
+    assert head == "data:image/png;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        assert np.array_equal(np.asarray(image.convert("RGB")), pixels)
 
 
-def test_label_maps_are_thinned_until_they_fit() -> None:
-    noise = np.random.default_rng(0).integers(0, 2, (64, 64)).astype(np.uint8)
-    plain = np.zeros((64, 64), np.uint8)
-    assert step_of([plain] * 10, 640) == 1  # one run in each line
-    count = len(run_lengths(noise, {0: 0, 1: 1}))
-    assert step_of([noise], count) == 1
-    step = step_of([noise], count - 1)
-    assert step == 2 and len(run_lengths(noise[::step, ::step], {0: 0, 1: 1})) < count
+def test_the_legend_names_every_class_right_pixels_and_no_label(
+    whole_results: Path, params: Params
+) -> None:
+    cover = read_prepared(whole_results / "prepare" / "cover")
+    entries = legend(cover.classes)
+    assert [name for name, _ in entries[:-2]] == [cover.classes.names[i] for i in cover.classes.ids]
+    assert [name for name, _ in entries[-2:]] == ["right", "no label"]
+
+
+def test_large_maps_are_thinned_until_they_fit(
+    whole_results: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cover = read_prepared(whole_results / "prepare" / "cover")
+    whole = masks(whole_results, params, "baseline", cover, STRICT)
+    monkeypatch.setattr("reprise.report.mask_charts.MAX_BYTES", 1)
+    small = masks(whole_results, params, "baseline", cover, STRICT)
+    assert whole is not None and small is not None
+    assert sum(map(len, small["maps"].values())) < sum(map(len, whole["maps"].values()))
 
 
 def test_a_page_with_many_points_has_smaller_thumbnails(

@@ -169,7 +169,7 @@ def test_pretraining_and_the_settings_are_those_of_2023_and_2024(course: Params)
         assert starts == dict(zip("ABCDE", ["none", *["supervised", "byol"] * 2], strict=True))
         assert all(task.training(run) == task.common for run in "ABCDE")
         # what the homeworks discuss: pretraining, and full fine-tuning against a fixed backbone
-        assert set(task.comparisons or ()) == {
+        assert set(task.named_pairs) == {
             ("B", "A"), ("C", "A"), ("C", "B"), ("E", "D"), ("B", "D"), ("C", "E"),
         }  # fmt: skip
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from support.course_folders import Folders
+from support.own_folders import class_folders
 from test_selection import TEXT
 
 from reprise.engines import data, dvcyaml
 from reprise.engines.data import LEFT_OUT, MISSING
+from reprise.engines.preset import changed_by_hand
 from reprise.engines.selection import without_data
 from reprise.errors import RepriseError
 from reprise.params.base import PARAMS
@@ -199,3 +201,15 @@ def test_a_link_to_weights_of_a_folder_that_has_moved_is_replaced(
     moved = folder.rename(tmp_path / "moved")
     register(monkeypatch, moved)
     assert Path("data/weights/sl.pt").read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--name", "mine"]])
+def test_a_params_yaml_in_another_encoding_ends_in_one_line(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    PARAMS.write_bytes(TEXT.encode() + b"# caf\xe9\n")
+    folder = [str(class_folders(tmp_path / "mine", 2))] if arguments else []
+    with pytest.raises(RepriseError, match=r"params.yaml: is not UTF-8 \(byte \d+\); save it as"):
+        run(monkeypatch, *folder, *arguments)
+    with pytest.raises(RepriseError, match=r"params.yaml: is not UTF-8"):
+        changed_by_hand(PARAMS, Path(__file__).parents[2] / "presets")

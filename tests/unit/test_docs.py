@@ -23,13 +23,19 @@ OTHER_PAGES = [
     "coverage",
     "determinism",
     "engines",
+    "export",
     "glossary",
     "growth",
     "homeworks",
+    "library",
+    "networks",
+    "overview",
     "reliability",
+    "results",
     "rulegraph",
     "share",
     "style",
+    "your-images",
 ]
 
 
@@ -49,6 +55,10 @@ def every(start: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_how_to_page_has_commands(page: str) -> None:
     assert commands(page)
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 110
 
 
 def test_the_readme_names_every_page() -> None:

@@ -60,7 +60,7 @@ def test_the_figures_follow_the_tasks_of_the_configuration(params: Params) -> No
         }
     )
     assert figures(alone) == [
-        "networks", "convergence", "curves", "comparisons", "published_numbers",
+        "networks", "convergence", "curves", "calibration", "comparisons", "published_numbers",
         "confusion_classify_transfer", "misclassified_classify_transfer",
     ]  # fmt: skip
 
@@ -74,7 +74,8 @@ def test_a_family_has_its_own_figures_and_modules(params: Params) -> None:
     assert len(owners) == len(set(owners))
     files = {f"reprise.figures.{path.stem}" for path in PACKAGE.glob("*.py")}
     assert set(owners) == files - {f"reprise.figures.{name}" for name in SHARED}
-    assert {spec.module for spec in specs(params)} == set(owners)
+    # the figure of a share of the labels is drawn where a recipe has one
+    assert set(owners) - {spec.module for spec in specs(params)} <= {"reprise.figures.labels"}
 
 
 def test_a_module_imports_no_other_familys_module() -> None:

@@ -11,7 +11,15 @@ from reprise.evaluation.evaluate import evaluate
 from reprise.jobs import jobs
 from reprise.params.load import Params
 
-TABLES = ["class_iou", "classify_baseline", "classify_transfer", "comparisons", "confusion"]
+TABLES = [
+    "answers",
+    "calibration",
+    "class_iou",
+    "classify_baseline",
+    "classify_transfer",
+    "comparisons",
+    "confusion",
+]
 TABLES += ["convergence", "finetune_tiny", "histories", "pretrain_tiny", "published_numbers"]
 TABLES += ["seeds", "segment_baseline", "segment_skips"]
 

@@ -6,21 +6,44 @@ import pytest
 
 from reprise.errors import RepriseError
 from reprise.evaluation.markdown import MARK, Missing
-from reprise.report import html
+from reprise.report import html, html_tables
 from reprise.report.html import ResultsReader
 
 
 def test_a_cell_is_read_as_it_was_written() -> None:
-    assert html.cells(r"| a\|b | c\\ | <d> |  |") == ["a|b", "c\\", "<d>", ""]
+    assert html_tables.cells(r"| a\|b | c\\ | <d> |  |") == ["a|b", "c\\", "<d>", ""]
 
 
 def test_markdown_becomes_headings_tables_and_notes() -> None:
     blocks = ["### a & b", "| x | y |\n|---|---:|\n| 1 | 2 |", "A note."]
-    heading, table, note = html.markdown(blocks, "name")
+    heading, table, notes = html_tables.markdown(blocks, "name", html.macro)
     assert heading == "<h3>a &amp; b</h3>"
     assert 'aria-label="a &amp; b"' in table
-    assert '<tr><th scope="row">1</th><td>2</td></tr>' in table
-    assert note == '<p class="note">A note.</p>'
+    assert '<tr><th scope="row">1</th><td data-label="y">2</td></tr>' in table
+    assert '<p class="note">A note.</p>' in notes and "<details" in notes
+    (alone,) = html_tables.markdown(["A note."], "name", html.macro)
+    assert alone == '<p class="note">A note.</p>'
+
+
+def test_a_wide_table_shows_six_columns_and_the_others_on_a_click() -> None:
+    headings = ["Run", "Pretraining", "Weights", "Fine-tuning", "Test accuracy", "sd"]
+    headings += ["95 % CI (images + seeds)", "k/n", "Seeds"]
+    line = "| " + " | ".join(headings) + " |"
+    block = f"{line}\n|{'---|' * len(headings)}\n{line}"
+    few, every = html_tables.markdown([block], "finetune_x", html.macro)
+    assert few.count('<th scope="col"') == html_tables.MOST_COLUMNS
+    assert "Test accuracy" in few and "k/n" not in few and "<details" not in few
+    assert every.count('<th scope="col"') == len(headings)
+    assert 'class="screen-only"' in every  # on paper it would be cut
+
+
+@pytest.mark.parametrize("table", html_tables.HEADLINES)
+def test_the_first_columns_of_a_table_are_columns_of_it(table: str, whole_results: Path) -> None:
+    for path in sorted((whole_results / "tables").glob(f"{table}*.md")):
+        lines = path.read_text().splitlines()
+        headings = html_tables.cells(next(line for line in lines if line.startswith("| ")))
+        places = html_tables.headline_columns(path.stem, headings)
+        assert [headings[p] for p in places] == list(html_tables.HEADLINES[table])
 
 
 def test_an_svg_without_a_size_is_refused() -> None:
@@ -30,13 +53,16 @@ def test_an_svg_without_a_size_is_refused() -> None:
 
 
 def test_a_chart_cannot_end_its_script(tmp_path: Path) -> None:
-    chart = ResultsReader(tmp_path).chart("name", "help", lambda _: {"data": "</script><b>"})
+    chart = ResultsReader(tmp_path).chart(
+        "scatter", "name", "help", lambda _: {"data": "</script><b>"}
+    )
     assert chart.count("</script>") == 1
 
 
 def test_the_script_of_charts_brings_vega_and_cannot_end_itself() -> None:
-    with_charts, without = html.scripts(True), html.scripts(False)
-    assert "data-drawn" in with_charts and "vega" not in without
+    with_charts, without = html.scripts(frozenset({"scatter", "maps"})), html.scripts()
+    assert "vega" in with_charts and "vega" not in without
+    assert "vega" not in html.scripts(frozenset({"maps"}))
     assert "</script" not in with_charts + without and "<!--" not in with_charts
 
 
@@ -75,8 +101,8 @@ def test_a_chart_notes_what_it_lacks_or_why_there_is_none(tmp_path: Path) -> Non
     def none(missing: Missing) -> None:
         raise RepriseError("b.csv: not found")
 
-    text = reader.chart("name", "help", partial)
+    text = reader.chart("scatter", "name", "help", partial)
     assert 'class="chart-block"' in text and f"{MARK}a.png: not found" in text
-    assert 'class="chart-block"' not in reader.chart("name", "help", none)
+    assert 'class="chart-block"' not in reader.chart("scatter", "name", "help", none)
     assert reader.missing == ["a.png: not found", "b.csv: not found"]
-    assert reader.chart("name", "help", lambda _: None) == ""
+    assert reader.chart("scatter", "name", "help", lambda _: None) == ""

@@ -92,9 +92,12 @@ def test_an_image_that_cannot_be_decoded_is_named(picture: Path) -> None:
         read_image(picture.with_name("other.png"))
 
 
-def test_sixteen_bits_are_refused(picture: Path) -> None:
-    Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 200).save(picture)
-    with pytest.raises(RepriseError, match="picture.png: mode I;16 has more than 8 bits"):
+def test_more_than_sixteen_bits_are_refused(picture: Path) -> None:
+    Image.fromarray(PIXELS[..., 0].astype(np.float32)).save(picture, "TIFF")
+    with pytest.raises(RepriseError, match="picture.png: mode F has more than 16 bits"):
+        read_image(picture)
+    Image.fromarray(PIXELS[..., 0].astype(np.int32) * 1000).save(picture, "TIFF")
+    with pytest.raises(RepriseError, match="picture.png: has values outside 0 to 65535"):
         read_image(picture)
 
 
@@ -107,9 +110,7 @@ def test_scaling_and_cropping_is_torchvisions(shape: tuple[int, int], tmp_path: 
     assert np.array_equal(read_rgb(tmp_path / "a.png", 64), torchvisions)
 
 
-def test_gray_and_transparent_images_become_rgb_and_sixteen_bits_are_refused(
-    tmp_path: Path,
-) -> None:
+def test_gray_and_transparent_images_become_rgb_of_eight_bits(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     gray = np.arange(64, dtype=np.uint8).reshape(8, 8)
     Image.fromarray(gray).save(path)
@@ -118,18 +119,38 @@ def test_gray_and_transparent_images_become_rgb_and_sixteen_bits_are_refused(
     Image.fromarray(rgba).save(path)
     assert np.array_equal(read_rgb(path, None), rgba[..., :3])
     Image.fromarray(gray.astype(np.uint16) * 1000).save(path)
-    with pytest.raises(RepriseError, match="a.png: mode I;16 has more than 8 bits"):
-        read_rgb(path, None)
+    high = (gray.astype(np.uint16) * 1000 >> 8).astype(np.uint8)
+    assert np.array_equal(read_rgb(path, None), np.repeat(high[..., None], 3, axis=2))
 
 
 def test_images_of_a_folder_are_listed_by_name(tmp_path: Path) -> None:
-    for name in ("b.PNG", "a.jpg", "c.jpeg", "._a.jpg", "notes.txt"):
+    for name in ("b.PNG", "a.jpg", "c.jpeg", "d.TIF", "e.webp", "f.bmp", "._a.jpg", "notes.txt"):
         (tmp_path / name).touch()
-    assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.PNG", "c.jpeg"]
+    names = [path.name for path in list_images(tmp_path)]
+    assert names == ["a.jpg", "b.PNG", "c.jpeg", "d.TIF", "e.webp", "f.bmp"]
 
 
-@pytest.mark.parametrize("format", ["GIF", "BMP", "TIFF", "WEBP", "ICO", "PPM", "EPS"])
-def test_only_the_decoders_of_png_and_jpeg_run(
+def test_an_image_file_with_several_images_is_refused(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    for ending in ("tif", "webp", "png"):
+        path = tmp_path / f"a.{ending}"
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+        with pytest.raises(RepriseError, match="it has several images; save one"):
+            open_image(path)
+    frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
+    assert open_image(tmp_path / "a.jpg").size == (8, 8)  # a camera's, with its preview
+
+
+def test_the_center_is_cropped_at_the_scale_of_the_image(picture: Path) -> None:
+    pixels = np.asarray(Image.open(picture).convert("RGB"))
+    top, left = round((pixels.shape[0] - 4) / 2), round((pixels.shape[1] - 4) / 2)
+    assert np.array_equal(read_rgb(picture, 4, "crop"), pixels[top : top + 4, left : left + 4])
+    with pytest.raises(RepriseError, match=r"smaller than the crop of 999 x 999; use a smaller"):
+        read_rgb(picture, 999, "crop")
+
+
+@pytest.mark.parametrize("format", ["GIF", "ICO", "PPM", "EPS"])
+def test_only_the_decoders_of_the_listed_formats_run(
     format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pillow would start Ghostscript for an EPS file, whatever the file's name."""
@@ -137,7 +158,9 @@ def test_only_the_decoders_of_png_and_jpeg_run(
     path = tmp_path / "a.png"
     Image.fromarray(PIXELS).save(path, format)
     for read in (read_image, image_size):
-        with pytest.raises(RepriseError, match=r"a.png: .* \(not PNG or JPEG\); replace it"):
+        with pytest.raises(
+            RepriseError, match=r"a.png: .* \(not PNG, JPEG, TIFF, WEBP, BMP\); replace it"
+        ):
             read(path)
 
 

@@ -1,14 +1,17 @@
 """Layer groups: sizes, parameters and multiply-adds are those of the networks as published."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 from torchvision import models
 from torchvision.models import segmentation
 
-from reprise.models.build import build_classifier
+from reprise.models.build import BUILDERS, build_classifier
 from reprise.models.sam import build_sam, image_size
 from reprise.params.classify import ClassifyRecipe
+from reprise.params.models import names
 from reprise.training.networks import LayerGroup, layer_groups, sam_groups
 
 META = torch.device("meta")
@@ -144,6 +147,20 @@ class Bare(nn.Module):
         return self.inner(images) * self.scale
 
 
-def test_a_weight_outside_of_all_layers_is_an_error() -> None:
-    with META, pytest.raises(ValueError, match="of the groups"):
-        layer_groups(Bare(), (8, 8))
+def test_a_weight_outside_of_all_layers_is_in_the_last_group() -> None:
+    with META:
+        network = Bare()
+        *layers, rest = layer_groups(network, (8, 8))
+    assert rest.name == "rest" and rest.parameters == network.scale.numel()
+    total = sum(weight.numel() for weight in network.parameters())
+    assert sum(group.parameters for group in [*layers, rest]) == total
+
+
+@pytest.mark.parametrize("name", [*names("CLASSIFIERS"), *names("SEGMENTERS")])
+def test_no_network_of_ours_has_weights_outside_of_layers(name: str) -> None:
+    stage = "classify" if name in names("CLASSIFIERS") else "segment"
+    options = {"model": name, "width_mult": 1.0, "image_size": 256, "dropout": 0.0}
+    recipe = SimpleNamespace(**options, freeze_bn=False)
+    with META:
+        groups = layer_groups(BUILDERS[stage](recipe, 3), (256, 256))
+    assert "rest" not in [group.name for group in groups]

@@ -1,5 +1,7 @@
 """The courses' folders: every layout is found and listed, and every fault is named."""
 
+import contextlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +9,13 @@ from pathlib import Path
 import pytest
 from support.course_folders import Folders, load_folder, spoil_office_home
 
-from reprise.datasets.layouts import find_layouts, list_folder, list_layout
+from reprise.datasets.layouts import (
+    LAYOUTS,
+    find_layouts,
+    incomplete_layouts,
+    list_folder,
+    list_layout,
+)
 from reprise.datasets.synthetic import LayoutVariant
 from reprise.errors import RepriseError
 
@@ -210,3 +218,39 @@ def test_a_path_of_another_machine_counts_by_its_last_two_names(
     shutil.rmtree(root / "val")
     text.unlink()
     assert "val: not found" in list_layout(root, "camvid").faults[0]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_file_in_place_of_a_folder_and_the_reverse_end_in_one_line(
+    name: str, folders: Folders, tmp_path: Path
+) -> None:
+    root = find_layouts(folders(name))[name][0]
+    places = {path for path in root.rglob("*") if path.is_dir()}
+    places |= {root / file for file in LAYOUTS[name].holds} | set(root.rglob("*.csv"))
+    whole = sorted(places)
+    for number, place in enumerate(whole[:: len(whole) // 8 + 1]):
+        copied = Path(shutil.copytree(root, tmp_path / str(number)))
+        spoiled = copied / place.relative_to(root)
+        was_folder = spoiled.is_dir()
+        shutil.rmtree(spoiled) if was_folder else spoiled.unlink()
+        spoiled.touch() if was_folder else spoiled.mkdir()
+        with contextlib.suppress(RepriseError):  # any other error fails the test
+            assert list_layout(copied, name).faults or name == "celeba_makeup"
+
+
+def test_a_folder_on_the_way_whose_name_is_not_utf_8_is_refused(
+    folders: Folders, tmp_path: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"hw\xff")
+    shutil.copytree(folders("dlcv_50"), folder)
+    with pytest.raises(RepriseError, match="the name is not UTF-8; rename it"):
+        list_folder(tmp_path, "dlcv_50")
+
+
+def test_what_a_part_of_a_layout_lacks_is_named(folders: Folders, tmp_path: Path) -> None:
+    folder = copy(folders("dlcv_50"), tmp_path)
+    shutil.rmtree(next(folder.rglob("val_50")))
+    (lines,) = incomplete_layouts(folder)
+    assert lines.endswith("p1_data lacks val_50 of dlcv_50")
+    (tmp_path / "other" / "train" / "cat").mkdir(parents=True)
+    assert incomplete_layouts(tmp_path / "other") == []

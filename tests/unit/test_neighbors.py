@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from reprise.datasets.course_splits import cut_by_group
 from reprise.datasets.neighbors import (
     BLOCK,
     Borders,
@@ -13,6 +12,7 @@ from reprise.datasets.neighbors import (
     frame_groups,
     tile_groups,
 )
+from reprise.datasets.splits import cut_by_group
 
 SIDE = 128
 

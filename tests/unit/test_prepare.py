@@ -10,7 +10,13 @@ import pytest
 from reprise.datasets import earth, orl
 from reprise.datasets.prepared import SPLITS, read_prepared
 from reprise.datasets.writer import write_dataset
-from reprise.params.datasets import CourseDataset, MapDataset, OrlDataset, TileDataset
+from reprise.params.datasets import (
+    CourseDataset,
+    ImagesDataset,
+    MapDataset,
+    OrlDataset,
+    TileDataset,
+)
 from reprise.params.load import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +58,9 @@ def test_a_mistake_ends_in_one_line(tmp_path: Path, dataset: str, message: str) 
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("block", [CourseDataset, MapDataset, OrlDataset, TileDataset])
+@pytest.mark.parametrize(
+    "block", [CourseDataset, ImagesDataset, MapDataset, OrlDataset, TileDataset]
+)
 def test_every_source_has_its_module(block: type[CourseDataset]) -> None:
     (source,) = get_args(block.model_fields["source"].annotation)
     module = ROOT / f"src/reprise/datasets/{source.partition('_')[0]}.py"

@@ -3,13 +3,14 @@
 import io
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from reprise.engines.show import print_tables
 from reprise.errors import RepriseError
 from reprise.params.load import Params
-from reprise.report.html import cells
+from reprise.report.html_tables import cells, headline_columns
 
 
 def printed(results: Path, params: Params, terminal: bool, width: int = 160) -> str:
@@ -40,8 +41,35 @@ def test_every_training_task_has_its_table(whole_results: Path, params: Params) 
 def test_no_cell_is_cut_in_a_narrow_terminal(whole_results: Path, params: Params) -> None:
     text = printed(whole_results, params, terminal=False, width=60)
     table = (whole_results / "tables" / "finetune_tiny.md").read_text()
-    for line in table.splitlines()[2:7]:
-        assert any(all(cell in out for cell in cells(line)) for out in text.splitlines())
+    lines = [cells(line) for line in table.splitlines()[:7]]
+    few = headline_columns("finetune_tiny", lines[0])
+    for line in lines[2:]:
+        shown = [line[place] for place in few]
+        assert any(all(cell in out for cell in shown) for out in text.splitlines())
+
+
+def test_the_questions_are_at_the_end_within_a_hundred_letters(
+    whole_results: Path, params: Params
+) -> None:
+    lines = printed(whole_results, params, terminal=False, width=100).splitlines()
+    table = pd.read_csv(whole_results / "tables" / "answers.csv").head(6)
+    start = next(i for i, line in enumerate(lines) if line.startswith("Question"))
+    assert start >= len(lines) - 9 and all(len(line.rstrip()) <= 100 for line in lines)
+    for row, line in zip(table.to_dict("records"), lines[start + 1 :], strict=False):
+        assert row["question"] in line and row["answer"] in line and row["certainty"] in line
+
+
+def test_a_changed_row_changes_what_is_printed(results: Path, params: Params) -> None:
+    path = results / "tables" / "answers.csv"
+    table = pd.read_csv(path)
+    table.loc[0, ["answer", "certainty"]] = ["C is better", "significant"]
+    table.to_csv(path, index=False)
+    assert "C is better" in printed(results, params, terminal=False)
+
+
+def test_a_preset_whose_numbers_mean_nothing_says_so(whole_results: Path, params: Params) -> None:
+    warned = params.model_copy(update={"warning": "The numbers mean nothing."})
+    assert "The numbers mean nothing." in printed(whole_results, warned, terminal=False)
 
 
 def test_a_terminal_gets_colour(whole_results: Path, params: Params) -> None:

@@ -1,8 +1,10 @@
 """The files that other people and their programs read first: container, CI, citation, changelog."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from shutil import which
@@ -113,6 +115,70 @@ def test_github_runs_the_same_command_as_everybody() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
     # permissions that a pull request of a stranger may have
     assert yaml.safe_load(WORKFLOW.read_text())["permissions"] == {"contents": "read"}
+
+
+PACKAGES = ("slurmctld", "slurmd", "sbatch", "munged", "faketime")
+
+
+def run_ci(folder: Path, present: tuple[str, ...], **variables: str) -> tuple[int, str, list[str]]:
+    """.ci/run with programs that only say that they were called; apt-get fails."""
+    script = '#!/bin/sh\necho "${0##*/} $*" >> calls\n'
+    for name in ("git", "make", *present):
+        (folder / name).write_text(script + ('mkdir "$4"' if name == "git" else ""))
+    (folder / "apt-get").write_text(
+        script + "echo E: Temporary failure resolving a host >&2\nexit 100"
+    )
+    for path in folder.iterdir():
+        path.chmod(0o755)
+    for name in ("bash", "sh", "dirname", "mktemp", "rm", "tail", "mkdir"):
+        (folder / name).symlink_to(str(which(name)))
+    script = (ROOT / ".ci" / "run").read_text().replace("/usr/sbin", "/nowhere")
+    script = script.replace('cd "$work', ': "$work')
+    ended = subprocess.run(
+        ["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False,
+        env={"PATH": str(folder), **variables},
+    )  # fmt: skip
+    calls = (folder / "calls").read_text().splitlines()
+    return ended.returncode, ended.stderr, [call for call in calls if call[:4] != "git "]
+
+
+def test_ci_installs_what_is_not_there_and_goes_on_without_a_network(tmp_path: Path) -> None:
+    status, error, calls = run_ci(tmp_path, PACKAGES[1:], CI="true")
+    line = "ci: apt-get installs nothing here: E: Temporary failure resolving a host\n"
+    assert (status, error) == (0, line)
+    assert calls[0] == "apt-get update -qq"
+    assert calls[1:] == ["make install slurm .venv-s3/.installed", "make test", "make lint"]
+
+
+@pytest.mark.parametrize(("present", "variables"), [(PACKAGES, {"CI": "true"}), ((), {})])
+def test_ci_leaves_packages_alone_that_are_there_and_those_of_a_developer(
+    present: tuple[str, ...], variables: dict[str, str], tmp_path: Path
+) -> None:
+    status, error, calls = run_ci(tmp_path, present, **variables)
+    assert (status, error, calls[-2:]) == (0, "", ["make test", "make lint"])
+    assert not [call for call in calls if call.startswith("apt-get")]
+
+
+@pytest.mark.parametrize("ci", ["true", ""])
+def test_in_ci_a_test_that_lacks_something_fails_in_one_line(ci: str, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.needs('needs a cluster')\n"
+        "def test_lacking(): raise AssertionError\n"
+        "@pytest.mark.needs(None)\n"
+        "def test_with_everything(): pass\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-c",
+         "/dev/null", "--rootdir", ".", "-rs"],
+        cwd=tmp_path, env=os.environ | {"CI": ci}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == bool(ci), ended.stdout
+    assert "1 passed, 1 error" in ended.stdout if ci else "1 passed, 1 skipped" in ended.stdout
+    assert "needs a cluster" in ended.stdout
+    assert ("CI has to run this test: needs a cluster" in ended.stdout) == bool(ci)
+    assert "Traceback" not in ended.stdout and "tests/conftest" not in ended.stdout
 
 
 def test_the_workflow_catalogue_has_its_fields() -> None:

@@ -125,6 +125,9 @@ def test_what_is_no_course_folder_is_refused(folders: Folders, tmp_path: Path) -
     folder = folders("office_home")
     with pytest.raises(RepriseError, match="contains none of the courses' layouts"):
         register(next(folder.rglob("office/val")), "here", tmp_path)
+    shutil.copytree(next(folders("dlcv_50").rglob("train_50")), tmp_path / "part" / "train_50")
+    with pytest.raises(RepriseError, match=r"part lacks val_50 of dlcv_50. For your own images"):
+        register(tmp_path / "part", "here", tmp_path)
     with pytest.raises(RepriseError, match="not a directory or archive"):
         register(tmp_path / "nowhere", "here", tmp_path)
     with pytest.raises(RepriseError, match="not a whole zip or tar file"):

@@ -1,4 +1,4 @@
-"""The README shows the tables of the last run; `make lint` fails if it does not."""
+"""README.md and docs/results.md show the last run's tables; `make lint` fails if they do not."""
 
 from pathlib import Path
 
@@ -19,6 +19,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "README.md").write_text(
         "a\n<!-- results/tables/classify_transfer.md -->\nold\n<!-- end -->\nb\n"
     )
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "results.md").write_text("c\n")
     return tmp_path
 
 
@@ -42,3 +44,26 @@ def test_a_readme_with_other_numbers_is_an_error(
     repository.main()
     monkeypatch.setattr("sys.argv", ["repository", "readme", "--check"])
     repository.main()
+
+
+def test_the_first_rows_of_a_table_are_shown_without_its_notes(folder: Path) -> None:
+    table = folder / "results" / "tables" / "answers.md"
+    table.write_text("| Question |\n|---|\n| one |\n| two |\n| three |\n\nA note.\n")
+    page = folder / "docs" / "results.md"
+    page.write_text("<!-- results/tables/answers.md, first 2 rows -->\n<!-- end -->\n")
+    repository.main()
+    assert page.read_text() == (
+        "<!-- results/tables/answers.md, first 2 rows -->\n\n"
+        "| Question |\n|---|\n| one |\n| two |\n\n<!-- end -->\n"
+    )
+
+
+def test_results_with_other_numbers_are_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.main()
+    marked = "<!-- results/tables/classify_transfer.md -->\nold\n<!-- end -->\n"
+    (folder / "docs" / "results.md").write_text(marked)
+    monkeypatch.setattr("sys.argv", ["repository", "readme", "--check"])
+    with pytest.raises(RepriseError, match="docs/results.md: out of date; run `make readme`"):
+        repository.main()

@@ -1,21 +1,36 @@
 """engines/resources: bounds of memory and time that hold for the networks as they are."""
 
+import tracemalloc
+from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 from ruamel.yaml import YAML
+from support.course_folders import load_folder
+from support.ssl_methods import METHODS, recipe_of
 from support.training import datasets_of
+from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
 
-from reprise.datasets.layouts import LAYOUTS
+from reprise.datasets.synthetic import LayoutVariant, write_synthetic
+from reprise.datasets.writer import write_dataset
 from reprise.engines import resources
 from reprise.engines.preset import render
 from reprise.engines.resources import Resources, array_shape, over_all_jobs, preparation, training
+from reprise.jobs import STAGES, tasks
+from reprise.models.build import build_backbone
+from reprise.params.datasets import CourseDataset
 from reprise.params.load import Params, parse
 from reprise.params.models import names
-from reprise.training.networks import layer_table
+from reprise.params.pretrain import methods
+from reprise.training.networks import _network, layer_table
 
 ROOT = Path(__file__).parents[2]
+LAYOUTS = get_args(CourseDataset.model_fields["layout"].annotation)
 # jobs on two cores of an AMD EPYC that other jobs shared, one thread each: epochs, images of all
 # splits, their side, CPU seconds, peak MiB
 MEASURED = {
@@ -89,24 +104,117 @@ def test_each_attempt_gets_more(tmp_path: Path) -> None:
     assert over_all_jobs(10, 2).mem_mb == 2 * over_all_jobs(10).mem_mb
 
 
-def test_the_preparation_of_a_course_has_room_for_its_images_twice() -> None:
+def test_a_preparation_gets_what_the_number_of_registered_files_needs(tmp_path: Path) -> None:
     params = preset("course")
-    for name, recipe in params.datasets.items():
-        count, side = resources.COURSE_IMAGES.get(recipe.layout, resources.LARGE)
-        side = recipe.size or side
-        assert preparation(params, name).mem_mb > 1000 + 2 * count * side**2 * 4 / 2**20
+    table = tmp_path / f"{params.datasets['deepglobe'].registered_as}.csv"
+    assert preparation(params, "deepglobe", raw=tmp_path) == Resources(1000, resources.SHORTEST)
+    digest = "0" * 64
+    table.write_text("file,bytes,sha256\n" + f"train/0000_sat.jpg,9,{digest}\n" * 40_000)
+    bound = preparation(params, "deepglobe", raw=tmp_path)
+    assert bound.mem_mb > 1000 + 40_000 * resources.KEPT / 2**20
+    assert bound.runtime >= resources.SHORTEST + 40_000 // 500
 
 
-def test_every_layout_has_its_number_of_images() -> None:
-    for name, layout in LAYOUTS.items():
-        assert resources.COURSE_IMAGES.get(name, resources.LARGE)[0] >= sum(
-            layout.published.values()
-        )
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_preparation_keeps_little_of_an_image(layout: str, tmp_path: Path) -> None:
+    """However large images are, a hundred thousand of them fit; one by one they are decoded."""
+
+    def peak(per_class: int) -> tuple[int, int]:
+        folder = tmp_path / str(per_class)
+        folder.mkdir()
+        write_synthetic(folder, layout, per_class, LayoutVariant())
+        tracemalloc.reset_peak()
+        start = tracemalloc.get_traced_memory()[0]
+        dataset = load_folder(folder, layout, size=224)
+        write_dataset(tmp_path / f"out_{per_class}", "a", dataset)
+        return tracemalloc.get_traced_memory()[1] - start, len(dataset.images)
+
+    tracemalloc.start()
+    try:
+        peak(4)  # imports
+        (few, n_few), (many, n_many) = peak(5), peak(12)
+    finally:
+        tracemalloc.stop()
+    assert n_many > n_few + 4
+    assert many - few < (n_many - n_few) * resources.KEPT + 200_000
+    assert few < 200 * 2**20
 
 
 def test_costs_name_networks_that_exist() -> None:
     known = {name for kind in ("BACKBONES", "CLASSIFIERS", "SEGMENTERS") for name in names(kind)}
     assert resources.COSTS.keys() <= known
+
+
+def test_every_method_has_its_passes() -> None:
+    assert resources.PASSES.keys() == set(methods())
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_step_of_a_method_costs_the_passes_that_its_bound_assumes(method: str) -> None:
+    """Multiply-adds of a step, counted on torch's meta device, against those of the backbone."""
+    with torch.device("meta"):
+        build = getattr(import_module(f"reprise.training.ssl.{method}"), METHODS[method][0])
+        model = build(build_backbone("resnet10", "small"), recipe_of(method))
+        views = torch.randn(2, 6, 3, 32, 32)
+        with FlopCounterMode(display=False) as once, torch.no_grad():
+            model.encoder(views[0])
+        with FlopCounterMode(display=False) as step:
+            model(*views).backward()
+    passes = step.get_total_flops() / once.get_total_flops()
+    assert 0.9 * passes < resources.PASSES[method] < 1.2 * passes
+
+
+def test_a_large_projector_gets_memory(tmp_path: Path) -> None:
+    """VICReg's and Barlow Twins' have several times the weights of a ResNet-50."""
+    values = {"method": "barlow_twins", "backbone": "resnet50", "stem": "imagenet", "epochs": 1}
+    values |= {"batch_size": 8, "learning_rate": 0.1, "augment": {"min_scale": 0.5}}
+    recipe = import_module("reprise.params.barlow_twins").Recipe.model_validate(values)
+    with torch.device("meta"):
+        layers = import_module("reprise.training.ssl.barlow_twins").pretrain.__self__
+        projector = layers.trained_layers(recipe, 2)["projector"]
+    count = sum(p.numel() for p in projector.parameters())
+    assert count > 1e8
+    assert count < resources.projector(recipe) < 4 * count
+
+
+@pytest.mark.parametrize("name", ["earth", "study", "course", "course-smoke"])
+def test_no_network_needs_more_memory_than_its_bound_assumes(name: str) -> None:
+    """What a forward pass keeps for the backward one, in float32, and the parameters."""
+    params = preset(name)
+    datasets = datasets_of(params)
+    seen = set()
+    for stage, _, task in tasks(params, *STAGES):
+        for run in task.runs:
+            with torch.device("meta"):
+                model, network, size = _network(stage, task, run, datasets[task.data])
+            recipe = task.common if stage == "finetune" else task.recipes[run]
+            width = getattr(recipe, "width_mult", 1.0)
+            if (model, size, width) in seen or size[0] > 256:
+                continue
+            seen.add((model, size, width))
+            parameters = sum(p.numel() for p in network.parameters())
+            assumed = 1e6 * resources.COSTS.get(model, resources.OTHER)[1] * width**2
+            head = 4e6 if stage == "finetune" else 2e6
+            assert parameters < assumed + resources.projector(recipe) + head, (stage, model)
+            if stage == "pretrain":
+                network = network[0]
+            kept = kept_bytes(network, torch.empty(2, 3, *size, device="meta"))
+            assert kept / (2 * size[0] * size[1]) < resources.ACTIVATIONS, (stage, model)
+
+
+def kept_bytes(network: nn.Module, images: torch.Tensor) -> int:
+    """Bytes of the tensors, other than parameters, that the backward pass needs."""
+    own = {t.untyped_storage()._cdata for t in (*network.parameters(), *network.buffers())}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        network.train()(images)
+    return sum(storage.nbytes() for key, storage in kept.items() if key not in own)
 
 
 @pytest.mark.parametrize("name", ["earth", "course"])
@@ -120,7 +228,7 @@ def test_no_network_costs_much_more_than_its_bound_assumes(name: str) -> None:
         block = getattr(params, stage)[task]
         recipe = block.training(run) if stage == "finetune" else block.recipes[run]
         network = getattr(recipe, "model", getattr(recipe, "backbone", ""))
-        assumed = 1e3 * resources.COSTS.get(network, resources.OTHER)
+        assumed = 1e3 * resources.COSTS.get(network, resources.OTHER)[0]
         assumed *= getattr(recipe, "width_mult", 1.0) ** 2
         counted = rows["multiply_adds"].sum() / rows["pixels"].iloc[0]
         assert counted < 1.3 * assumed, (stage, task, run)

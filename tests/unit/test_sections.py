@@ -12,10 +12,12 @@ from support.evaluated import write_evaluation, write_figures
 from support.fake_results import fake_params
 from support.html_checker import read_html
 
+from reprise import __version__
 from reprise.atomic_io import read_json, write_json
 from reprise.figures import figures
 from reprise.params.load import Params
 from reprise.report import html as parts
+from reprise.report.html_tables import cells
 from reprise.report.sections import missing_data, recipe_summary, report, transfer_rows
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +38,7 @@ def test_the_page_is_the_same_bytes_when_written_again(
 
 def test_the_page_needs_no_other_file(html: str) -> None:
     checker = read_html(html)
-    assert "data-drawn" in html
+    assert "vega" in html.rpartition("<script>")[2]
     assert not {"link", "iframe", "object", "embed"} & {tag for tag, _ in checker.tags}
     assert not [script for script in checker.attributes("script") if "src" in script]
     images = checker.attributes("img")
@@ -53,6 +55,8 @@ def test_every_figure_is_on_the_page_with_a_text_alternative_and_a_caption(
     checker = read_html(html)
     images = checker.attributes("img")
     assert len(images) == len(figures(params)) == len(checker.attributes("figcaption"))
+    numbers = [int(n) for n in re.findall(r"<b>Figure (\d+)\.</b>", html)]
+    assert numbers == list(range(1, len(images) + 1))
     assert all(len(str(image["alt"])) > 20 for image in images)
     assert all(int(str(image["width"])) > 0 for image in images)
 
@@ -89,12 +93,21 @@ def test_every_heading_of_a_table_has_its_scope(html: str) -> None:
     assert {heading.get("scope") for heading in headings} == {"col", "row"}
 
 
-def test_every_link_leads_to_a_section(html: str) -> None:
+def test_every_link_leads_to_a_section_a_figure_or_a_file(
+    html: str, whole_results: Path, params: Params
+) -> None:
     checker = read_html(html)
-    anchors = {str(link["href"]).removeprefix("#") for link in checker.attributes("a")}
+    links = {str(link["href"]) for link in checker.attributes("a")}
+    anchors = {link.removeprefix("#") for link in links if link.startswith("#")}
     sections = {section["id"] for section in checker.attributes("section")}
-    assert anchors == sections | {"content"}
+    drawn = {f"figure-{name}" for name in figures(params)}
+    assert sections | {"content"} <= anchors <= sections | {"content"} | drawn
     assert [main["id"] for main in checker.attributes("main")] == ["content"]
+    files = {link for link in links if not link.startswith("#")}
+    for link in files:
+        path = ROOT / link[3:] if link.startswith("../") else whole_results / link
+        assert path.exists(), link
+    assert len([link for link in files if link.endswith(".svg")]) == len(figures(params))
 
 
 def test_names_are_escaped(html: str, results: Path, params: Params) -> None:
@@ -114,38 +127,61 @@ def test_the_numbers_on_the_page_are_those_of_the_tables(html: str, whole_result
     for path in (whole_results / "tables").glob("*.md"):
         for line in path.read_text().splitlines():
             if line.startswith("| "):
-                assert all(cell in text for cell in parts.cells(line))
+                assert all(cell in text for cell in cells(line))
 
 
 def test_a_question_names_the_runs_and_what_sets_them_apart(html: str, params: Params) -> None:
     text = read_html(html).text
-    assert "Classification, transfer: which run has the highest accuracy on people?" in text
+    assert "Which run has the highest accuracy on people?" in text
     assert "B (weights: supervised), C (weights: byol), D (weights: supervised, frozen" in text
     merged = params.segment["skips"].recipes["merged"]
     assert recipe_summary("merged", merged) == "fcn8s, from scratch, 3 merged classes"
     assert recipe_summary("byol", params.pretrain["tiny"].recipes["byol"]) == "from scratch"
 
 
-def test_findings_are_the_summaries_of_the_named_comparisons_significant_ones_first(
-    html: str, whole_results: Path
+def test_the_first_screen_is_made_of_rows(results: Path, params: Params) -> None:
+    path = results / "tables" / "answers.csv"
+    table = pd.read_csv(path)
+    assert len(table) > 4 and table["question"].iloc[0] == "Does supervised pretraining help?"
+    page, _ = report(results, params)
+    first = page.split('<section id="questions">')[1].split("</section>")[0]
+    shown = re.findall(r'<th scope="row"><a href="#([\w-]+)">(.*?)</a></th>', first)
+    assert [unescape(text) for _, text in shown] == table["question"].tolist()
+    assert [link for link, _ in shown] == (table["stage"] + "-" + table["task"]).tolist()
+    assert len(re.findall("<tr><th", first.split("<details")[0])) <= 7  # with the head
+    table.loc[0, ["answer", "number", "certainty"]] = ["B wins", "+40 points", "significant"]
+    table.to_csv(path, index=False)
+    changed_page, _ = report(results, params)
+    assert "B wins" in changed_page and "+40 points" in changed_page
+    assert "B wins" not in page and "+40 points" not in page
+
+
+def test_a_preset_whose_numbers_mean_nothing_has_a_banner(
+    whole_results: Path, params: Params, html: str
 ) -> None:
-    table = pd.read_csv(whole_results / "tables" / "comparisons.csv")
-    section = html.split('<section id="findings">')[1].split("</section>")[0]
-    findings = re.findall("<li>(.*?)</li>", section)
-    assert len(findings) == 6  # four of fine-tuning, one of classify, and its ensemble's gain
-    named = table[table["named"].astype(bool)]
-    summaries = dict(zip(named["summary"], named["significant"], strict=True))
-    order = []
-    for finding in findings:
-        (summary,) = [s for s in summaries if unescape(finding).endswith(s)]
-        order.append(not summaries[summary])
-    assert order == sorted(order)
+    warned = params.model_copy(update={"warning": "The numbers mean nothing."})
+    page, _ = report(whole_results, warned)
+    banner = '<p class="warning" role="note">The numbers mean nothing.</p>'
+    assert banner in page.split("<table")[0] and banner not in html
+
+
+def test_the_strip_names_preset_machine_precision_and_versions(
+    results: Path, params: Params
+) -> None:
+    counts = {"cpu_capability": {"AVX2": 3, "AVX512": 3}, "device": {"cpu": 6}}
+    counts |= {"precision": {"bfloat16": 6}, "torch": {"2.15.0": 6}}
+    write_json(results / "intervals.json", {"machine": counts})
+    page, _ = report(results, params, "earth")
+    strip = read_html(page.split('<p class="strip">')[1].split("</p>")[0]).text
+    assert "Preset earth" in strip and "AVX2 and AVX512, cpu" in strip
+    assert "Precision bfloat16" in strip and "torch 2.15.0" in strip
+    assert f"Reprise {__version__}" in strip
 
 
 @pytest.mark.parametrize(
     "lost",
     ["tables/classify_transfer.md", "vector/iou.svg", "figures/masks_skips.png", "checksums.csv",
-     "tables/finetune_tiny.csv", "tables/comparisons.csv", "embed/cnn/tsne.csv",
+     "tables/finetune_tiny.csv", "tables/answers.csv", "embed/cnn/tsne.csv",
      "segment/baseline/fcn/0/masks/0012_middle.png"],
 )  # fmt: skip
 def test_what_is_missing_is_noted_in_its_place(
@@ -208,11 +244,11 @@ def test_one_task_of_classify_alone_is_drawn_and_reported(results: Path, params:
     alone = params.model_copy(update={"classify": classify, **dict.fromkeys(names, {})})
     page = rebuilt(results, alone)
     assert re.findall('<section id="([^"]+)"', page) == [
-        "questions", "findings", "classify-baseline", "comparisons", "published", "networks",
-        "training", "provenance", "limitations", "datasets",
+        "questions", "limitations", "classify-baseline", "comparisons", "published", "calibration",
+        "networks", "training", "provenance", "datasets",
     ]  # fmt: skip
-    assert len(list((results / "figures").iterdir())) == len(figures(alone)) == 7
-    assert "data-drawn" not in page  # no chart, no script for one
+    assert len(list((results / "figures").iterdir())) == len(figures(alone)) == 8
+    assert "vega" not in page.rpartition("<script>")[2]  # no chart, no script for one
 
 
 def test_tasks_without_runs_and_a_run_alone_leave_a_page(results: Path, params: Params) -> None:
@@ -314,15 +350,13 @@ def test_byol_is_drawn_with_its_loss_and_its_target(params: Params, html: str) -
     assert "as in SimSiam" in simsiam and "moving average" not in simsiam
 
 
-def test_a_large_figure_is_a_webp_and_a_wide_one_scrolls(results: Path, params: Params) -> None:
+def test_a_large_figure_is_a_webp_if_that_is_smaller(results: Path, params: Params) -> None:
     name, few = "confusion_classify_baseline", parts.FIGURES_BYTES
     reader = parts.ResultsReader(results, few)  # a byte each
     figure = reader.figure("confusion", "classify", "baseline", alt="A figure.")
-    assert "data:image/webp" in figure and 'class="scroll wide"' not in figure
+    svg = (results / "vector" / f"{name}.svg").stat().st_size
+    webp = parts.as_webp((results / "figures" / f"{name}.png").read_bytes(), lossless=True)
+    assert ("data:image/webp" in figure) == (len(webp) < svg)
     assert "data:image/svg+xml" in parts.ResultsReader(results).figure(
         "confusion", "classify", "baseline", alt="A figure."
     )
-    path = results / "vector" / f"{name}.svg"
-    wide = re.sub(r'width="[0-9.]+pt"', 'width="1200pt"', path.read_text(), count=1)
-    path.write_text(wide)
-    assert 'class="scroll wide"' in reader.figure("confusion", "classify", "baseline", alt="A.")

@@ -84,8 +84,31 @@ def test_a_node_without_the_environment_is_seen_in_the_logs(
     log = slurm.LOGS / "rule_prepare" / "1.log"
     log.parent.mkdir(parents=True)
     log.write_text(text)
-    line = slurm.node_without_environment(log.stat().st_mtime - 1)
+    line = slurm.explanation(log.stat().st_mtime - 1)
     assert (line is None) if name is None else f"SLURM: a node has no {name}; " in (line or "")
     # of a run before
     os.utime(log, (1, 1))
-    assert slurm.node_without_environment(2) is None
+    assert slurm.explanation(2) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("slurmstepd-vm: error: Exceeded job memory limit\n", "memory; raise mem_mb"),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=7.0.\n", "memory; raise mem_mb"),
+        ("*** JOB 3 ON vm CANCELLED AT 12:00 DUE TO TIME LIMIT ***\n", "time; raise runtime"),
+        ("srun: error: vm: task 0: Exited with exit code 1\n", None),
+    ],
+)
+def test_a_job_that_was_killed_for_want_of_a_resource_is_named(
+    text: str, line: str | None, folder: Path
+) -> None:
+    log = slurm.LOGS / "rule_finetune" / "earth_A_0" / "4.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(text)
+    found = slurm.explanation(log.stat().st_mtime - 1)
+    if line is None:
+        assert found is None
+    else:
+        start = f"SLURM: rule_finetune/earth_A_0 was killed for {line} of its rule"
+        assert str(found).startswith(start) and str(log) in str(found)

@@ -116,14 +116,15 @@ def test_label_maps_count_pixels() -> None:
 
 def test_a_split_is_described() -> None:
     splits = np.array(["train", "train", "val", "test", "test"])
-    counts = np.array([[1, 0], [0, 1], [1, 0], [1, 0], [0, 1]])
-    described = describe_split(splits, np.array(["a", "b", "c", "d", "d"]), counts, ["x", "y"])
+    totals = np.array([[1, 1], [1, 0], [1, 1]])
+    described = describe_split(splits, np.array(["a", "b", "c", "d", "d"]), totals, ["x", "y"])
     assert described == {
         "distance": 0.5,
         "groups": {"train": 2, "val": 1, "test": 1},
         "missing_classes": {"train": [], "val": ["y"], "test": []},
     }
-    one = describe_split(splits[:2], np.array([0, 1]), counts[:2], ["x", "y"])
+    totals[1:] = 0
+    one = describe_split(splits[:2], np.array([0, 1]), totals, ["x", "y"])
     assert one["distance"] is None and one["missing_classes"] == {"train": []}
 
 

@@ -4,9 +4,10 @@ import copy
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from support.small_datasets import dark_and_bright
+from support.small_datasets import dark_and_bright, small_dataset, write_and_read
 from support.ssl_methods import METHODS, each_step, pretrained, recipe_of, toy, views
 from support.training import no_checkpoint
 
@@ -118,6 +119,18 @@ def test_a_collapsed_pretraining_ends_in_one_line_unless_it_is_allowed(
     with pytest.raises(RepriseError, match="toy: collapsed in epoch 1: projections have std 0.000"):
         pretrained(data, no_checkpoint(), method, allow_collapse=False, epochs=1)
     assert len(pretrained(data, no_checkpoint(), method, epochs=1)[1]) == 2
+
+
+def test_a_val_split_of_few_images_cannot_show_a_collapse(tmp_path: Path) -> None:
+    for count in (1, 3):
+        folder = tmp_path / str(count)
+        labels = np.arange(14) % 2
+        images = np.random.default_rng(0).integers(0, 256, (14, 16, 16, 3), np.uint8)
+        splits = ["train"] * (14 - count) + ["val"] * count
+        needed = {"required_splits": ("train", "val")}
+        dataset = small_dataset(images, labels.astype(np.uint8), 2, splits, **needed)
+        few = write_and_read(folder, dataset)
+        pretrained(few, no_checkpoint(), "byol", allow_collapse=False, epochs=1)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -98,7 +98,11 @@ WORDS = (
     (r"(\w+_)?holes?(_\w+)?|Holes|HOLES", "missing", "string name"),
     (r"\bholes?\b", "missing", "text"),
     (r"answers?|ANSWERS?", "predictions", "name"),
-    (r"\banswers\b(?! (it|(the|one) (same )?question))|\banswered\b", "predictions", "text"),
+    (
+        r"\banswers\b(?! (it|(the|one) (same )?question)|\.(csv|md)\b)|\banswered\b",
+        "predictions",
+        "text",
+    ),
     (r"asked|ASKED\w*", "requested, questions", "name"),
     (r"\basked\b", "requested", "text"),
     (r"beside", "published_numbers", "name"),

@@ -42,14 +42,8 @@ print(key["AccessKeyId"], key["SecretAccessKey"])
 """
 ACTIONS = "4"
 
-MISSING = not (COMMANDS / "moto_server").exists()
-if MISSING and os.environ.get("CI") == "true":
-    pytest.fail("CI has to run these tests: .venv-s3 is missing", pytrace=False)
-pytestmark = [
-    pytest.mark.workflow,
-    pytest.mark.slow,
-    pytest.mark.skipif(MISSING, reason="needs .venv-s3 of `make test-s3`"),
-]
+MISSING = None if (COMMANDS / "moto_server").exists() else "needs .venv-s3 of `make test-s3`"
+pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.needs(MISSING)]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 TABLES = [f"{stage}_{task}" for stage, task, _ in tasks(PARAMS)]
-TABLES += ["class_iou", "seeds", "comparisons", "confusion", "convergence", "histories"]
-TABLES += ["published_numbers"]
+TABLES += ["answers", "calibration", "class_iou", "seeds", "comparisons", "confusion"]
+TABLES += ["convergence", "histories", "published_numbers"]
 HOMEWORKS = ["cs6550", "dlcv2021", "dlcv2022", "dlcv2023", "dlcv2024"]
 
 
@@ -28,6 +28,7 @@ rule evaluate:
             for table in TABLES
         ],
         md=expand("results/tables/{table}.md", table=TABLES),
+        latex=["results/latex/tables.tex", "results/latex/variables.tex"],
     log:
         "logs/evaluate.log",
     threads: 1
@@ -36,6 +37,6 @@ rule evaluate:
         runtime=for_all_jobs("runtime"),
     params:
         results=subpath(output.metrics, parent=True),
-        params_keys=config_values("datasets", *STAGES),
+        params_keys=config_values("datasets", *STAGES, "warning"),
     shell:
         "env PYTHONPATH=src python workflow/scripts/evaluate.py --results {params.results} --log {log}"

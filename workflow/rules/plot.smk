@@ -8,7 +8,8 @@ rule plot_tables:
         code="workflow/code/plot_tables.sha256",
         tables=expand(
             "results/tables/{table}.csv",
-            table=["layers", "convergence", "class_iou", "comparisons", "seeds"]
+            table=["answers", "layers", "calibration", "convergence", "class_iou"]
+            + ["comparisons", "seeds"]
             + ["published_numbers", *(f"finetune_{task}" for task in PARAMS.finetune)],
         ),
     output:
@@ -22,7 +23,8 @@ rule plot_tables:
         runtime=for_all_jobs("runtime"),
     params:
         figures=figures(PARAMS, "tables"),
-        params_keys=config_values("plot"),
+        # `pretrain`: which networks have a target network
+        params_keys=config_values("plot", "pretrain"),
     shell:
         "env PYTHONPATH=src python workflow/scripts/plot.py --figures {params.figures} --log {log}"
 

@@ -1,13 +1,11 @@
 # the template of the page with its macros, style and scripts, and the captions of its figures
-PAGE = ["page.html", "macros.html", "page.css", "sort.js", "charts.js"]
-PAGE += ["comparisons.rst", "confusion.rst", "convergence.rst", "curves.rst", "iou.rst"]
-PAGE += ["misclassified.rst", "networks.rst", "published_numbers.rst"]
+PAGE = sorted(str(path) for path in Path("workflow/report").iterdir() if path.is_file())
 
 
 rule report:
     input:
         code="workflow/code/report.sha256",
-        page=expand("workflow/report/{file}", file=PAGE),
+        page=PAGE,
         metrics="results/metrics.json",
         intervals="results/intervals.json",
         checksums="results/checksums.csv",
@@ -37,7 +35,7 @@ rule report:
         runtime=for_all_jobs("runtime"),
     params:
         results=subpath(input.metrics, parent=True),
-        params_keys=config_values("datasets", *STAGES, "segment_anything", "embed"),
+        params_keys=config_values("datasets", *STAGES, "segment_anything", "embed", "warning"),
     shell:
         "env PYTHONPATH=src python workflow/scripts/report.py --results {params.results}"
         " --out {output.page} --log {log}"

@@ -30,6 +30,8 @@ def main() -> None:
         write_text(args.results / "tables" / f"{name}.md", table.markdown)
     write_json(args.results / "metrics.json", evaluation.metrics)
     write_json(args.results / "intervals.json", evaluation.intervals)
+    for file, text in evaluation.latex.items():
+        write_text(args.results / "latex" / file, text)
     if missing.reasons():
         raise RepriseError(summary(missing.reasons(), str(args.results / "tables")))
 

@@ -1,9 +1,11 @@
 """Fine-tune a backbone with a new head: the whole network, or the head on a frozen backbone."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from reprise.cli import run
+from reprise.datasets.label_share import with_share_of_labels
 from reprise.errors import RepriseError
 from reprise.models.build import build_finetuned
 from reprise.models.weights import load_pretrained
@@ -22,15 +24,16 @@ def main() -> None:
     args = parser.parse_args()
     task = load_task(args, "finetune", FinetuneTask)
     check_backbone(args, task)
-    recipe, frozen = task.training(args.run), task.recipes[args.run].frozen
+    recipe = task.training(args.run)
+    frozen, labels = task.recipes[args.run].frozen, task.recipes[args.run].labels
     context = open_job(args, "finetune", "classification", recipe)
+    context = replace(context, data=with_share_of_labels(context.data, labels, args.seed))
     model = build_finetuned(recipe, len(context.data.classes.names))
     if args.backbone:
         load_pretrained(model.backbone, args.backbone)
     if frozen:
         model.backbone.freeze()
-    files = [args.backbone] if args.backbone else []
-    checkpoint = context.checkpoint(args.out, files, frozen)
+    checkpoint = context.checkpoint(args.out, filter(None, [args.backbone]), frozen, labels)
     result = train_classifier(model, context, checkpoint, "train", recipe.feature_epochs)
     write_classifier(args.out, result, context.device)
     checkpoint.remove()

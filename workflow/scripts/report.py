@@ -8,6 +8,7 @@ from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.evaluation.markdown import summary
 from reprise.params.load import load_params
+from reprise.params.reader import preset_name, read_text
 from reprise.report.sections import report
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     params = load_params(args.params)
     inputs = (file for file in files_in([args.results]) if file.suffix != ".html")
     refuse_overwrite([args.out], [args.params, *inputs])
-    html, missing = report(args.results, params)
+    html, missing = report(args.results, params, preset_name(read_text(args.params)))
     write_text(args.out, html)
     if missing:
         raise RepriseError(summary(missing, str(args.out)))

@@ -9,15 +9,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Self
 
 from reprise.atomic_io import atomic_folder, sha256, writing
-from reprise.datasets.layouts import LITTER
 from reprise.datasets.progress import progress
 from reprise.datasets.tables import safe_join
 from reprise.errors import RepriseError, one_line
-from reprise.images import IMAGE_SUFFIXES, check_utf8
+from reprise.images import IMAGE_SUFFIXES, LITTER, check_utf8
 
 WANTED = (*IMAGE_SUFFIXES, ".csv", ".txt", ".pt", ".pth")
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
@@ -91,15 +90,15 @@ def _extract(path: Path, members: Iterator[Member], folder: Path, limit: int) ->
         shown = f"{path}: '{one_line(member.name, 80)}'"
         place = safe_join(folder, member.name)
         size += member.size
-        if fault := member.fault or _fault(member, place):
+        names_on_the_way = PurePosixPath(member.name).parts
+        litter = any(name[0] == "." or name == LITTER for name in names_on_the_way)
+        if fault := member.fault or _fault(member, place, litter):
             raise RepriseError(f"{shown}: {fault}; unpack what you trust and pass the folder")
         if size > limit or count >= MAX_FILES:
             raise RepriseError(
                 f"{shown}: with it the archive has {size:,} bytes in {count + 1:,} entries, more "
                 f"than {limit:,} or {MAX_FILES:,}; unpack it and pass the folder"
             )
-        names_on_the_way = PurePosixPath(member.name).parts
-        litter = any(name[0] == "." or name == LITTER for name in names_on_the_way)
         if place is None or member.folder or litter or not member.name.lower().endswith(WANTED):
             continue
         check_utf8(path, member.name)
@@ -109,11 +108,13 @@ def _extract(path: Path, members: Iterator[Member], folder: Path, limit: int) ->
         _write(path, member, place)
 
 
-def _fault(member: Member, place: Path | None) -> str:
-    """Why an entry is refused; "" if it is not."""
+def _fault(member: Member, place: Path | None, litter: bool) -> str:
+    """Why an entry is refused; "" if it is not. litter: whether it would be ignored."""
+    if "\\" in member.name and not PureWindowsPath(member.name).anchor:
+        return "has backslashes in its name, as some programs for Windows write"
     if place is None:
         return "is a path outside the archive's folder"
-    if not member.folder and member.name.lower().endswith(ARCHIVES):
+    if not member.folder and not litter and member.name.lower().endswith(ARCHIVES):
         return "is an archive in the archive"
     return ""
 

@@ -1,6 +1,7 @@
 """Batches for a network from the rows of a prepared dataset."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reprise.datasets.device import to_device
-from reprise.datasets.policies import Size
+from reprise.datasets.policies import CUTOUT_PIXELS, Size
 from reprise.datasets.prepared import Bytes, PreparedDataset
 from reprise.datasets.transforms import (
     AugmentParams,
@@ -99,6 +100,7 @@ class Batches:
                 f"{data.folder}: images are {self.size[0]} x {self.size[1]}, and augment.dihedral "
                 "needs square images; use augment.flip, or set image_size"
             )
+        _check_policies(data.folder, recipe, self.size)
         self.eval_batch_size = eval_batch_size(self.size, device)
         self.resident = None
         if device.type != "cpu" and self.images.nbytes <= torch.cuda.mem_get_info(device)[0] // 2:
@@ -220,6 +222,17 @@ class Batches:
         if isinstance(source, Tensor):
             return torch.stack(squares)
         return to_device(torch.from_numpy(np.stack(squares)), self.device)
+
+
+def _check_policies(folder: Path, recipe: Augment, size: Size) -> None:
+    """Raise RepriseError if a policy cuts out a larger square than the images have."""
+    for key in ("auto_augment", "shared_auto_augment"):
+        for name in getattr(recipe, key):
+            if name.startswith("cutout_16") and min(size) < CUTOUT_PIXELS // 2 + 1:
+                raise RepriseError(
+                    f"{folder}: augment.{key}: {name} needs images of {CUTOUT_PIXELS // 2 + 1} "
+                    f"pixels or more, these are {size[0]} x {size[1]}; use cutout"
+                )
 
 
 def _resized(images: Tensor, size: Size) -> Tensor:

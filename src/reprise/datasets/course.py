@@ -17,14 +17,14 @@ from reprise.datasets.label_maps import check_same_size, read_mask
 from reprise.datasets.layouts import LAYOUTS, list_folder
 from reprise.datasets.listing import Item, Listing
 from reprise.datasets.neighbors import Borders
-from reprise.datasets.prepared import MAX_CLASSES, SPLITS, Bytes
+from reprise.datasets.prepared import MAX_MAP_IDS, SPLITS, Bytes
 from reprise.datasets.rows import LazyRows
+from reprise.datasets.tables import RAW
 from reprise.datasets.writer import Dataset
 from reprise.errors import RepriseError
 from reprise.images import RESAMPLING, read_rgb, resized
 from reprise.params.datasets import CourseDataset
 
-RAW = Path("data/raw")
 LICENCE = "as the course hands it out; not to be passed on"
 SOURCES = {
     "dlcv_50": "DLCV HW1, 50 classes of 32 x 32 images",
@@ -188,8 +188,8 @@ def class_names(items: Sequence[Item], root: Path) -> tuple[list[str], list[str]
     names = sorted({str(item.label) for item in items if item.label is not None})
     if not names:
         return [], []
-    if len(names) > MAX_CLASSES:
-        return names, [f"{root}: {len(names)} classes; at most {MAX_CLASSES} are supported"]
+    if len(names) > MAX_MAP_IDS:
+        return names, [f"{root}: {len(names)} classes; at most {MAX_MAP_IDS} are supported"]
     same = {name.lower(): name for name in names}
     problems = [
         f"{root}: classes '{name}' and '{same[name.lower()]}' differ only in case; use one name"

@@ -1,6 +1,5 @@
 """The splits of a course's images: its val split is our test, and our val is cut from its train."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from reprise.datasets.listing import Item
 from reprise.datasets.neighbors import BLOCK, Borders, Groups, frame_groups, tile_groups
 from reprise.datasets.prepared import Bytes
 from reprise.datasets.rows import LazyRows
+from reprise.datasets.splits import cut_by_group, hash_rank
 from reprise.datasets.writer import Dataset
 from reprise.params.datasets import CourseDataset
 
@@ -29,7 +29,7 @@ def course_splits(items: Sequence[Item], labels: Bytes | LazyRows, recipe: Cours
         return np.array([item.split for item in items], "<U5")
     splits = np.array(["train" if item.split == "train" else "test" for item in items], "<U5")
     strata = labels if isinstance(labels, np.ndarray) else np.zeros(len(items), np.uint8)
-    ranks = [_rank(item.name, recipe.seed) for item in items]
+    ranks = [hash_rank(item.name, recipe.seed) for item in items]
     for stratum in np.unique(strata):
         rows = np.flatnonzero((strata == stratum) & (splits == "train"))
         ranked = sorted(rows, key=lambda row: ranks[row])
@@ -67,27 +67,6 @@ def regroup_places(
     return regroup if borders or recipe.layout.startswith("camvid") else None
 
 
-def cut_by_group(
-    groups: Sequence[str], candidates: NDArray[np.bool_], share: float, seed: int
-) -> NDArray[np.int64]:
-    """Rows of whole groups, about `share` of the candidates.
-
-    groups: of each image; candidates: (n,), whole groups. A group is taken, in the order of a hash
-    of the seed and its name, if it brings the number of images nearer to the share; the smallest
-    one is taken if no group is small enough.
-    """
-    rows: dict[str, list[int]] = {}
-    for row in np.flatnonzero(candidates).tolist():
-        rows.setdefault(groups[row], []).append(row)
-    target, taken = round(share * np.count_nonzero(candidates)), list[int]()
-    for name in sorted(rows, key=lambda name: _rank(name, seed)):
-        if abs(len(taken) + len(rows[name]) - target) < abs(len(taken) - target):
-            taken += rows[name]
-    if target and not taken and len(rows) > 1:
-        taken = min(rows.values(), key=len)
-    return np.array(sorted(taken), np.int64)
-
-
 def _touching(groups: Groups, splits: Names) -> dict[str, object]:
     """What dataset.json says of groups that touch train."""
     names, linked = np.array(groups.names), groups.linked(splits)
@@ -95,8 +74,3 @@ def _touching(groups: Groups, splits: Names) -> dict[str, object]:
         f"{split}_groups_touching_train": len(np.unique(names[(splits == split) & linked]))
         for split in ("val", "test")
     }
-
-
-def _rank(name: str, seed: int) -> bytes:
-    """A place in an order that is drawn by the seed."""
-    return hashlib.sha256(f"{seed} {name}".encode()).digest()

@@ -9,20 +9,18 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from reprise.datasets.camvid import find_camvid, find_camvid_segnet
 from reprise.datasets.listing import Entries, Item, Layout, Listing
 from reprise.datasets.tables import (
+    cell_fault,
     class_number,
-    image_column,
     read_labels,
-    read_rows,
-    safe_join,
 )
 from reprise.errors import RepriseError
-from reprise.images import check_utf8, list_images
+from reprise.images import LITTER, check_utf8, list_folders, list_images
 
 MAX_DEPTH = 4  # archives nest a folder in one of the same name
 UNLABELLED = "None"  # the label in csv files of hidden test data
-LITTER = "__MACOSX"  # what macOS archivers leave behind
 
 
 def find_layouts(root: Path) -> dict[str, list[Path]]:
@@ -31,6 +29,31 @@ def find_layouts(root: Path) -> dict[str, list[Path]]:
     A folder that several links name counts once.
     """
     matches: dict[str, list[Path]] = {name: [] for name in LAYOUTS}
+    for folder in _folders(root):
+        for name, layout in LAYOUTS.items():
+            if all(os.path.exists(folder / file) for file in layout.holds):
+                matches[name].append(folder)
+    return {name: folders for name, folders in matches.items() if folders}
+
+
+def incomplete_layouts(root: Path) -> list[str]:
+    """What is missing where a folder at or below `root` holds a part of a layout, most of it first.
+
+    `train` alone is a part of none, because many folders have one.
+    """
+    lines = list[tuple[float, int, str]]()
+    for folder in _folders(root):
+        for name, layout in LAYOUTS.items():
+            missing = [file for file in layout.holds if not os.path.exists(folder / file)]
+            present = [file for file in layout.holds if file not in missing]
+            if missing and set(present) - {"train", "val", "validation"}:
+                line = f"{folder} lacks {', '.join(missing)} of {name}"
+                lines.append((-len(present) / len(layout.holds), len(lines), line))
+    return [line for *_, line in sorted(lines)]
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """The folders at and below `root` that may hold a layout."""
     visited = set()
     for parent, below, _ in os.walk(root, followlinks=True):
         folder = Path(parent)
@@ -41,10 +64,8 @@ def find_layouts(root: Path) -> dict[str, list[Path]]:
         visited.add(place)
         names = [] if deep or again else [b for b in below if b[0] != "." and b != LITTER]
         below[:] = sorted(names, key=lambda name: (os.path.islink(folder / name), name))
-        for name, layout in LAYOUTS.items():
-            if not again and all(os.path.exists(folder / file) for file in layout.holds):
-                matches[name].append(folder)
-    return {name: folders for name, folders in matches.items() if folders}
+        if not again:
+            yield folder
 
 
 def list_folder(root: Path, name: str) -> Listing:
@@ -71,7 +92,11 @@ def refuse_second(root: Path, name: str, folders: Sequence[Path]) -> None:
 
 
 def list_layout(folder: Path, name: str) -> Listing:
-    """The items of a folder that has the layout `name`."""
+    """The items of a folder that has the layout `name`.
+
+    Raises RepriseError for a name on the way to it that is not UTF-8.
+    """
+    check_utf8(folder.parent, folder.as_posix())
     items: dict[tuple[str, str], Item] = {}
     faults, tables = [], []
     for entry in LAYOUTS[name].find(folder):
@@ -155,48 +180,9 @@ def find_deepglobe(root: Path) -> Entries:
 def find_celeba_makeup(root: Path) -> Entries:
     """`train/` and `val/` with a folder for each class, as torchvision's ImageFolder reads them."""
     for split in ("train", "val"):
-        folders = (path for path in (root / split).iterdir() if path.is_dir())
-        for folder in sorted(f for f in folders if f.name[0] != "." and f.name != LITTER):
-            check_utf8(root / split, folder.name)
+        for folder in list_folders(root / split):
             for path in list_images(folder):
                 yield Item(split, f"{folder.name}_{path.stem}", path, folder.name, str(path))
-
-
-def find_camvid(root: Path, splits: Sequence[str] = ("train", "val")) -> Entries:
-    """Images and label maps: those of train.csv, else of train.txt, else of equal names.
-
-    The course's csv files have paths relative to the folder, with a header or none. SegNet's text
-    files have the paths on its author's machine, of which the last two names count.
-    """
-    for split in splits:
-        tables = [root / f"{split}{ending}" for ending in (".csv", ".txt")]
-        table = next((path for path in tables if os.path.lexists(path)), None)
-        if table is None:
-            yield from _find_pairs(root, split)
-            continue
-        yield table
-        try:
-            rows = read_rows(table)
-        except RepriseError as error:
-            yield str(error)
-            continue
-        if table.suffix == ".txt":
-            rows = [(line, _short_paths(cells)) for line, cells in rows]
-        elif rows and image_column(rows[0][1]) is None:
-            rows = rows[1:]
-        for line, cells in rows:
-            location, names = f"{table}: line {line}", (*cells, "")[:2]
-            faults = [_cell_fault(location, root, name) for name in names]
-            if any(faults):
-                yield from filter(None, faults)
-            else:
-                image, mask = (root / name for name in names)
-                yield Item(split, image.stem, image, mask, location)
-
-
-def find_camvid_segnet(root: Path) -> Entries:
-    """CamVid as the SegNet tutorial has it: `train`, `val`, `test`, and `trainannot` and so on."""
-    return find_camvid(root, ("train", "val", "test"))
 
 
 NTU = "the HW1 archive of NTU DLCV"
@@ -232,35 +218,6 @@ LAYOUTS = {
 }  # fmt: skip
 
 
-def _cell_fault(location: str, folder: Path, name: str) -> str | None:
-    """What is wrong with a cell that names a file of a folder, if anything."""
-    path = safe_join(folder, name)
-    if path is None:
-        return f"{location}: '{name}' does not name a file in {folder}; correct it"
-    missing = f"{location}: {path} does not exist; add the file or drop the row"
-    return None if os.path.isfile(path) else missing
-
-
-def _short_paths(cells: list[str]) -> list[str]:
-    """The last two names of each path in a line of SegNet's text files."""
-    return ["/".join(path.split("/")[-2:]) for path in " ".join(cells).split()]
-
-
-def _find_pairs(root: Path, split: str) -> Entries:
-    """The images of a folder and the label maps of the same names in the folder `<split>annot`."""
-    folder, below = root / split, root / f"{split}annot"
-    if not folder.is_dir():
-        yield f"{folder}: not found; copy it from the archive"
-        return
-    maps = {path.name: path for path in list_images(below)}
-    for path in list_images(folder):
-        if path.name in maps:
-            yield Item(split, path.stem, path, maps.pop(path.name), str(path))
-        else:
-            yield f"{path}: there is no {below / path.name}; add it"
-    yield from (f"{path}: there is no {folder / path.name}; add it" for path in maps.values())
-
-
 def _find_in_csv(root: Path, split: str) -> Entries:
     """The images of the folder `split` as its csv file labels them, ordered by file name."""
     path, folder = root / f"{split}.csv", root / split
@@ -270,7 +227,7 @@ def _find_in_csv(root: Path, split: str) -> Entries:
     listed = set()
     for row in sorted(rows, key=lambda row: row.file):
         location = f"{path}: line {row.line}"
-        if fault := _cell_fault(location, folder, row.file):
+        if fault := cell_fault(location, folder, row.file):
             yield fault
             continue
         file = folder / row.file

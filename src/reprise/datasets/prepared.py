@@ -18,13 +18,16 @@ from reprise.errors import RepriseError
 from reprise.params.base import validate
 
 Bytes = NDArray[np.uint8]
+Labels = NDArray[Any]  # uint8 or uint16
 Kind = Literal["classification", "segmentation"]
 Scaling = Literal["cut", "resized"]
 SPLITS = ("train", "val", "test")
 IMAGES = {"one": "image", "many": "images"}  # the word for a group where each image is its own
-MAX_CLASSES = 256  # ids are uint8
+MAX_CLASSES = 65_535  # ids of images are uint8 or uint16
+MAX_MAP_IDS = 256  # of label maps, which are uint8
 AGAIN = "prepare the dataset again"
-Byte = Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
+Byte = Annotated[int, Field(ge=0, lt=MAX_MAP_IDS)]
+ClassId = Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
 Side = Annotated[int, Field(gt=0, lt=2**16)]
 Mean = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Std = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
@@ -39,7 +42,7 @@ class Strict(BaseModel):
 class ClassEntry(Strict):
     """A class of a dataset."""
 
-    id: Byte
+    id: ClassId
     name: Annotated[str, Field(min_length=1)]
     color: Annotated[list[Byte], Field(min_length=3, max_length=3)] = [0, 0, 0]  # not null
 
@@ -51,7 +54,7 @@ class Merged(Strict):
     """Classes that others are merged into; `map` has the new id of each old one."""
 
     classes: Entries
-    map: Annotated[list[Byte], Field(max_length=MAX_CLASSES)]
+    map: Annotated[list[Byte], Field(max_length=MAX_MAP_IDS)]
 
 
 class Description(Strict):
@@ -120,10 +123,11 @@ class PreparedDataset:
         return _memory_map(self.folder / "images.npy", shape)
 
     @cached_property
-    def labels(self) -> Bytes:
-        """Class ids (n,) or label maps (n, H, W), uint8; as `images`."""
+    def labels(self) -> Labels:
+        """Class ids (n,), uint16 beyond 256 classes, or label maps (n, H, W); as `images`."""
         path, shape = self.folder / "labels.npy", (len(self.index), self.height, self.width)
-        labels = _memory_map(path, shape if self.kind == "segmentation" else shape[:1])
+        dtype = np.uint16 if len(self.classes.names) > MAX_MAP_IDS else np.uint8
+        labels = _memory_map(path, shape if self.kind == "segmentation" else shape[:1], dtype)
         largest = max(len(self.classes.names) - 1, self.classes.ignore or 0)
         if labels.max(initial=0) > largest:
             image = self.index["id"].iloc[np.argmax(labels) // labels[0].size]
@@ -133,7 +137,7 @@ class PreparedDataset:
     @property
     def unlabelled(self) -> bool:
         """Whether the labels are placeholders (all 0)."""
-        return bool(self.info.get("unlabelled", False))
+        return bool(self.info.get("unlabelled"))
 
     @property
     def scaling(self) -> Scaling:
@@ -196,9 +200,7 @@ class PreparedDataset:
 
         The table is (256,) uint8. The ignored id keeps its value unless the map of dataset.json
         gives it a class, as CS6550 does with void. With merged classes every id that the map does
-        not cover becomes the ignored id, or 255 where the dataset has none.
-
-        Raises RepriseError when dataset.json has no such map.
+        not cover becomes the ignored id, or 255 without one. RepriseError if there is no such map.
         """
         if classes is None:
             return self.classes, np.arange(256, dtype=np.uint8)
@@ -215,10 +217,8 @@ class PreparedDataset:
 def read_prepared(folder: Path, kind: Kind | None = None) -> PreparedDataset:
     """Read the description and the index of a prepared dataset, the arrays when they are used.
 
-    Where the index has no column `group`, each image is its own group, and a line is logged.
-
-    Raises RepriseError when a file is missing or damaged, the dataset is not of this kind, or a
-    group is in two splits.
+    Where the index has no column `group`, each image is its own group. Raises RepriseError for a
+    missing or damaged file, another kind, or a group in two splits.
     """
     info = read_description(folder)
     if kind and info["kind"] != kind:
@@ -242,8 +242,7 @@ def read_prepared(folder: Path, kind: Kind | None = None) -> PreparedDataset:
 
 def read_description(folder: Path) -> dict[str, Any]:
     """The content of the dataset.json of a folder; RepriseError if a value is missing or wrong."""
-    path = folder / "dataset.json"
-    info: dict[str, Any] = read_json(path)
+    info: dict[str, Any] = read_json(path := folder / "dataset.json")
     try:
         validate(Description, info, str(path))
     except RepriseError as error:
@@ -286,15 +285,16 @@ def _classes(entries: list[Mapping[str, Any]], ignore: int | None, key: str) -> 
     return Classes(tuple(entry["name"] for entry in entries), tuple(colors), ignore)
 
 
-def _memory_map(path: Path, shape: tuple[int, ...]) -> Bytes:
+def _memory_map(path: Path, shape: tuple[int, ...], dtype: type = np.uint8) -> Labels:
     check_file(path, "prepare the dataset first")
+    expected_dtype = np.dtype(dtype)
     try:
-        array: Bytes = np.lib.format.open_memmap(path, mode="r")
+        array: Labels = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # NumPy decides what a damaged file raises
         fault = f"not a readable array ({error})"
     else:
-        if (array.dtype, array.shape) == (np.dtype(np.uint8), shape):
+        if (array.dtype, array.shape) == (expected_dtype, shape):
             return array
-        expected = " x ".join(map(str, shape))
-        fault = f"{' x '.join(map(str, array.shape))} {array.dtype}, expected {expected} uint8"
+        expected = f"{' x '.join(map(str, shape))} {expected_dtype}"
+        fault = f"{' x '.join(map(str, array.shape))} {array.dtype}, expected {expected}"
     raise RepriseError(f"{path}: {fault}; {AGAIN}")

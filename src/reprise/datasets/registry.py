@@ -7,24 +7,33 @@ of each file that is read. The sha256 of that csv file in params.yaml identifies
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from reprise.atomic_io import refuse_overwrite, sha256, write_csv, writing
+from reprise.atomic_io import refuse_overwrite, sha256, write_csv, write_text, writing
 from reprise.datasets.archives import unpack
 from reprise.datasets.check import Findings, Look, Seen, check, identical_files
-from reprise.datasets.course import RAW
 from reprise.datasets.known import known_archive
-from reprise.datasets.layouts import LAYOUTS, find_layouts, list_layout, refuse_second
+from reprise.datasets.layouts import (
+    LAYOUTS,
+    find_layouts,
+    incomplete_layouts,
+    list_layout,
+    refuse_second,
+)
 from reprise.datasets.listing import Listing
 from reprise.datasets.progress import progress
+from reprise.datasets.tables import RAW
 from reprise.errors import RepriseError, one_line
 from reprise.params.base import NAME
 
-SHOWN = 20  # problems of a folder that are listed
+SHOWN = 20  # problems of a folder that are listed; PROBLEMS has them all where there are more
+SHOWN_LAYOUTS = 3
+COLUMNS = ["file", "bytes", "sha256"]
+PROBLEMS = Path("logs/data_problems.txt")
 # the name of a folder by the first of these layouts that it has
 NAMES = {
     "dlcv_50": "dlcv_hw1",
@@ -59,10 +68,8 @@ def register(
     images other than the published ones are right. Raises RepriseError when there is no known
     layout, one of them twice, or any problem; what there is and the first problems are logged.
     """
-    if name is not None and not re.fullmatch(NAME, name):
-        raise RepriseError(f"NAME={name:.80}: use letters, digits and _, at most 60, no _ first")
     if name is not None:
-        _refuse_folder(raw / name)
+        check_name(name, raw)
     if path.is_file():
         path = unpack(path, raw / "unpacked")
     if not path.is_dir():
@@ -83,20 +90,23 @@ def register(
     for layout, listing in listings.items():
         log_identity(layout, listing, digests)
     rows = [(p.relative_to(path).as_posix(), p.stat().st_size, digests[p]) for p in paths]
-    if link.is_symlink() and link.resolve() != folder:
-        logging.warning("%s: was registered for %s until now", chosen, os.readlink(link))
-    write_csv(table, pd.DataFrame(rows, columns=["file", "bytes", "sha256"]))
-    with writing(link):
-        new = link.with_name(f".{link.name}.part")
-        new.unlink(missing_ok=True)
-        os.symlink(folder, new, target_is_directory=True)
-        os.replace(new, link)
+    warn_of_replacement(link, folder)
+    write_csv(table, pd.DataFrame(rows, columns=COLUMNS))
+    link_folder(link, folder)
     mixed = tuple(
         layout
         for layout, listing in listings.items()
         if len({seen[item.image, item.label].size for item in listing.items}) > 1
     )
     return Registered(chosen, tuple(listings), sha256(table), mixed)
+
+
+def is_course_table(table: Path) -> bool:
+    """Whether a file is the list of a course's folder; that of a user's images has more columns."""
+    if not table.is_file():
+        return False
+    with table.open("rb") as stream:
+        return stream.readline().strip() == ",".join(COLUMNS).encode()
 
 
 def list_layouts(folder: Path) -> dict[str, Listing]:
@@ -112,7 +122,11 @@ def list_layouts(folder: Path) -> dict[str, Listing]:
     if others:
         logging.info("not in this folder: %s", "; ".join(others))
     if not present:
-        raise RepriseError(f"{folder}: contains none of the courses' layouts; is it unpacked?")
+        lacking = "".join(f"; {line}" for line in incomplete_layouts(folder)[:SHOWN_LAYOUTS])
+        raise RepriseError(
+            f"{folder}: contains none of the courses' layouts; is it unpacked?{lacking}. For your "
+            "own images, name them: NAME=..."
+        )
     return {layout: list_layout(folders[0], layout) for layout, folders in present.items()}
 
 
@@ -121,6 +135,28 @@ def default_name(listings: Mapping[str, Listing], folder: Path, raw: Path) -> st
     first = next(name for layout, name in NAMES.items() if layout in listings)
     names = (first, *(f"{first}_{number}" for number in range(2, 100)))
     return next(name for name in names if _free(raw / name, folder))
+
+
+def warn_of_replacement(link: Path, folder: Path) -> None:
+    """Log that a name was registered for another folder."""
+    if link.is_symlink() and link.resolve() != folder:
+        logging.warning("%s: was registered for %s until now", link.name, os.readlink(link))
+
+
+def link_folder(link: Path, folder: Path) -> None:
+    """Make a link to a folder, in place of another link."""
+    with writing(link):
+        new = link.with_name(f".{link.name}.part")
+        new.unlink(missing_ok=True)
+        os.symlink(folder, new, target_is_directory=True)
+        os.replace(new, link)
+
+
+def check_name(name: str, raw: Path) -> None:
+    """Raise RepriseError for a name that cannot be registered."""
+    if not re.fullmatch(NAME, name):
+        raise RepriseError(f"NAME={name:.80}: use letters, digits and _, at most 60, no _ first")
+    _refuse_folder(raw / name)
 
 
 def _refuse_folder(link: Path) -> None:
@@ -148,13 +184,22 @@ def report(folder: Path, findings: Iterable[Findings], accept_counts: bool) -> N
             logging.info("%s", one_line(line))
         for line in finding.warnings:
             logging.warning("warning: %s", one_line(line))
-    for problem in problems[:SHOWN]:
-        logging.error("%s", one_line(problem))
-    if len(problems) > SHOWN:
-        logging.error("and %d more", len(problems) - SHOWN)
-    if problems:
-        count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
-        raise RepriseError(f"{folder}: {count} (listed above); fix and try again")
+    refuse(folder, problems)
+
+
+def refuse(folder: Path, problems: Sequence[str]) -> None:
+    """RepriseError if there is any problem, after the first ones are logged and all are written."""
+    lines = [one_line(problem) for problem in problems]
+    for line in lines[:SHOWN]:
+        logging.error("%s", line)
+    where = "listed above"
+    if len(lines) > SHOWN:
+        write_text(PROBLEMS, "".join(f"{line}\n" for line in lines))
+        logging.error("and %d more, all in %s", len(lines) - SHOWN, PROBLEMS)
+        where = f"listed in {PROBLEMS}"
+    if lines:
+        count = f"{len(lines)} problem{'s' * (len(lines) > 1)}"
+        raise RepriseError(f"{folder}: {count} ({where}); fix and try again")
 
 
 def log_identity(layout: str, listing: Listing, digests: Mapping[Path, str]) -> None:

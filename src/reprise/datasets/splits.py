@@ -1,6 +1,7 @@
 """Splits cut by group, with the classes shared out as evenly as a search can make them."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -101,19 +102,20 @@ def _group_sizes(group_of: NDArray[np.intp], counts: Counts) -> Counts:
 
 
 def describe_split(
-    splits: Names, groups: NDArray[Any], counts: Counts, classes: list[str]
+    splits: Names, groups: NDArray[Any], totals: Counts, classes: list[str]
 ) -> dict[str, Any]:
     """What dataset.json says of a split: distance, groups of each split, classes that it lacks.
 
-    groups: (n,); counts: (n, classes); classes: their names.
+    splits, groups: (n,); totals: of the classes in each of SPLITS, (3, classes); classes: their
+    names.
     """
-    distance = class_distance(splits, counts)
+    distance = class_distance(np.array(SPLITS), totals)
     return {
         "distance": None if np.isnan(distance) else distance,
         "groups": {split: len(np.unique(groups[splits == split])) for split in SPLITS},
         "missing_classes": {
-            split: [name for name, total in zip(classes, totals, strict=True) if not total]
-            for split, totals in zip(SPLITS, _totals(splits, counts), strict=True)
+            split: [name for name, total in zip(classes, of_split, strict=True) if not total]
+            for split, of_split in zip(SPLITS, totals, strict=True)
             if split in splits
         },
     }
@@ -122,3 +124,29 @@ def describe_split(
 def _totals(splits: Names, counts: Counts) -> list[Counts]:
     """How often each class occurs in each split, (classes,) for each of SPLITS."""
     return [counts[splits == split].sum(axis=0) for split in SPLITS]
+
+
+def cut_by_group(
+    groups: Sequence[str], candidates: NDArray[np.bool_], share: float, seed: int
+) -> NDArray[np.int64]:
+    """Rows of whole groups, about `share` of the candidates.
+
+    groups: of each image; candidates: (n,), whole groups. A group is taken, in the order of a hash
+    of the seed and its name, if it brings the number of images nearer to the share; the smallest
+    one is taken if no group is small enough.
+    """
+    rows: dict[str, list[int]] = {}
+    for row in np.flatnonzero(candidates).tolist():
+        rows.setdefault(groups[row], []).append(row)
+    target, taken = round(share * np.count_nonzero(candidates)), list[int]()
+    for name in sorted(rows, key=lambda name: hash_rank(name, seed)):
+        if abs(len(taken) + len(rows[name]) - target) < abs(len(taken) - target):
+            taken += rows[name]
+    if target and not taken and len(rows) > 1:
+        taken = min(rows.values(), key=len)
+    return np.array(sorted(taken), np.int64)
+
+
+def hash_rank(name: str, seed: int) -> bytes:
+    """A place in an order that is drawn by the seed."""
+    return hashlib.sha256(f"{seed} {name}".encode()).digest()

@@ -1,15 +1,17 @@
 """The csv files of the courses' folders: the years differ in header, columns and number format."""
 
 import csv
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from reprise.atomic_io import check_file
-from reprise.datasets.prepared import MAX_CLASSES
+from reprise.datasets.prepared import MAX_MAP_IDS
 from reprise.errors import RepriseError
 from reprise.images import IMAGE_SUFFIXES
 
+RAW = Path("data/raw")  # has a link to each registered folder, and a csv file that lists it
 HEADER = "id,filename,label"
 Row = tuple[int, list[str]]  # line of the file, from 1, and its cells
 WHOLE = re.compile(r"([0-9]+)(\.0*)?")  # pandas writes 24 as 24.0 where a cell is empty
@@ -92,7 +94,7 @@ def class_label(text: str) -> str:
 def class_number(label: str) -> int | None:
     """The class id that a label of digits is; None if it is another text, or too large."""
     short = label.isdecimal() and len(label) < 10
-    return int(label) if short and int(label) < MAX_CLASSES else None
+    return int(label) if short and int(label) < MAX_MAP_IDS else None
 
 
 def safe_join(folder: Path, name: str) -> Path | None:
@@ -100,3 +102,12 @@ def safe_join(folder: Path, name: str) -> Path | None:
     path = PureWindowsPath(name)  # it knows the roots and separators of all systems
     outside = path.anchor or ".." in path.parts or "\\" in name or "\0" in name
     return None if outside or not name else folder / name
+
+
+def cell_fault(location: str, folder: Path, name: str) -> str | None:
+    """What is wrong with a cell that names a file of a folder, if anything."""
+    path = safe_join(folder, name)
+    if path is None:
+        return f"{location}: '{name}' does not name a file in {folder}; correct it"
+    missing = f"{location}: {path} does not exist; add the file or drop the row"
+    return None if os.path.isfile(path) else missing

@@ -16,15 +16,16 @@ from pydantic import ValidationError
 
 from reprise.atomic_io import delete, read_json, sha256, write_csv, write_json, write_text, writing
 from reprise.cli import run
-from reprise.datasets.course import RAW
+from reprise.datasets.archives import unpack
 from reprise.datasets.layouts import find_layouts
-from reprise.datasets.registry import Registered, register
+from reprise.datasets.registry import Registered, is_course_table, register
+from reprise.datasets.tables import RAW
 from reprise.engines.missing import missing_rows
+from reprise.engines.own_images import KINDS_OF_TASKS, TASKS, add_images
 from reprise.engines.selection import (
     LeftOut,
     check_form,
     merged,
-    preset_name,
     restore,
     select,
     set_registered,
@@ -33,7 +34,7 @@ from reprise.errors import RepriseError
 from reprise.params.base import PARAMS
 from reprise.params.datasets import CourseDataset
 from reprise.params.load import NETWORKS, Params, parse
-from reprise.params.reader import parse_yaml
+from reprise.params.reader import parse_yaml, preset_name, read_text
 from reprise.params.training import WeightsFile, load_weights
 
 MISSING = Path("data/missing.csv")  # the report shows it
@@ -42,16 +43,31 @@ COLUMNS = ["kind", "name", "what", "where", "tables"]
 
 
 def main() -> None:
-    """Register a course's folder or archive; params.yaml gets the tasks that can be computed."""
+    """Register images: a course's, or with a name your own; params.yaml gets tasks for them."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("path", type=Path, nargs="?", help="folder, zip or tar file")
     parser.add_argument("--name", help="for params.yaml, datasets.<dataset>.registered_as")
     parser.add_argument("--accept-counts", action="store_true", help="other numbers of images")
     parser.add_argument("--all", action="store_true", help="tasks without data and weights too")
+    images = parser.add_argument_group("your own images")
+    images.add_argument("--kind", choices=[*TASKS], help="by default what the folder looks like")
+    images.add_argument("--task", choices=[*KINDS_OF_TASKS], help="the stage of the first task")
+    images.add_argument("--start", help="a task of pretrain, for fine-tuning runs such as A to E")
+    images.add_argument("--legend", type=Path, help="CSV: name,id or name,#rrggbb of each class")
+    images.add_argument("--size", type=int, help="pixels of a side")
+    images.add_argument("--resize", choices=["cover", "squash", "crop"])
+    images.add_argument("--origin", help="what the images are, for the report")
+    images.add_argument("--licence", help="who may use them, for the report")
     parser.add_argument("--raw", type=Path, default=RAW, help="where to register it")
     args = parser.parse_args()
     new = None
-    if args.path is not None:
+    if args.path is not None and are_own_images(args):
+        add_images(args, args.raw)
+        if PARAMS.exists():
+            from reprise.engines import dvcyaml  # here: Snakemake takes a second to import
+
+            write_text(dvcyaml.DVC_YAML, dvcyaml.render())
+    elif args.path is not None:
         new = register(args.path, args.name, args.raw, args.accept_counts)
         logging.info("%s: registered as %s, sha256 %s", args.path, new.name, new.digest)
         if PARAMS.exists():
@@ -60,13 +76,25 @@ def main() -> None:
         update(args.raw, new, args.all)
 
 
+def are_own_images(args: argparse.Namespace) -> bool:
+    """Whether a path has the user's own images: it is said so, or it has a name and no layout."""
+    options = (args.kind, args.task, args.start, args.legend, args.size, args.resize)
+    declared = any(options) or args.path.suffix.lower() == ".csv"
+    if declared and not args.name:
+        raise RepriseError("your own images need a name, such as NAME=mine")
+    if declared or not args.name or not args.path.exists():
+        return declared
+    folder = unpack(args.path, args.raw / "unpacked") if args.path.is_file() else args.path
+    return not find_layouts(folder)
+
+
 def update(raw: Path, new: Registered | None = None, all_tasks: bool = False) -> None:
     """Write params.yaml, dvc.yaml and the list of what is missing, where they change.
 
     new: what was registered just now; it replaces other folders of its layouts. all_tasks: whether
     params.yaml keeps the tasks that lack something.
     """
-    old, before = PARAMS.read_text(encoding="utf-8"), read_left_out()
+    old, before = read_text(PARAMS), read_left_out()
     if before.order and before.preset != preset_name(old):
         raise RepriseError(
             f"{PARAMS}: was written from the preset '{preset_name(old)}' by its first lines, but "
@@ -170,7 +198,11 @@ def _registered_for(
     others = sorted(path.stem for path in raw.glob("*.csv"))
     for name in (recipe.registered_as, *others):
         table = raw / f"{name}.csv"
-        if table.is_file() and (raw / name).is_dir() and recipe.layout in find_layouts(raw / name):
+        if (
+            is_course_table(table)
+            and (raw / name).is_dir()
+            and recipe.layout in find_layouts(raw / name)
+        ):
             pinned = name == recipe.registered_as and recipe.sha256
             return name, pinned or sha256(table)
     return None

@@ -39,13 +39,14 @@ from reprise.params.load import Params, load_params
 from reprise.params.reader import read_yaml, yaml_text
 
 DVC_YAML = Path("dvc.yaml")
+PAGE = Path("workflow/report")
 PLACEHOLDER = re.compile(r"µ\d+µ")  # names in params.yaml are ASCII
 # The first line of a command with names from params.yaml. If it fails, DVC does not start the next,
 # in which a name could be any text. A command without names checks the whole file itself.
 CHECK = "env PYTHONPATH=src python -m reprise.params"
 FIXED = ("task", "name")  # wildcards whose values are part of a stage's name
 # Small and read by people: Git keeps them, DVC's cache does not.
-UNCACHED = ("results/metrics.json", "results/intervals.json", "results/tables/")
+UNCACHED = ("results/metrics.json", "results/intervals.json", "results/tables/", "results/latex/")
 
 
 @dataclass
@@ -121,7 +122,9 @@ def stages(params: Params) -> dict[str, Any]:
     """All stages by name, in the order of the rules."""
     placeholders = Placeholders()
     jobs = expand(placeholders.insert(params))
-    written: dict[str, set[str]] = defaultdict(set)  # outputs by folder
+    # outputs by folder; and the page's files, all of which the report reads
+    written: dict[str, set[str]] = defaultdict(set)
+    written[str(PAGE)] |= {str(path) for path in PAGE.iterdir()}
     for path in (PurePosixPath(str(path)) for job in jobs for path in job.output):
         if not PLACEHOLDER.search(path.name):
             written[str(path.parent)].add(str(path))

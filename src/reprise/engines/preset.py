@@ -17,7 +17,7 @@ from reprise.engines.selection import restore, without_data
 from reprise.errors import RepriseError, did_you_mean
 from reprise.params.base import PARAMS
 from reprise.params.load import Params, parse
-from reprise.params.reader import parse_layout, parse_yaml, read_yaml, yaml_text
+from reprise.params.reader import parse_layout, parse_yaml, read_text, read_yaml, yaml_text
 
 BASE = "earth"
 BASES = {"course-smoke": "course"}  # of the overlays; of the others: BASE
@@ -62,7 +62,7 @@ def render(name: str, presets: Path) -> str:
     """
     if name not in names(presets):
         raise RepriseError(f"preset '{name}' does not exist; {did_you_mean(name, names(presets))}")
-    text = (presets / f"{name}.yaml").read_text(encoding="utf-8")
+    text = read_text(presets / f"{name}.yaml")
     if text.startswith(COMPLETE):
         text = _complete(name, presets)
     else:
@@ -77,12 +77,12 @@ def render(name: str, presets: Path) -> str:
 
 def _complete(name: str, presets: Path) -> str:
     """The text of a complete preset; of a union, that of its presets below its own comment."""
-    text = (presets / f"{name}.yaml").read_text(encoding="utf-8")
+    text = read_text(presets / f"{name}.yaml")
     head, key, _ = text.partition("\nunion:")
     if not key:
         return text
     files = [presets / f"{preset}.yaml" for preset in parse_yaml(text)["union"]]
-    texts = {str(file): file.read_text(encoding="utf-8") for file in files}
+    texts = {str(file): read_text(file) for file in files}
     return union(head, texts, [*Params.model_fields])
 
 
@@ -94,19 +94,24 @@ def changed_by_hand(path: Path, presets: Path) -> bool:
     """
     if not path.exists():
         return False
-    text = restore(path.read_text(encoding="utf-8"), read_left_out())
+    text = restore(read_text(path), read_left_out())
     return without_data(text) not in [without_data(render(n, presets)) for n in names(presets)]
 
 
 def _merge(values: Any, overlay: dict[str, Any], preset: str, complete: str, key: str = "") -> None:
-    """Put the values of `overlay` into `values`: mappings are merged, lists replaced."""
+    """Put the values of `overlay` into `values`: mappings are merged, lists replaced.
+
+    Only a recipe may be new: another unknown key is a misspelt one.
+    """
     where = f"presets/{preset}.yaml"
     for name, value in overlay.items():
         dotted = f"{key}.{name}" if key else str(name)
-        if name not in values:
+        if name not in values and key.endswith(".recipes"):
+            values[name] = value
+        elif name not in values:
             hint = did_you_mean(str(name), list(values))
             raise RepriseError(f"{where}: unknown key '{dotted}'; {hint}")
-        if value is None and key in REMOVABLE:
+        elif value is None and key in REMOVABLE:
             del values[name]
         elif isinstance(values[name], dict) != isinstance(value, dict):
             kind = "a mapping" if isinstance(values[name], dict) else "a value, not a mapping"

@@ -2,7 +2,7 @@
 
 - dvc.yaml: its stages, from the rules and tasks; see reprise.engines.dvcyaml
 - rulegraph: docs/rulegraph.md, the rules as Snakemake draws them
-- readme: the tables of the last run in README.md, and the figures that it shows
+- readme: the tables of the last run in README.md and docs/results.md, and the figures they show
 - edits: the table in docs/engines.md of what an edit of a source file makes stale
 - schema: workflow/schemas/params.schema.json for editors, which is not in Git
 - vega: the script with which `dvc plots show` draws without a network, which is not in Git
@@ -12,6 +12,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from reprise.atomic_io import write_bytes, write_text
@@ -22,11 +23,15 @@ from reprise.errors import RepriseError
 from reprise.params.load import load_params, schema_json
 
 README = Path("README.md")
+RESULTS = Path("docs/results.md")
 ENGINES = Path("docs/engines.md")
 VEGA = Path(".dvc/plots/vega.js")
 
-TABLE = re.compile(r"(<!-- (results/tables/\w+\.md) -->\n).*?(<!-- end -->)", re.DOTALL)
-FIGURE = re.compile(r"\]\(docs/figures/(\w+\.png)\)")
+# a table of results/, whole or only its first rows, without notes
+TABLE = re.compile(
+    r"(<!-- (results/tables/\w+\.md)(?:, first (\d+) rows)? -->\n).*?(<!-- end -->)", re.DOTALL
+)
+FIGURE = re.compile(r"\]\((?:docs/)?figures/(\w+\.png)\)")
 EDIT = re.compile(r"^\| `(src/[^`]+)` \| .* \|$", re.MULTILINE)
 RULES = """\
 # The rules
@@ -44,17 +49,22 @@ def main() -> None:
     parser.add_argument("name", choices=TEXTS)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if it differs")
     args = parser.parse_args()
-    path, render = TEXTS[args.name]
+    for name in TOGETHER.get(args.name, [args.name]):
+        write_or_check(args.name, *TEXTS[name], args.check)
+
+
+def write_or_check(name: str, path: Path, render: Callable[[], str], check: bool) -> None:
+    """Write a derived file, with its figures; or check it, RepriseError if it differs."""
     text = render()
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if not args.check:
+    if not check:
         write_text(path, text)
-        for name in FIGURE.findall(text) if args.name == "readme" else ():
-            write_bytes(Path("docs/figures", name), Path("results/figures", name).read_bytes())
+        for figure in FIGURE.findall(text) if name == "readme" else ():
+            write_bytes(Path("docs/figures", figure), Path("results/figures", figure).read_bytes())
     elif old != text:
         lines = difflib.unified_diff(old.split("\n"), text.split("\n"), str(path), "derived", n=1)
         print("\n".join(lines))
-        raise RepriseError(f"{path}: out of date; run `make {args.name}`")
+        raise RepriseError(f"{path}: out of date; run `make {name}`")
 
 
 def dvc_yaml() -> str:
@@ -73,15 +83,18 @@ def rulegraph() -> str:
     return "\n".join([f"{RULES}```mermaid", "flowchart TB", *lines, "```\n"])
 
 
-def readme() -> str:
-    """README.md with each marked table as it is in its file, without headings."""
+def with_tables(path: Path) -> str:
+    """A page with each marked table as it is in its file, without headings."""
 
     def table(match: re.Match[str]) -> str:
         lines = Path(match[2]).read_text(encoding="utf-8").splitlines()
-        body = "\n".join(line for line in lines if not line.startswith("#")).strip()
-        return f"{match[1]}\n{body}\n\n{match[3]}"
+        body = [line for line in lines if not line.startswith("#")]
+        if match[3]:
+            body = [line for line in body if line.startswith("|")][: 2 + int(match[3])]
+        text = "\n".join(body).strip()
+        return f"{match[1]}\n{text}\n\n{match[4]}"
 
-    return TABLE.sub(table, README.read_text(encoding="utf-8"))
+    return TABLE.sub(table, path.read_text(encoding="utf-8"))
 
 
 def edits() -> str:
@@ -123,11 +136,14 @@ def vega() -> str:
 TEXTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "dvc.yaml": (Path("dvc.yaml"), dvc_yaml),
     "rulegraph": (Path("docs/rulegraph.md"), rulegraph),
-    "readme": (README, readme),
+    "readme": (README, partial(with_tables, README)),
+    "results": (RESULTS, partial(with_tables, RESULTS)),
     "edits": (ENGINES, edits),
     "schema": (Path("workflow/schemas/params.schema.json"), schema_json),
     "vega": (VEGA, vega),
 }
+
+TOGETHER = {"readme": ["readme", "results"]}
 
 
 if __name__ == "__main__":

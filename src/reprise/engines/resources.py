@@ -13,22 +13,36 @@ from typing import Any
 
 from reprise.params.load import Params
 
-# thousands of multiply-adds per pixel of the input, forward, at width 1; another network: OTHER
+# of a network at width 1: thousands of multiply-adds per pixel of the input, forward; millions of
+# parameters. Another network: OTHER
 COSTS = {
-    "alexnet": 20, "cnn": 10, "efficientnet_b2": 20, "lite0": 10, "unet_mobilenetv3": 50,
-    "resnet10": 80, "resnet18": 160, "resnet50": 400, "resnet101": 200, "deeplabv3": 100,
-    "deeplabv3_resnet50": 700, "deeplabv3_resnet101": 1000,
+    "alexnet": (20, 60), "cnn": (10, 60), "efficientnet_b2": (20, 10), "lite0": (10, 5),
+    "unet_mobilenetv3": (50, 10), "resnet10": (80, 5), "resnet18": (160, 15),
+    "resnet50": (400, 30), "resnet101": (200, 45), "deeplabv3": (100, 10),
+    "deeplabv3_resnet50": (700, 40), "deeplabv3_resnet101": (1000, 60),
 }  # fmt: skip
-OTHER = 600
+OTHER = (600, 150)
 # multiply-adds per second. CPU: a fifth of what one thread of an AMD EPYC was measured to reach
 # with bfloat16 (50 to 60 billion); GPU: a tenth of a card of 2017
 CPU_RATE, GPU_RATE = 1e10, 1e12
-# forward and backward cost three times the forward pass; BYOL has two views and a target network
-PASSES = {"byol": 8}
+# a step costs this many forward passes of one image: a view costs three with its gradient, and one
+# for a network that follows
+PASSES = {
+    "barlow_twins": 6, "byol": 8, "dino": 8, "moco_v2": 4, "simclr": 6, "simsiam": 6,
+    "supervised": 3, "vicreg": 6,
+}  # fmt: skip
 EVALUATED = 1.5  # epochs are also evaluated, on the images that are not trained on
-ACTIVATIONS = 6_000  # bytes of a training step per pixel of the batch
-PROCESS = 1500  # MiB of a process with torch and its libraries
+ACTIVATIONS = 10_000  # bytes of a training step per pixel of the batch
+# bytes of a trained parameter: weight, gradient, two moments, best epoch, checkpoint in writing
+PARAMETER = 28
+FEATURES = 2048  # that a projector reads, at most
+PROCESS = 1500  # MiB of a process with torch and its libraries, and of the Snakemake that starts it
 SHAPE = re.compile(rb"'shape': \((\d{1,9}), ([1-9]\d{0,5}),")
+RAW = Path("data/raw")
+ROW = 66  # bytes of a table's shortest row: a digest, a comma, the end of the line
+# MiB of a preparation with one image of up to 50 megapixels; bytes that stay of each file: counts
+# of colors and classes, borders, names
+PREPARED, KEPT = 1000, 20_000
 SHORTEST = 15  # minutes, of which a busy node may spend some on starting Python
 
 
@@ -52,44 +66,51 @@ def training(
     recipe = block.training(run) if stage == "finetune" else block.recipes[run]
     n_images, stored = array_shape(images)
     size = getattr(recipe, "image_size", stored)
-    views = 2 if getattr(recipe, "method", "") in PASSES else 1
+    method = getattr(recipe, "method", "")
     network = getattr(recipe, "model", getattr(recipe, "backbone", ""))
-    cost = 1e3 * COSTS.get(network, OTHER) * getattr(recipe, "width_mult", 1.0) ** 2
-    passes = PASSES.get(getattr(recipe, "method", ""), 3)
-    work = EVALUATED * recipe.epochs * n_images * size**2 * cost * passes
+    width = getattr(recipe, "width_mult", 1.0) ** 2
+    cost, parameters = (width * number for number in COSTS.get(network, OTHER))
+    work = EVALUATED * recipe.epochs * n_images * size**2 * 1e3 * cost * PASSES.get(method, 3)
     minutes = work / (GPU_RATE if gpu else CPU_RATE * params.runtime.threads) / 60
-    dataset = images.stat().st_size * max(1, (size / stored) ** 2)
-    activations = 0 if gpu else views * recipe.batch_size * size**2 * ACTIVATIONS
-    memory = PROCESS * (2 if gpu else 1) + (3 * dataset + activations) / 2**20
+    memory = 3 * images.stat().st_size * max(1, (size / stored) ** 2)
+    if not gpu:
+        views = 1 if PASSES.get(method, 3) == 3 else 2
+        memory += views * recipe.batch_size * size**2 * ACTIVATIONS
+        memory += (1e6 * parameters + projector(recipe)) * PARAMETER
+    memory = PROCESS * (2 if gpu else 1) + memory / 2**20
     return Resources(attempt * ceil(memory), attempt * ceil(SHORTEST + minutes))
 
 
-def preparation(params: Params, dataset: str, attempt: int = 1) -> Resources:
+def projector(recipe: Any) -> int:
+    """The parameters above the backbone of a method that compares two views, at most.
+
+    Two networks of three layers each, such as projector and predictor or that of a target network,
+    and what a method keeps of other batches.
+    """
+    hidden, out = (getattr(recipe, f"proj_{name}_dim", 0) for name in ("hidden", "output"))
+    kept = getattr(recipe, "queue_size", 0) + getattr(recipe, "prototypes", 0)
+    return 2 * (hidden * (FEATURES + hidden + out) + out * kept)
+
+
+def preparation(params: Params, dataset: str, attempt: int = 1, raw: Path = RAW) -> Resources:
     """The bounds of the preparation of a dataset.
 
-    The images of a course are decoded one by one and then stacked, so that they are in memory
-    twice; those that stay at their own size are taken to be of 512 x 512 pixels.
+    Images are decoded one by one as they are written; what is kept of each is small. raw: the
+    folder of the tables of registered files.
     """
-    recipe: Any = params.datasets[dataset]
-    count, side = COURSE_IMAGES.get(getattr(recipe, "layout", recipe.source), LARGE)
-    side = getattr(recipe, "size", None) or side
-    memory = PROCESS + 3 * count * side**2 * 4 / 2**20  # three colors and a label
-    return Resources(attempt * ceil(memory), attempt * (SHORTEST + count // 500))
+    files = registered_files(raw / f"{getattr(params.datasets[dataset], 'registered_as', '')}.csv")
+    memory = PREPARED + files * KEPT / 2**20
+    return Resources(attempt * ceil(memory), attempt * (SHORTEST + files // 500))
 
 
-# images of a course's layout, and the side at which they are handed out; LARGE where they are not
-# known. The packages of the other sources are small
-LARGE = (10_000, 512)
-COURSE_IMAGES = {
-    "earth_tiles": (0, 0), "earth_maps": (0, 0), "orl": (0, 0), "dlcv_50": (25_000, 32),
-    "office_home": (4_400, 512), "mini_imagenet": (38_400, 128), "deepglobe": (2_300, 512),
-    "celeba_makeup": (6_000, 224), "camvid": (701, 480),
-}  # fmt: skip
+def registered_files(table: Path) -> int:
+    """The rows of a table of `make data`, at most, by its size; 0 if there is no such table."""
+    return table.stat().st_size // ROW if table.is_file() else 0
 
 
 def over_all_jobs(n_jobs: int, attempt: int = 1) -> Resources:
     """The bounds of a job that reads the outputs of `n_jobs` trainings, or draws them."""
-    return Resources(attempt * (1000 + 2 * n_jobs), attempt * (SHORTEST + n_jobs // 50))
+    return Resources(attempt * (PROCESS + 2 * n_jobs), attempt * (SHORTEST + n_jobs // 50))
 
 
 def array_shape(path: Path) -> tuple[int, int]:

@@ -16,9 +16,7 @@ from reprise.engines.blocks import Section, read_sections, write_sections
 from reprise.engines.missing import missing_of_runs
 from reprise.errors import RepriseError
 from reprise.params.load import NETWORKS, parse
-from reprise.params.reader import parse_yaml
-
-PRESET = re.compile(r"PRESET=([\w-]+)")
+from reprise.params.reader import parse_yaml, preset_name
 
 
 class LeftOut(BaseModel):
@@ -34,12 +32,6 @@ class LeftOut(BaseModel):
     titles: dict[str, str] = {}
     blocks: dict[str, dict[str, str]] = {}
     runs: dict[str, tuple[str, str]] = {}
-
-
-def preset_name(text: str) -> str:
-    """The preset that a params.yaml was written from; "" if it does not say so."""
-    match = PRESET.search(text)
-    return match[1] if match else ""
 
 
 def restore(text: str, left_out: LeftOut) -> str:

@@ -12,36 +12,42 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
 from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reprise.atomic_io import delete, files_in
+from reprise.atomic_io import delete, files_in, read_json
 from reprise.cli import run
+from reprise.compare import machine_line
+from reprise.csv_io import read_csv
 from reprise.datasets.prepared import read_prepared
 from reprise.engines.baseline import machine_note
 from reprise.engines.snakemake_hooks import mark_outdated
 from reprise.errors import RepriseError
-from reprise.evaluation.markdown import REST
+from reprise.evaluation.markdown import MARK, REST
+from reprise.evaluation.questions import FIRST, SIGNIFICANT
 from reprise.figures import figures
 from reprise.jobs import Job, tasks
 from reprise.params.load import Params, load_params
-from reprise.report.html import cells
+from reprise.report.html_tables import cells, headline_columns
 
 RESULTS = Path("results")
+TEXTS = ["question", "answer", "number", "certainty", "why"]
 REPORT = RESULTS / "report.html"
 PREVIOUS = Path(".snakemake/page")  # the files of the last report, until there is a new one
 # what is made from the outputs of the jobs
-DERIVED = ["tables/[!.]*", "figures/[!.]*", "vector/[!.]*", "metrics.json", "intervals.json"]
+DERIVED = ["tables/[!.]*", "figures/[!.]*", "vector/[!.]*", "latex/[!.]*"]
+DERIVED += ["metrics.json", "intervals.json"]
 DERIVED += ["checksums.csv", "report.html"]
 
 
 def main() -> None:
     """Print the tables of results/, or rebuild the report with what is missing marked."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("what", choices=["tables", "page"])
+    parser.add_argument("what", nargs="?", choices=["tables", "page"], default="tables")
     if parser.parse_args().what == "page":
         rebuild_report(load_params())
     else:
@@ -49,37 +55,72 @@ def main() -> None:
 
 
 def print_tables(results: Path, params: Params, console: Console, note: str = "") -> None:
-    """Print the table of every training task, and a note, if any.
+    """Print the main columns of every training task's table, and the questions at the end.
 
-    Columns are aligned, with color if `console` is a terminal.
-    Raises RepriseError if a table is missing.
+    Columns are aligned, with color if `console` is a terminal; `note` is printed before the
+    questions. Raises RepriseError if a table is missing.
     """
     for stage, task, _ in tasks(params, "finetune", "classify", "segment", "pretrain"):
-        path = results / "tables" / f"{stage}_{task}.md"
-        if not path.is_file():
-            raise RepriseError(f"{path}: not found; run `make run` first")
+        name = f"{stage}_{task}"
         console.print(Text(f"{stage} {task}", style="bold"))
-        for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
+        for block in _blocks(results / "tables" / f"{name}.md"):
             if block.startswith("|"):
-                table, width = _table(block)
+                table, width = _table(block, name)
                 console.print(table, width=max(width, console.width), crop=False)
-            else:
-                console.print(Padding(Text(block, style="dim"), (0, 0, 0, 2)))
+            elif block.startswith(MARK):
+                console.print(Padding(Text(block, style="red"), (0, 0, 0, 2)))
         console.print()
+    path = results / "tables" / "answers.csv"
+    questions = read_csv(path, ["question", "certainty", "difference", "low", "high"], TEXTS)
+    if params.warning:
+        console.print(Text(params.warning, style="bold red"), soft_wrap=True)
     if note:
         console.print(Text(note, style="yellow"), soft_wrap=True)
+    console.print(Text(f"Trained on: {_machine(results)}", style="dim"), soft_wrap=True)
+    if len(questions):
+        console.print(_questions(questions.head(FIRST)))
     console.print(f"The report with everything: {results / 'report.html'}", soft_wrap=True)
 
 
-def _table(block: str) -> tuple[Table, int]:
-    """A markdown table, right-aligned where it is so there; and the width that cuts no cell."""
-    heading, rule, *rows = [cells(line) for line in block.splitlines()]
+def _blocks(path: Path) -> list[str]:
+    if not path.is_file():
+        raise RepriseError(f"{path}: not found; run `make run` first")
+    return path.read_text(encoding="utf-8").strip().split("\n\n")
+
+
+def _machine(results: Path) -> str:
+    """What the networks were trained on and with."""
+    return machine_line(read_json(results / "intervals.json").get("machine", {}))
+
+
+def _questions(rows: pd.DataFrame) -> Table:
+    """The first questions, each on a line of at most 100 letters if there is room."""
+    table = Table(box=None, pad_edge=False, header_style="cyan")
+    table.add_column("Question")
+    for heading in ("Answer", "Points, 95 % CI", "How sure"):
+        table.add_column(heading, no_wrap=True)
+    for row in rows.astype(object).fillna("").to_dict("records"):
+        number = "-"
+        if row["difference"] != "":
+            value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
+            number = f"{value:+.1f} ({low:.1f} to {high:.1f})"
+        style = "green" if row["certainty"] == SIGNIFICANT else ""
+        values = [row["question"], row["answer"], number, row["certainty"]]
+        table.add_row(*(Text(str(cell), style=style) for cell in values))
+    return table
+
+
+def _table(block: str, name: str) -> tuple[Table, int]:
+    """The main columns of a markdown table, aligned as there; and the width that cuts no cell."""
+    lines = [cells(line) for line in block.splitlines()]
+    few = headline_columns(name, lines[0])
+    heading, rule, *rows = [[line[place] for place in few] for line in lines]
     table = Table(box=None, pad_edge=False, header_style="cyan")
     total = 0
-    for name, align, column in zip(heading, rule, zip(*rows, strict=True), strict=True):
+    for title, align, column in zip(heading, rule, zip(*rows, strict=True), strict=True):
         side: Literal["right", "left"] = "right" if align.endswith(":") else "left"
-        width = max(cell_len(word) for word in [*column, *name.split()])
-        table.add_column(Text(name), justify=side, min_width=width)
+        width = max(cell_len(word) for word in [*column, *title.split()])
+        table.add_column(Text(title), justify=side, min_width=width)
         total += width + 2
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: a name in brackets is not markup

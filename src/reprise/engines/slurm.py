@@ -17,6 +17,11 @@ SECONDS = 30  # that the scheduler may take to answer
 # what a shell or Python says on a node that lacks the clone or its environment
 NO_PROGRAM = re.compile(r"(\S+): (?:not found|No such file or directory|Permission denied)$", re.M)
 NO_MODULE = re.compile(r"No module named '?(\w+)'?", re.M)
+# what SLURM's daemon says of a job that it kills, and the resource that was too small
+KILLED = {
+    "mem_mb": re.compile(r"exceeded memory limit|Exceeded job memory limit|oom.kill", re.I),
+    "runtime": re.compile(r"DUE TO TIME LIMIT"),
+}
 
 
 def check(
@@ -74,8 +79,11 @@ def _partitions() -> dict[str, str]:
     return resources
 
 
-def node_without_environment(since: float) -> str | None:
-    """One line if a job found no interpreter or package on its node; since: the logs' mtime."""
+def explanation(since: float) -> str | None:
+    """One line on why a job failed on its node, as far as its log says; since: the logs' mtime.
+
+    It found no interpreter or package there, or its last attempt was killed for memory or time.
+    """
     for path in _recent(LOGS.rglob("*.log"), since):
         text = path.read_text(encoding="utf-8", errors="replace")
         if match := NO_PROGRAM.search(text) or NO_MODULE.search(text):
@@ -83,8 +91,18 @@ def node_without_environment(since: float) -> str | None:
                 f"SLURM: a node has no {match[1]}; the clone and its .venv must be in a folder "
                 f"that all nodes share, under the same path ({path})"
             )
+    for path in reversed(_recent(LOGS.rglob("*.log"), since)):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for name, pattern in KILLED.items():
+            if pattern.search(text):
+                job = "/".join(path.relative_to(LOGS).parts[:-1])
+                return (
+                    f"SLURM: {job} was killed for {'memory' if name == 'mem_mb' else 'time'}; "
+                    f"raise {name} of its rule under set-resources in the profile ({path})"
+                )
     return None
 
 
 def _recent(paths: Iterable[Path], since: float) -> list[Path]:
-    return sorted(path for path in paths if path.stat().st_mtime >= since)
+    times = {path: path.stat().st_mtime for path in paths}
+    return sorted((path for path in times if times[path] >= since), key=lambda p: (times[p], p))

@@ -84,7 +84,7 @@ class Hooks:
             return
         # a fresh clone, without results or a cache, has nothing to synchronise
         plans = self.purpose == "plan"
-        status = _has_results() and not settled() and sync(*(["--dry-run"] if plans else []))
+        status = not settled() and _has_results() and sync(*(["--dry-run"] if plans else []))
         if status == NO_DVC:
             self.shared = False
             return
@@ -120,8 +120,8 @@ class Hooks:
         atexit.register(self.record_after)
 
     def explain_failure(self) -> None:
-        """After a failed job: name a node of a cluster that lacks the environment."""
-        if self.on_slurm and (line := slurm.node_without_environment(self.start / 1e9)):
+        """After a failed job: what the logs of a cluster's nodes say of it, in one line."""
+        if self.on_slurm and (line := slurm.explanation(self.start / 1e9)):
             print(f"reprise: {line}", file=sys.stderr)
 
     def record_after(self) -> None:

@@ -11,10 +11,15 @@ import pandas as pd
 from reprise.datasets.prepared import PreparedDataset, read_prepared
 from reprise.errors import RepriseError
 from reprise.evaluation import job_outputs, scores, summaries, tables, training_tables
+from reprise.evaluation.calibration import calibration_table
 from reprise.evaluation.comparisons import compare, comparisons_table
+from reprise.evaluation.confusion_table import confusion_table
 from reprise.evaluation.job_outputs import METRICS
+from reprise.evaluation.latex import latex_files
+from reprise.evaluation.machines import kinds_sentence
 from reprise.evaluation.markdown import Missing, Table, document
 from reprise.evaluation.published_numbers import PUBLISHED, published_numbers_table
+from reprise.evaluation.questions import questions_table
 from reprise.evaluation.recipe_differences import PRESETS
 from reprise.evaluation.scores import BEST_EPOCH, ClassCounts, MaskCounts
 from reprise.jobs import CLASSIFYING, Job, init_weights, jobs, tasks
@@ -29,11 +34,15 @@ Counts = Mapping[str, ClassCounts | MaskCounts | None]  # by what follows the ru
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What the stage writes: tables by name, metrics.json (headline numbers), intervals.json."""
+    """What the stage writes.
+
+    Tables by name, metrics.json (headline numbers), intervals.json, and the files of latex/.
+    """
 
     tables: dict[str, Table]
     metrics: dict[str, Any]
     intervals: dict[str, Any]
+    latex: dict[str, str]
 
 
 def evaluate(
@@ -63,13 +72,16 @@ def evaluate(
     pairs = compare(runs, params)
 
     of_runs = [f"{stage}_{name}" for stage, name, _ in tasks(params, *METRICS)]
+    of_classes = [f"{stage}_{name}" for stage, name, _ in tasks(params, *CLASSIFYING)]
     of_masks = [name for name in of_runs if name.startswith("segment_")]
     named = _task_tables(params, datasets, missing, every_job, runs, pairs)
     for name, table, lacks in (
+        ("answers", questions_table(runs, pairs, params), of_runs),
+        ("calibration", calibration_table(runs), of_classes),
         ("class_iou", tables.class_iou_table(runs), of_masks),
         ("seeds", tables.seeds_table(counted), of_runs),
         ("comparisons", comparisons_table(pairs), of_runs),
-        ("confusion", tables.confusion_table(runs), of_runs),
+        ("confusion", confusion_table(runs), of_runs),
         ("convergence", training_tables.convergence_table(every_job), [HISTORIES]),
         ("histories", training_tables.histories_table(every_job), [HISTORIES]),
     ):
@@ -79,7 +91,8 @@ def evaluate(
     metrics, intervals = _json_trees(params, named)
     if len(every_job):
         intervals["machine"] = job_outputs.machine_counts(every_job["history"])
-    return Evaluation(named, metrics, intervals)
+    task_names = [f"{stage}_{name}" for stage, name, _ in tasks(params)]
+    return Evaluation(named, metrics, intervals, latex_files(named, task_names, params.warning))
 
 
 def read_jobs(
@@ -163,6 +176,8 @@ def _task_tables(
             table = tables.accuracy_table(rows[1], rows[2], dataset, block)
             gap = training_tables.gap_sentence(rows[0], getattr(block, "gap", ()))
             table = Table(table.frame, document(table.markdown, gap))
+        if kinds := kinds_sentence(rows[0]):
+            table = Table(table.frame, document(table.markdown, kinds))
         lacks = [f"{stage}_{name}", f"{HISTORIES} of {stage}_{name}"]
         named[f"{stage}_{name}"] = missing.mark(table, lacks)
     return named

@@ -25,6 +25,7 @@ from reprise.metrics.courses import cs6550_correct, cs6550_ious, cs6550_scores, 
 
 COURSE_METRICS = ("miou_dlcv", "miou_cs6550", "pixel_accuracy_cs6550")  # see metrics/courses.py
 BEST_EPOCH = " (best epoch)"  # ends the name under which an ensemble's best epoch is scored
+BINS = 10  # of confidences
 SCALE = 10**9  # IoUs and shares are summed in whole billionths: exact, in any order
 
 
@@ -48,7 +49,8 @@ class ClassCounts:
     `val_score` is the accuracy on the val split; `test` is the confusion matrix of the test split,
     rows = truth; `correct` (test images,) says which are right, in the order of their ids, and
     `groups` to which group each belongs. `constant` are those that are right if every prediction is
-    the most frequent class of the train split.
+    the most frequent class of the train split. `confidence` (test images,), 0..1, is that of each
+    prediction; None where it is not known.
     """
 
     classes: Classes
@@ -57,11 +59,15 @@ class ClassCounts:
     correct: NDArray[np.bool_]
     groups: NDArray[np.int64]
     constant: NDArray[np.bool_]
+    confidence: Floats | None = None
 
     @cached_property
     def scores(self) -> dict[str, Score]:
-        """The accuracy on the test split."""
-        return {"accuracy": accuracy(self.correct)}
+        """The accuracy on the test split, and the calibration error where there are confidences."""
+        scores = {"accuracy": accuracy(self.correct)}
+        if self.confidence is not None:
+            scores["ece"] = calibration_error(self.correct, self.confidence)
+        return scores
 
     @property
     def constant_score(self) -> Score:
@@ -125,8 +131,9 @@ def count_classes(
         matrix = confusion(
             test["label"].to_numpy(), test[column].to_numpy(), len(dataset.classes.names)
         )
+        confidence = test["confidence"].to_numpy(np.float64) if column == "prediction" else None
         outcome = dataset.classes, float(right.mean()), matrix, correct, groups, constant
-        counts.append(ClassCounts(*outcome))
+        counts.append(ClassCounts(*outcome, confidence))
     return counts
 
 
@@ -189,6 +196,29 @@ def accuracy(correct: NDArray[np.bool_]) -> Score:
     """The share of correct images; `correct` is (images,)."""
     columns = np.stack([correct, np.ones_like(correct)], axis=1).astype(np.int64)
     return Score(float(correct.mean()), columns, lambda sums: sums[:, 0] / sums[:, 1])
+
+
+def confidence_bins(confidence: Floats) -> NDArray[np.int64]:
+    """The bin, 0..BINS - 1, of each confidence in 0..1; all have the same width."""
+    bins: NDArray[np.int64] = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    return bins
+
+
+def calibration_error(correct: NDArray[np.bool_], confidence: Floats) -> Score:
+    """The expected calibration error (Guo et al. 2017, ICML, eq. 3), 0 if confidences hold.
+
+    The mean over images of |accuracy - mean confidence| of the bin of the image (see
+    `confidence_bins`). `correct` and `confidence` are (images,).
+    """
+    gaps = np.rint((confidence - correct) * SCALE).astype(np.int64)
+    of_bin = confidence_bins(confidence)[:, None] == np.arange(BINS)
+    columns = np.hstack([of_bin * gaps[:, None], np.ones((len(gaps), 1), np.int64)])
+
+    def of_sums(sums: Floats) -> Floats:
+        errors: Floats = np.abs(sums[:, :-1]).sum(axis=1) / (SCALE * sums[:, -1])
+        return errors
+
+    return Score(float(of_sums(columns.sum(axis=0, keepdims=True))[0]), columns, of_sums)
 
 
 def miou(images: Matrix, class_ids: list[int]) -> Score:

@@ -4,12 +4,11 @@
 `comparisons` of `comparisons.compare`.
 """
 
-from itertools import product
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reprise.datasets.label_share import mean_labels
 from reprise.datasets.prepared import Classes, PreparedDataset
 from reprise.evaluation import markdown as md
 from reprise.evaluation.job_outputs import METRICS
@@ -23,15 +22,14 @@ from reprise.params.finetune import FinetuneTask
 
 ENDS = ("_groups_low", "_groups_high", "_ci_low", "_ci_high")
 ACCURACY = ["run", "test_accuracy", "test_accuracy_sd", "correct", "n", "images", "groups"]
-ACCURACY += ["val_accuracy", "seeds", *(f"test_accuracy{end}" for end in ENDS), "weights"]
+ACCURACY += ["val_accuracy", "seeds", *(f"test_accuracy{end}" for end in ENDS), "constant"]
+ACCURACY += ["weights"]
 MIOU = ["run", "test_miou", "test_miou_sd", "present_classes", "classes", "test_pixel_accuracy"]
 MIOU += ["pixels", "images", "groups", "val_miou", "seeds"]
 MIOU += [f"test_miou{end}" for end in ENDS]
 MIOU += [f"test_{metric}{end}" for metric in COURSE_METRICS for end in ("", *ENDS)] + ["weights"]
 CLASS_IOU = ["task", "run", "class", "iou", "pixels", "share", "iou_cs6550"]
 SEEDS = ["stage", "task", "run", "seed", "metric", "test", "val", "correct", "n"]
-CONFUSION = ["stage", "task", "run", "truth", "prediction", "count"]
-MOST_FREQUENT = 5  # confusions of each run in the markdown
 WHOLE_NUMBERS = [
     "correct",
     "n",
@@ -67,6 +65,10 @@ def accuracy_table(
         frame.insert(2, "tuned", tuned)
         columns.insert(1, md.Column("Pretraining", md.text("start"), "---"))
         columns.append(md.Column("Fine-tuning", md.text("tuned"), "---"))
+        used = [mean_labels(dataset, recipe.labels, task.seeds) for recipe in recipes]
+        frame.insert(3, "labels", used)
+        if frame["labels"].nunique() > 1:
+            columns.append(md.Column("Labels", md.number("labels", ".0f")))
     columns += [
         *md.named(md.number, "test_accuracy"),
         md.Column("sd", md.number("test_accuracy_sd")),
@@ -258,38 +260,3 @@ def seeds_table(jobs: pd.DataFrame) -> md.Table:
         md.Column("k/n", lambda row: "-" if pd.isna(row["n"]) else f"{row['correct']}/{row['n']}"),
     ]
     return md.page(frame, [md.table(frame, columns)], "One row per training job.")
-
-
-def confusion_table(runs: pd.DataFrame) -> md.Table:
-    """CONFUSION: test images or, in segmentation, pixels of each pair of classes, seeds summed.
-
-    The classes of a run are in the order of their ids, without the ignored one; the markdown has
-    the most frequent confusions.
-    """
-    rows = []
-    for run in runs[~runs["run"].str.endswith(BEST_EPOCH)].to_dict("records"):
-        key, classes = [run[name] for name in CONFUSION[:3]], run["counts"][0].classes
-        matrix = sum(counts.test for counts in run["counts"])
-        for t, p in product(classes.ids, repeat=2):
-            rows.append([*key, classes.names[t], classes.names[p], matrix[t, p]])
-    frame = pd.DataFrame(rows, columns=CONFUSION)
-    note = (
-        f"The {MOST_FREQUENT} most frequent confusions of each run on the test split, summed over "
-        "seeds: images in classification, labeled pixels in segmentation. The share is of the "
-        "true class."
-    )
-    return md.page(frame, md.sections(frame, CONFUSION[:3], _most_frequent), note)
-
-
-def _most_frequent(pairs: pd.DataFrame) -> list[str]:
-    of_class = pairs.groupby("truth")["count"].transform("sum")
-    wrong = pairs.assign(share=pairs["count"] / of_class.clip(lower=1))
-    wrong = wrong[(wrong["truth"] != wrong["prediction"]) & (wrong["count"] > 0)]
-    top = wrong.sort_values("count", ascending=False, kind="stable").head(MOST_FREQUENT)
-    columns = [
-        *md.left("truth"),
-        md.Column("Predicted as", md.text("prediction"), "---"),
-        *md.named(md.text, "count"),
-        md.Column("Share of the class", lambda row: f"{100 * row['share']:.1f} %"),
-    ]
-    return [md.table(top, columns) if len(top) else "No errors."]

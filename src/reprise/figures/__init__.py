@@ -22,8 +22,10 @@ FAMILIES = {
         "convergence": "tables",
         "finetune": "tables",
         "iou": "tables",
-        "comparisons": "tables",
-        "published_numbers": "tables",
+        "comparisons": "comparisons",
+        "published_numbers": "published",
+        "labels": "labels",
+        "calibration": "calibration",
     },
     "curves": {
         "curves": "curves",
@@ -67,9 +69,14 @@ def specs(params: Params) -> Iterator[Spec]:
     for task, segment in params.segment.items():
         if segment.published_curve:
             yield Spec("published_curve", (task,))
-    yield from (Spec("finetune", (task,)) for task in params.finetune)
+    for task, finetune in params.finetune.items():
+        yield Spec("finetune", (task,))
+        if any(recipe.labels < 1 for recipe in finetune.recipes.values()):
+            yield Spec("labels", (task,))
     if params.segment:
         yield Spec("iou")
+    if params.classify or params.finetune:
+        yield Spec("calibration")
     yield from (Spec("comparisons"), Spec("published_numbers"))
     for stage, task, _ in tasks(params, *CLASSIFYING, "segment"):
         yield Spec("confusion", (stage, task))

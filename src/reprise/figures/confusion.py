@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from reprise.csv_io import read_csv
 from reprise.evaluation.markdown import Missing, groups
@@ -36,39 +37,48 @@ def confusion(results: Path, params: Params, missing: Missing, stage: str, task:
     columns = min(PANELS_IN_ROW if classes <= MANY else 2, len(panels))
     lines = -(-len(panels) // columns)
     # a line of 7 points fits into .24 inches, one of 6 points into .095
-    size = 1.3 + (0.24 if classes <= MANY else 0.095) * classes
-    figure = style.new_figure(columns * (size + 0.5) + 0.7, lines * (size + 0.6) + 0.2)
+    side = (0.24 if classes <= MANY else 0.095) * classes
+    letters = max(len(str(name)) for _, rows in panels for name in rows["truth"])
+    margin = 0.4 + 0.062 * (letters + 7)  # of the names of the rows, and of the columns
+    figure = style.new_figure(columns * (side + margin) + 0.6, lines * (side + margin + 0.3) + 0.1)
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, ((run,), rows) in zip(grid, panels, strict=False):
-        _panel(axes, rows)
-        axes.set_title(run)
+        image, accuracy = _panel(axes, rows)
+        unit = "pixel accuracy" if stage == "segment" else "accuracy"
+        axes.set_title(f"{run}: {unit} {accuracy:.3f}", fontsize=9)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
+    figure.supylabel("true class (count)", fontsize=8)
+    figure.supxlabel("predicted class", fontsize=8)
+    bar = figure.colorbar(image, ax=list(grid), fraction=0.02, pad=0.01, shrink=0.7)
+    bar.set_label("share of the true class", fontsize=7.5)
+    bar.ax.tick_params(labelsize=7)
     return figure
 
 
-def _panel(axes: Axes, rows: pd.DataFrame) -> None:
-    names = list(dict.fromkeys(rows["truth"]))
+def _panel(axes: Axes, rows: pd.DataFrame) -> tuple[AxesImage, float]:
+    """The matrix of a run, the most frequent class first; its image and the accuracy."""
+    names = np.array(list(dict.fromkeys(rows["truth"])))
     counts = rows["count"].to_numpy().reshape(len(names), len(names))
+    order = np.argsort(-counts.sum(axis=1), kind="stable")
+    names, counts = names[order], counts[np.ix_(order, order)]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(names) > MANY
-    if many:  # without numbers, a few per cent must be seen
-        axes.imshow(share, cmap=COLORMAP, norm=PowerNorm(0.5, 0, 1))
-    else:
-        axes.imshow(share, cmap=COLORMAP, vmin=0, vmax=1)
+    # without numbers, a few per cent must be seen
+    norm = PowerNorm(0.5, 0, 1) if many else Normalize(0, 1)
+    image = axes.imshow(share, cmap=COLORMAP, norm=norm)
     for (row, column), value in np.ndenumerate(share):
         if counts[row, column] and not many:
             ink = "white" if value > 0.6 else style.INK
-            look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 5.5, "color": ink}
+            look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 6.5, "color": ink}
             axes.text(column, row, f"{100 * value:.0f}", **look)
     size = 6 if many else 7
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+    axes.set_xticks(range(len(names)), names.tolist(), rotation=90, fontsize=size)
     totals = counts.sum(axis=1).tolist()
     labels = [f"{name} ({_short(n)})" for name, n in zip(names, totals, strict=True)]
     axes.set_yticks(range(len(names)), labels, fontsize=size)
-    axes.set_xlabel("predicted as", fontsize=7.5)
-    axes.set_ylabel("truth (count)", fontsize=7.5)
     axes.grid(False)
+    return image, float(np.trace(counts) / max(counts.sum(), 1))
 
 
 def _short(count: int) -> str:

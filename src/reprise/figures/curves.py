@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -33,37 +34,43 @@ def curves(results: Path, params: Params, missing: Missing) -> Figure:
         _draw(left, right, results, task_jobs, missing)
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
-    figure.suptitle("Training histories; a ring marks the selected epoch", fontsize=10)
+    title = "Mean over seeds, their range, and a ring at the selected epoch of each seed"
+    figure.suptitle(title, fontsize=10)
     return figure
 
 
 def _draw(left: Axes, right: Axes, results: Path, task_jobs: list[Job], missing: Missing) -> None:
-    """The loss (left) and the score (right) of the jobs of one task; seeds share a color."""
+    """The loss (left) and the score (right) of the jobs of one task, a line for each run."""
     score = SCORE_COLUMNS[task_jobs[0].stage]
-    runs = list(dict.fromkeys(job.run for job in task_jobs))
-    width = 1.6 if len(runs) == len(task_jobs) else 1.0  # thin lines where runs have several seeds
-    labeled: set[str] = set()
     scores: list[float] = []
+    runs: dict[str, list[pd.DataFrame]] = {job.run: [] for job in task_jobs}
     for job in task_jobs:
-        selected = None
         with missing.collecting("curves"):
-            history = read_history(job.folder(results) / "history.csv", job.stage)
-            selected = history.iloc[history["selected"].argmax()]
-        if selected is None:
-            right.plot([], [], ls="", label=f"{job.run}: missing")
+            runs[job.run].append(read_history(job.folder(results) / "history.csv", job.stage))
+    for number, (run, histories) in enumerate(runs.items()):
+        seeds = sum(job.run == run for job in task_jobs)
+        lost = f" ({seeds - len(histories)} of {seeds} missing)" if len(histories) < seeds else ""
+        if not histories:
+            right.plot([], [], ls="", label=f"{run}: missing")
             continue
-        color = style.color(runs.index(job.run))
-        line: dict[str, Any] = {"color": color, "alpha": 0.85, "lw": width}
-        line["label"] = None if job.run in labeled else job.run
-        ring: dict[str, Any] = {"ms": 6, "mfc": "white", "mec": color, "mew": 1.4}
         for axes, column in ((left, "train_loss"), (right, score)):
-            axes.plot(history["epoch"], history[column], **line)
-            axes.plot([selected["epoch"]], [selected[column]], "o", **ring)
-        labeled.add(job.run)
-        scores += history[score].tolist()
+            _run(axes, histories, column, style.color(number), run + lost)
+        scores += [value for history in histories for value in history[score].tolist()]
     left.set_ylabel("training loss")
     right.set_ylabel(LABELS[score])
     style.unit_axis(right, scores)
     style.legend(right)
     for axes in (left, right):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _run(axes: Axes, histories: list[pd.DataFrame], column: str, color: str, label: str) -> None:
+    """A run: the mean over its seeds, their range as a band, and the selected epochs as rings."""
+    table = pd.concat([history.set_index("epoch")[column] for history in histories], axis=1)
+    axes.plot(table.index, table.mean(axis=1), color=color, label=label)
+    low, high = table.min(axis=1), table.max(axis=1)
+    axes.fill_between(table.index, low, high, color=color, alpha=0.18, lw=0)
+    ring: dict[str, Any] = {"ms": 5, "mfc": "white", "mec": color, "mew": 1.2}
+    for history in histories:
+        selected = history.iloc[history["selected"].argmax()]
+        axes.plot([selected["epoch"]], [selected[column]], "o", **ring)

@@ -1,10 +1,12 @@
 """Named images with their truth and the masks of the early, middle and final epoch.
 
-`masks` shows them side by side, `overlays` each mask and the image under it.
+`masks` shows them in a row for each image, `overlays` each mask and the image under it.
 """
 
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,30 +29,69 @@ UNLABELED = (0, 0, 0)
 CORRECT = (229, 229, 229)
 WRONG = (213, 94, 0)  # differs from CORRECT in lightness too
 LEGEND_COLUMNS = 6
+LEGEND: dict[str, Any] = {"ncols": LEGEND_COLUMNS, "fontsize": 7.5, "handlelength": 1.2}
+WIDTH = 11.0  # inches of the figure of masks
+RUNS_IN_ROW = 2
 OPACITY = 0.5  # of a mask over its image
 
 
 def masks(results: Path, params: Params, missing: Missing, task: str) -> Figure:
     """Draw the masks of every image and run of a segmentation task, of the first seed.
 
-    `missing` collects which masks are missing or cannot be read; the figure marks them.
+    A row for each image, and a block of columns for each run; of more than RUNS_IN_ROW runs, or of
+    other classes, further blocks below. `missing` collects which masks are missing or cannot be
+    read; the figure marks them.
     """
     block = params.segment[task]
     if not block.runs or not block.seeds or not block.images:
         return style.empty_figure(f"No run, seed or image of segment {task} in params.yaml.")
     dataset = read_prepared(results / "prepare" / block.data)
     merged = {run: dataset.merged(block.recipes[run].merge_classes) for run in block.runs}
-    legends = list(dict.fromkeys(classes for classes, _ in merged.values()))
-    rows = list(product(block.images, block.runs))
-    figure, grid = _grid(9.4, 1.66, len(rows), 3 + len(EPOCHS), legends)
-    for axes, (image, run) in zip(grid, rows, strict=True):
-        folder = Job("segment", task, run, block.seeds[0]).folder(results) / "masks"
-        shown = shown_pixels(dataset, image, block.recipes[run], merged[run][1])
-        _row(axes, image, *shown, merged[run][0], folder, missing)
-        axes[0].set_ylabel(f"{image}\n{run}", fontsize=8)
-    for axes, title in zip(grid[0], ("image", "truth", *EPOCHS, "wrong at the end"), strict=True):
-        axes.set_title(title)
+    together = _rows_of_runs({run: classes for run, (classes, _) in merged.items()})
+    most = max(len(runs) for _, runs in together)
+    columns = 2 + most * (len(EPOCHS) + 1)
+    row_height = WIDTH / columns + (0.12 if most > 1 else 0.2)
+    height = row_height * len(block.images) + 0.55
+    heights = [height + 0.1 + 0.19 * -(-len(c.names) // LEGEND_COLUMNS) for c, _ in together]
+    figure = style.new_figure(WIDTH, sum(heights))
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for rows_of_runs, (classes, runs) in zip(parts, together, strict=True):
+        rows_of_runs.legend(handles=_handles(classes), loc="outside lower center", **LEGEND)
+        grid = rows_of_runs.subplots(len(block.images), columns, squeeze=False)
+        for cell in grid[:, 2 + len(runs) * (len(EPOCHS) + 1) :].ravel():
+            cell.set_axis_off()
+        _head(grid[0], runs)
+        for line, image in zip(grid, block.images, strict=True):
+            line[0].set_ylabel(image, fontsize=8)
+            for number, run in enumerate(runs):
+                folder = Job("segment", task, run, block.seeds[0]).folder(results) / "masks"
+                shown = shown_pixels(dataset, image, block.recipes[run], merged[run][1])
+                if number == 0:
+                    style.show_image(line[0], shown[0])
+                    style.show_image(line[1], colorize(shown[1], classes))
+                start = 2 + number * (len(EPOCHS) + 1)
+                cells = line[start : start + len(EPOCHS) + 1]
+                _row(cells, image, shown[1], classes, folder, missing)
     return figure
+
+
+def _rows_of_runs(classes: Mapping[str, Classes]) -> list[tuple[Classes, list[str]]]:
+    """The runs with the same classes, at most RUNS_IN_ROW together; `classes` are by run."""
+    together: list[tuple[Classes, list[str]]] = []
+    for run, of_run in classes.items():
+        if not together or together[-1][0] != of_run or len(together[-1][1]) == RUNS_IN_ROW:
+            together.append((of_run, []))
+        together[-1][1].append(run)
+    return together
+
+
+def _head(cells: NDArray[np.object_], runs: Sequence[str]) -> None:
+    """The titles of the columns; a run is named above its first mask."""
+    titles = ["image", "truth"]
+    for run in runs:
+        titles += [f"{run}\n{EPOCHS[0]}", *EPOCHS[1:], "wrong"]
+    for cell, title in zip(cells, titles, strict=False):
+        cell.set_title(title, fontsize=8, loc="left" if "\n" in title else "center")
 
 
 def overlays(results: Path, params: Params, missing: Missing, task: str) -> Figure:
@@ -97,9 +138,8 @@ def _grid(
     heights += [0.1 + 0.19 * -(-len(classes.names) // LEGEND_COLUMNS) for classes in legends]
     figure = style.new_figure(width, sum(heights))
     body, *feet = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    look = {"loc": "center", "ncols": LEGEND_COLUMNS, "fontsize": 7.5, "handlelength": 1.2}
     for foot, classes in zip(feet, legends, strict=True):
-        foot.legend(handles=_handles(classes), **look)
+        foot.legend(handles=_handles(classes), loc="center", **LEGEND)
     grid: NDArray[np.object_] = body.subplots(rows, columns, squeeze=False)
     return figure, grid
 
@@ -113,23 +153,20 @@ def blend(photo: Bytes, painted: Bytes) -> Bytes:
 def _row(
     axes: NDArray[np.object_],
     image: str,
-    photo: Bytes,
     truth: Bytes,
     classes: Classes,
     folder: Path,
     missing: Missing,
 ) -> None:
-    """The image, its truth, the mask of each epoch, and the wrong pixels of the last mask.
+    """The mask of each epoch with its mIoU, and the wrong pixels of the last one.
 
     A mIoU is of one image, over the classes in its truth or its mask (NaN without a labeled pixel);
     that of a table is of the whole split and is not the mean of these.
     """
-    style.show_image(axes[0], photo)
-    style.show_image(axes[1], colorize(truth, classes))
     epochs: dict[str, int] = {}
     with missing.collecting("masks"):
         epochs = read_epochs(folder / "epochs.json")
-    for cell, name in zip(axes[2:], EPOCHS, strict=False):
+    for cell, name in zip(axes, EPOCHS, strict=False):
         mask = None
         with missing.collecting("masks"):
             mask = read_mask(folder / f"{image}_{name}.png", truth.shape, classes)
@@ -137,14 +174,15 @@ def _row(
             style.show_missing(cell, truth.shape)
             continue
         matrix = confusion(truth, mask, len(classes.names), classes.ignore)
-        epoch = f"epoch {epochs[name]}, " if epochs else ""
-        note = f"{epoch}mIoU {mean_iou(matrix, classes.ids).value:.3f}"
-        style.show_image(cell, colorize(mask, classes), note)
+        epoch = f"{epochs[name]}: " if epochs else ""
+        style.show_image(cell, colorize(mask, classes))
+        note = f"{epoch}mIoU {mean_iou(matrix, classes.ids).value:.2f}"
+        cell.set_xlabel(note, fontsize=7, labelpad=2)
     if mask is None:
         style.show_missing(axes[-1], truth.shape)
         return
-    note = f"{100 * (1 - pixel_accuracy(matrix)):.1f} % of the pixels"
-    style.show_image(axes[-1], error_map(truth, mask, classes), note)
+    style.show_image(axes[-1], error_map(truth, mask, classes))
+    axes[-1].set_xlabel(f"{100 * (1 - pixel_accuracy(matrix)):.1f} %", fontsize=7, labelpad=2)
 
 
 def read_epochs(path: Path) -> dict[str, int]:

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from reprise.errors import RepriseError, did_you_mean
@@ -22,8 +23,11 @@ from reprise.params.load import Params
 # Okabe and Ito 2008, "Color Universal Design": colors that color-blind readers can tell apart,
 # without black (the text is black) and yellow (too pale for lines on white).
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
+# of classes, whose marks are many: Tol's "muted" colors (personal.sron.nl/~pault) after CYCLE
+CLASSES = (*CYCLE, "#332288", "#88CCEE", "#117733", "#999933", "#882255", "#AA4499", "#DDCC77")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 INK = "#222222"
+OUTLINE = "#888888"  # of what is only for orientation
 GRID_COLOR = "#e4e4e4"  # of lines and of bands behind curves
 MAX_PIXELS = 3000  # of a PNG, on each side
 GRID = 999_983  # grid lines over the width of a figure, to which the axes are rounded
@@ -39,7 +43,6 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.unicode_minus": False,
     "grid.color": GRID_COLOR,
     "grid.linewidth": 0.8,
     "text.color": INK,
@@ -143,8 +146,8 @@ def color(position: int) -> str:
 
 
 def color_and_marker(position: int) -> tuple[str, str]:
-    """Color and marker of the n-th class; a pair repeats only after 7 x 8 classes."""
-    return color(position), MARKERS[position // len(CYCLE) % len(MARKERS)]
+    """Color and marker of the n-th class: a color repeats after 14 classes, a pair after 56."""
+    return CLASSES[position % len(CLASSES)], MARKERS[position // len(CYCLE) % len(MARKERS)]
 
 
 def truncate(name: str, length: int) -> str:
@@ -182,3 +185,15 @@ def unit_axis(axes: Axes, values: Sequence[float]) -> None:
     """Limit the y axis to the range of a share: from 0 to a little above the largest value."""
     top = max([value for value in values if value == value], default=1.0)
     axes.set_ylim(0, min(1.05, 1.12 * top) if top > 0 else 1.0)
+
+
+def name_rows(axes: Axes, names: list[str], margin: float = 0.6) -> None:
+    """The names of the rows, the first one at the top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - (1 - margin), -margin)
+    axes.grid(False, axis="y")
+
+
+def line(label: str, marker: str = "", **look: Any) -> Line2D:
+    """An entry of a legend: a mark, and a line where `ls` is given."""
+    return Line2D([], [], label=label, marker=marker, **({"ls": ""} | look))

@@ -58,7 +58,7 @@ class DeterministicAvgPool2d(nn.AdaptiveAvgPool2d):
         if x.device.type == "cpu":
             return super().forward(x)
         size: Any = self.output_size
-        return window_means(x, size)
+        return window_means(x, (size, size) if isinstance(size, int) else size)
 
 
 def window_means(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from reprise.datasets.batches import Normalization, normalization
 from reprise.models.backbone import Backbone, Classifier, Options
 from reprise.models.weights import load_backbone_weights, read_weights
 from reprise.params.models import module_file, packaged_weights
@@ -32,6 +33,20 @@ def module_of(name: str) -> Any:
 def is_depthwise(name: str) -> bool:
     """Whether a network consists of depthwise convolutions, faster in float32 on CPU."""
     return bool(getattr(module_of(name), "DEPTHWISE", False))
+
+
+def normalization_of(recipe: Options, weights: str | None = None) -> Normalization | None:
+    """Mean and std by which the pixels are normalized; None: those of the train images.
+
+    `normalize: network` is what the published weights of the network were trained with. weights:
+    those that it starts from, by default the recipe's. Raises RepriseError if its library does not
+    say.
+    """
+    if recipe.normalize == "network":
+        name = recipe.model if hasattr(recipe, "model") else recipe.backbone
+        mean_and_std: Normalization = module_of(name).normalization(name)
+        return mean_and_std
+    return normalization(recipe.normalize, weights or str(getattr(recipe, "weights", "none")))
 
 
 def build_backbone(name: str, stem: str, keep_imagenet_fc: bool = False) -> Backbone:

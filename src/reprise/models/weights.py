@@ -11,17 +11,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from reprise.atomic_io import check_file, sha256, write_bytes
+from reprise.atomic_io import check_file, sha256, write_bytes, write_text
 from reprise.cli import run
 from reprise.errors import RepriseError, did_you_mean
 from reprise.models.backbone import Backbone, Classifier
 from reprise.params.base import PARAMS
+from reprise.params.reader import read_yaml, yaml_text
 from reprise.params.training import WeightsFile, load_weights
 
 State = dict[str, Tensor]
@@ -75,6 +77,10 @@ def read_weights(name: str, files: Mapping[str, WeightsFile]) -> State:
             "otherwise put the file there, or set weights: none in the recipe"
         )
     digest = sha256(path)
+    if file.sha256 is None and file.published:
+        raise RepriseError(
+            f"params.yaml: weights.{name} has no sha256; `make weights NAME={name}` writes it"
+        )
     if file.sha256 is None:
         logging.warning("%s: params.yaml: weights.%s has no sha256; it is %s", path, name, digest)
     elif not digest.startswith(file.sha256):
@@ -143,24 +149,21 @@ def load_pretrained(backbone: Backbone, path: Path) -> None:
     load_state(backbone.net, state, path, [] if both else ["fc."], advice)
 
 
-def fetch(name: str, files: Mapping[str, WeightsFile]) -> None:
-    """Download a file of the block `weights` to its path, unless it is there already.
+def fetch(name: str, files: Mapping[str, WeightsFile]) -> str:
+    """Download a file of the block `weights` to its path, unless it is there already; its sha256.
 
-    Raises RepriseError when the name is unknown, or the file has no url, cannot be downloaded, or
-    has another sha256; and when its path is not below FOLDER, its url is not https, or its sha256
-    is not known.
+    Raises RepriseError when the name is unknown, or the file has no address, cannot be downloaded,
+    or has another sha256; and when its path is not below FOLDER, or its url is not https.
     """
     file = _entry(name, files)
     path, address = Path(file.path), url(file)
     if file.sha256 and os.path.isfile(path) and sha256(path).startswith(file.sha256):
         logging.info("%s: already there, with the right sha256", path)
-        return
+        return file.sha256
     if address is None:
         raise RepriseError(
             f"weights.{name}: has no url; obtain the file from its author and place it at {path}"
         )
-    if file.sha256 is None:
-        raise RepriseError(f"weights.{name}: has a url but no sha256; add the one of its publisher")
     try:
         if FOLDER.resolve() not in path.resolve().parents:
             raise RepriseError(
@@ -174,14 +177,30 @@ def fetch(name: str, files: Mapping[str, WeightsFile]) -> None:
         raise RepriseError(
             f"{address}: cannot be fetched ({error}); download it elsewhere and place it at {path}"
         ) from None
-    logging.info("%s: fetched and verified", path)
+    logging.info("%s: fetched%s", path, " and verified" if file.sha256 else "")
+    return sha256(path)
+
+
+def write_sha256(name: str, digest: str, params: Path) -> None:
+    """Write the sha256 of a file into the block `weights`; other lines and comments stay."""
+    values: Any = read_yaml(params, layout=True)
+    values["weights"][name]["sha256"] = digest
+    write_text(params, yaml_text(values))
+    logging.warning(
+        "%s: weights.%s.sha256: is now %s, of the file that came; nothing it was compared with",
+        params, name, digest,
+    )  # fmt: skip
 
 
 def url(file: WeightsFile) -> str | None:
-    """Where a file is published: its url, or the one that torchvision has for its entry.
+    """Where a file is published: its url, or the one that torchvision or timm has for its entry.
 
-    Raises RepriseError for a name that torchvision does not have.
+    Raises RepriseError for a name that torchvision or timm does not have.
     """
+    if file.timm is not None:
+        from reprise.models import timm_networks  # takes two seconds to import
+
+        return timm_networks.url(file.timm)
     if file.torchvision is None:
         return file.url
     from torchvision.models import get_weight  # takes a second to import
@@ -208,7 +227,10 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=PARAMS)
     args = parser.parse_args()
     socket.setdefaulttimeout(60)  # seconds without an answer
-    fetch(args.name, load_weights(args.params))
+    files = load_weights(args.params)
+    digest = fetch(args.name, files)
+    if files[args.name].sha256 is None:
+        write_sha256(args.name, digest, args.params)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from reprise.errors import RepriseError, did_you_mean, one_line
 from reprise.params.reader import read_yaml
@@ -86,6 +95,32 @@ class Task(Block):
         return self
 
 
+class Comparison(Block):
+    """Two runs (a, b) whose difference a - b is reported, and the question to which it belongs.
+
+    In params.yaml a plain pair [a, b] is one without a question.
+    """
+
+    runs: Pair
+    question: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_pair(cls, data: Any) -> Any:
+        if not isinstance(data, list | tuple | dict | cls):
+            shown = one_line(repr(data), 80)
+            raise invalid(f"{shown} is not two runs; write [a, b] or {{runs: [a, b], question: x}}")
+        return {"runs": data} if isinstance(data, list | tuple) else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        pair = handler.resolve_ref_schema(schema)["properties"]["runs"]
+        return {"anyOf": [schema, pair]}
+
+
 class TrainingTask(Task):
     """A task whose runs are trained, each once for every seed.
 
@@ -94,15 +129,20 @@ class TrainingTask(Task):
     """
 
     seeds: Distinct[list[Seed]]
-    comparisons: Distinct[list[Pair]] | None = None
+    comparisons: Annotated[
+        list[Comparison] | None, Field(json_schema_extra={"uniqueItems": True})
+    ] = None
 
     @model_validator(mode="after")
     def _compared_runs_exist(self) -> Self:
-        for pair in self.comparisons or ():
+        pairs = [comparison.runs for comparison in self.comparisons or ()]
+        for number, pair in enumerate(pairs):
             for run in pair:
                 require_name("comparisons", run, getattr(self, "recipes", {}), "recipes")
             if pair[0] == pair[1]:
                 raise invalid(f"comparisons: '{pair[0]}' is compared with itself; name two runs")
+            if pair in pairs[:number]:
+                raise invalid(f"comparisons: {list(pair)} is given twice; name it once")
         return self
 
     @property
@@ -111,7 +151,13 @@ class TrainingTask(Task):
         if self.comparisons is None:
             order = enumerate(self.runs)
             return [(run, earlier) for i, run in order for earlier in self.runs[:i]]
-        return [pair for pair in self.comparisons if set(pair) <= set(self.runs)]
+        pairs = [comparison.runs for comparison in self.comparisons]
+        return [pair for pair in pairs if set(pair) <= set(self.runs)]
+
+    @property
+    def questions(self) -> dict[tuple[str, str], str]:
+        """The question of each named pair that has one."""
+        return {one.runs: one.question for one in self.comparisons or () if one.question}
 
 
 def require_name(

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from reprise.params.base import Distinct, Name, Pixels, Positive, TrainingTask
-from reprise.params.training import Training, WidthMult
+from reprise.params.training import NetworkName, Training, WidthMult
 
 
 class ClassifyRecipe(Training):
@@ -17,7 +17,7 @@ class ClassifyRecipe(Training):
     lowest validation loss that vote. feature_epochs: epochs whose features are saved.
     """
 
-    model: Name
+    model: NetworkName
     weights: Name = "none"
     frozen: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -2,11 +2,26 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from reprise.params.base import Block, Name, Pixels, Positive, Seed, Share, invalid
 
 PIXELS_PER_DEGREE = 15  # of the globe that tiles are cut from
+MAX_MAP_CLASSES = 255  # of label maps, whose ids are uint8; one id is left for unlabelled pixels
+
+
+def _text(text: str) -> str:
+    if not text.isprintable() or "${" in text:  # DVC puts values in place of ${...}
+        raise invalid("has characters that are not shown, or ${; use plain text")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_text), Field(max_length=300)]
+ClassName = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=80)]
+Byte = Annotated[int, Field(ge=0, le=255)]
+Color = Annotated[tuple[Byte, Byte, Byte], Field(strict=False)]  # YAML has lists
+MaskId = Annotated[int, Field(ge=0, le=65_535)]  # as a mask of 8 or 16 bits has them
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class OrlDataset(Block):
@@ -87,7 +102,7 @@ class CourseDataset(Block):
         "camvid_segnet",
     ]
     registered_as: Name
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    sha256: Sha256 | None = None
     size: Pixels | None = None
     resize: Literal["cover", "squash"] = "cover"
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
@@ -102,6 +117,57 @@ class CourseDataset(Block):
         return self
 
 
+class ImagesDataset(Block):
+    """Your own images, as `make data` registered them.
+
+    kind: a class for each image, a label map for each, or neither. registered_as, sha256: as `make
+    data` wrote them; a null sha256 accepts any list of files. origin, licence: what dataset.json
+    and the report say of the images. size, resize, interpolation: as of `CourseDataset`, and crop
+    cuts the center at the image's own scale. val, test, seed: shares of the images, in whole
+    groups, of the splits that the folders or the csv do not name.
+
+    legend: of label maps, the id or the color of each class in the masks, in the order of the
+    classes. ignore: ids or colors of pixels that have no class. colors: of classes in figures,
+    where the legend has ids.
+    """
+
+    source: Literal["images"]
+    kind: Literal["classification", "segmentation", "unlabelled"]
+    registered_as: Name
+    sha256: Sha256 | None = None
+    origin: Text = ""
+    licence: Text = ""
+    size: Pixels | None = None
+    resize: Literal["cover", "squash", "crop"] = "cover"
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    val: Share = 0.15
+    test: Share = 0.2
+    seed: Seed = 0
+    legend: dict[ClassName, MaskId | Color] = {}
+    ignore: list[MaskId | Color] = []
+    colors: dict[ClassName, Color] = {}
+
+    @model_validator(mode="after")
+    def _legend_is_complete(self) -> Self:
+        values = [*self.legend.values(), *self.ignore]
+        if (self.kind == "segmentation") != bool(self.legend):
+            raise invalid("legend: is for segmentation, which needs one; write `name: id` or color")
+        if len({isinstance(value, int) for value in values}) > 1:
+            raise invalid("legend: has ids and colors; use one kind, also for ignore")
+        if len(set(values)) < len(values):
+            raise invalid("legend: two classes have one id or color; use each once, also in ignore")
+        if len(self.legend) > MAX_MAP_CLASSES:
+            raise invalid(f"legend: more than {MAX_MAP_CLASSES} classes of label maps")
+        if unknown := self.colors.keys() - self.legend.keys():
+            raise invalid(f"colors: '{min(unknown)}' is not in legend; remove it")
+        if self.resize == "crop" and self.size is None:
+            raise invalid("size: is null, but resize: crop needs the side of the squares")
+        if self.val + self.test >= 1:
+            raise invalid("val: with test it leaves no image for train; lower one of them")
+        return self
+
+
 DatasetRecipe = Annotated[
-    TileDataset | MapDataset | OrlDataset | CourseDataset, Field(discriminator="source")
+    TileDataset | MapDataset | OrlDataset | CourseDataset | ImagesDataset,
+    Field(discriminator="source"),
 ]

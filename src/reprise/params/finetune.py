@@ -1,9 +1,9 @@
 """Fine-tuning tasks: a pretrained backbone with a new head; settings such as A to E are runs."""
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from reprise.params.base import (
     Block,
@@ -17,7 +17,7 @@ from reprise.params.base import (
     require_name,
 )
 from reprise.params.pretrain import Stem
-from reprise.params.training import Training
+from reprise.params.training import NetworkName, Training
 
 
 class FinetuneCommon(Training):
@@ -27,7 +27,7 @@ class FinetuneCommon(Training):
     backbone's 1000 logits, as in the homeworks. feature_epochs: epochs whose features are saved.
     """
 
-    backbone: Name
+    backbone: NetworkName
     stem: Stem
     head_hidden_dim: Channels
     keep_imagenet_fc: bool = False
@@ -38,12 +38,16 @@ class FinetuneRecipe(Block):
     """What sets a run apart; a value given here replaces the common one.
 
     start: a run of the pretraining task, or none: from scratch. frozen: train only the head.
+    labels: the share of the labelled train images (see `datasets.label_share`).
     """
 
     start: Name
     frozen: bool
+    labels: Annotated[float, Field(gt=0, le=1)] = 1.0
     learning_rate: Rate | None = None
     weight_decay: Decay | None = None
+    epochs: Positive | None = None
+    batch_size: Positive | None = None
 
 
 class FinetuneTask(TrainingTask):
@@ -68,7 +72,9 @@ class FinetuneTask(TrainingTask):
 
     def training(self, run: str) -> FinetuneCommon:
         """The common values with those of the run in their place."""
-        values = self.recipes[run].model_dump(exclude={"start", "frozen"}, exclude_none=True)
+        values = self.recipes[run].model_dump(
+            exclude={"start", "frozen", "labels"}, exclude_none=True
+        )
         return self.common.model_copy(update=values)
 
     def pretraining_seed(self, seed: int, pretrained: Sequence[int]) -> int:

@@ -13,11 +13,12 @@ from reprise.params.classify import ClassifyTask
 from reprise.params.datasets import DatasetRecipe
 from reprise.params.embed import Embed
 from reprise.params.finetune import FinetuneTask
+from reprise.params.libraries import prefix_of
 from reprise.params.pretrain import PretrainTask
 from reprise.params.reader import read_yaml
 from reprise.params.segment import SegmentTask
 from reprise.params.segment_anything import SegmentAnythingTask
-from reprise.params.training import Runtime, WeightsFile
+from reprise.params.training import Runtime, Training, WeightsFile
 
 # features that a job of a stage saves
 FEATURE_SPLIT = {"finetune": "train", "classify": "test"}
@@ -39,8 +40,12 @@ class Plot(Block):
 
 
 class Params(Block):
-    """The whole of params.yaml; every stage and every task may be absent."""
+    """The whole of params.yaml; every stage and every task may be absent.
 
+    warning: why the numbers mean nothing, which everything that shows them repeats; null: they do.
+    """
+
+    warning: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     runtime: Runtime = Runtime()
     weights: dict[Name, WeightsFile] = {}
     datasets: dict[Name, DatasetRecipe]
@@ -105,9 +110,10 @@ class Params(Block):
             if network := NETWORKS[stage]:
                 option, kind = network
                 model = getattr(recipe, option)
-                require_name(f"{key}.{option}", model, models.names(kind), "src/reprise/models")
+                if reason := models.unknown(model, kind):
+                    raise invalid(f"{key}.{option}: {reason}")
                 weights += models.packaged_weights(model)
-                _check_image_size(f"{key}.image_size", model, getattr(recipe, "image_size", None))
+                _check_options(key, model, recipe)
             require_name(f"{key}.weights", getattr(recipe, "weights", "none"), weights, "weights")
 
 
@@ -123,12 +129,21 @@ def _check_pairs(key: str, task: FinetuneTask, pretrained: list[int], where: str
         )
 
 
-def _check_image_size(key: str, model: str, size: int | None) -> None:
-    """The network can take images of this size."""
+def _check_options(key: str, model: str, recipe: Training) -> None:
+    """The network can take images of this size, and has the options of its kind only."""
     least, step = models.image_sizes(model)
+    size = getattr(recipe, "image_size", None)
     if size is not None and (size < least or size % step):
         sizes = f"a multiple of {step}, " if step > 1 else ""
-        raise invalid(f"{key}: {size} does not fit {model}; choose {sizes}{least} or more")
+        text = f"{size} does not fit {model}; choose {sizes}{least} or more"
+        raise invalid(f"{key}.image_size: {text}")
+    of_library = prefix_of(model) is not None
+    if recipe.normalize == "network" and not of_library:
+        raise invalid(f"{key}.normalize: network is for those of timm and smp; use imagenet")
+    if of_library and getattr(recipe, "stem", "imagenet") != "imagenet":
+        raise invalid(f"{key}.stem: {model} has its own; set stem: imagenet")
+    if of_library and getattr(recipe, "keep_imagenet_fc", False):
+        raise invalid(f"{key}.keep_imagenet_fc: {model} ends before that layer; set it to false")
 
 
 def _require_seed(key: str, seed: int, seeds: list[int], where: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import SerializeAsAny, field_validator, model_validator
 
 from reprise.params.base import Channels, Name, Positive, TrainingTask, invalid, require_name
-from reprise.params.training import Augment, Training
+from reprise.params.training import Augment, NetworkName, Training
 
 Stem = Literal["imagenet", "small"]
 
@@ -16,7 +16,7 @@ class Pretraining(Training):
     """What all methods share; knn_k: neighbours of the kNN accuracy."""
 
     method: Name
-    backbone: Name
+    backbone: NetworkName
     stem: Stem
     knn_k: Positive = 20
 

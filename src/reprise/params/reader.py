@@ -31,20 +31,25 @@ def read_yaml(path: Path, layout: bool = False) -> Any:
 
     Raises RepriseError if it is missing, or is not such a file (see `parse_yaml`).
     """
+    text = read_text(path)
+    return parse_layout(text, str(path)) if layout else parse_yaml(text, str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a params.yaml. Raises RepriseError if it is missing, too large or not UTF-8."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise RepriseError(f"{path}: is not a file")
         if status.st_size > BYTES:
             raise RepriseError(f"{path}: is larger than {BYTES:,} bytes")
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise RepriseError(f"{path}: not found; `make preset PRESET=earth` writes one") from None
     except UnicodeDecodeError as error:
         raise RepriseError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except (OSError, ValueError) as error:
         raise RepriseError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    return parse_layout(text, str(path)) if layout else parse_yaml(text, str(path))
 
 
 def parse_layout(text: str, source: str = "params.yaml") -> Any:
@@ -148,3 +153,9 @@ def _layout_yaml() -> YAML:
         type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
     return yaml
+
+
+def preset_name(text: str) -> str:
+    """The preset that a params.yaml was written from; "" if its comment does not say so."""
+    match = re.search(r"PRESET=([\w-]+)", text)
+    return match[1] if match else ""

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from reprise.params.base import Distinct, Name, Pixels, Positive, TrainingTask, require_name
-from reprise.params.training import Training, WidthMult
+from reprise.params.training import NetworkName, Training, WidthMult
 
 
 class SegmentRecipe(Training):
@@ -18,7 +18,7 @@ class SegmentRecipe(Training):
     test split at the early, middle and final epoch too.
     """
 
-    model: Name
+    model: NetworkName
     width_mult: WidthMult = 1.0
     weights: Name = "none"
     image_size: Pixels

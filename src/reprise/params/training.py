@@ -1,12 +1,15 @@
 """What every training job shares: device, published weights, schedule, augmentation."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import Field, RootModel, field_validator, model_validator
+from pydantic import AfterValidator, Field, RootModel, field_validator, model_validator
 
 from reprise.errors import one_line
+from reprise.params import libraries
 from reprise.params.base import (
+    NAME,
     PARAMS,
     Block,
     Count,
@@ -34,6 +37,23 @@ Schedule = Literal[
 ]
 # narrower networks would have layers without a channel
 WidthMult = Annotated[float, Field(ge=1 / 32, le=1)]
+
+
+def _network(text: str) -> str:
+    if not re.fullmatch(NETWORK, text):
+        shown = one_line(text, 60)
+        raise invalid(
+            f"'{shown}' is not the name of a network; use one of src/reprise/models, timm/<name>, "
+            "or smp/<decoder>/<encoder>"
+        )
+    return text
+
+
+NETWORK = f"{NAME}|{libraries.PATTERN}"
+# whether there is such a network is checked with the whole file
+NetworkName = Annotated[
+    str, AfterValidator(_network), Field(json_schema_extra={"pattern": f"^({NETWORK})$"})
+]
 # keys of epochs that the last of `epochs` may be, but none after it
 EPOCHS = ("warmup", "feature_epochs", "middle_epoch", "ensemble_epochs")
 
@@ -51,17 +71,24 @@ class Runtime(Block):
 
 
 class WeightsFile(Block):
-    """A file of published weights; without a url the user has to obtain it.
+    """A file of published weights; without an address the user has to obtain it.
 
     path: below the project. sha256: its first 8 digits or more; null: any file is accepted, with a
-    warning that names its sha256. torchvision: its name in torchvision, such as
-    ResNet101_Weights.IMAGENET1K_V1. url: where it can be downloaded.
+    warning that names its sha256, unless it has an address: then `reprise weights` writes it here.
+    torchvision, timm: its name there, such as ResNet101_Weights.IMAGENET1K_V1 or
+    resnet50d.ra2_in1k. url: where else it can be downloaded.
     """
 
     path: str
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None
     torchvision: str | None = None
+    timm: str | None = None
     url: str | None = None
+
+    @property
+    def published(self) -> bool:
+        """Whether it has an address."""
+        return bool(self.torchvision or self.timm or self.url)
 
 
 class Augment(Block):
@@ -144,7 +171,7 @@ class MeanStd(Block):
     std: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=3, max_length=3)]
 
 
-Normalize = Literal["dataset", "imagenet", "none"]
+Normalize = Literal["dataset", "imagenet", "none", "network"]
 
 
 class Training(Block):
@@ -155,8 +182,8 @@ class Training(Block):
     schedule step. T_0, T_mult: of cosine_restarts: epochs of the first cycle, growth factor.
     milestones: epochs after which the rate falls. gamma: factor of step, milestones, exponential.
     power: of polynomial. restart_epochs: consecutive trainings, each with a new optimizer and the
-    whole schedule. normalize: whose mean and std: of the train images, of ImageNet, or the numbers
-    themselves; none: pixels are in 0..1.
+    whole schedule. normalize: whose mean and std: of the train images, of ImageNet, of a network of
+    timm or smp, or the numbers themselves; none: pixels are in 0..1.
     """
 
     epochs: Positive

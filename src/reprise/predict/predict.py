@@ -1,36 +1,49 @@
-"""`python -m reprise predict RUN`: the command, the images that it reads, the files that it writes.
+"""`reprise predict RUN`: the command, the images that it reads, the files that it writes.
 
-The images are those of a folder, or those that a csv file of a course lists.
+The images are those of a folder, or those that a csv file of a course lists. The network is a
+trained run of a project, or a folder that `reprise export` wrote.
 """
 
 import argparse
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
 
-import numpy as np
-import pandas as pd
-from PIL import Image
-from tqdm import tqdm
-
-from reprise.atomic_io import move_into_folder, refuse_overwrite, write_text
+from reprise.atomic_io import refuse_overwrite
 from reprise.datasets.tables import read_rows, safe_join
 from reprise.errors import RepriseError
-from reprise.images import image_size, list_images, read_rgb
+from reprise.images import image_size, list_images
+from reprise.predict.exported import open_model
+from reprise.predict.outputs import (
+    COLUMNS,
+    FILENAME_COLUMNS,
+    InputImage,
+    probabilities_name,
+    write_classes,
+    write_masks,
+)
 from reprise.predict.trained_run import TrainedRun, open_run
-from reprise.predict.windows import COVER, Scale, Windows, label_maps
+from reprise.predict.windows import COVER, Scale
 
-FILENAME_COLUMNS = ("filename", "image_id")  # the courses' name for it differs by year
-COLUMNS = ("id", *FILENAME_COLUMNS, "label")
 ABOUT = "Predict images with a trained run: a CSV file of classes, or a color mask for each image."
-RUN = "folder of the trained run below results/, e.g. classify/baseline/cnn/0 or finetune/earth/A/0"
+RUN = (
+    "folder of the trained run below results/, e.g. classify/baseline/cnn/0 or finetune/earth/A/0; "
+    "with --model the folder of images"
+)
+MODEL = "folder that `reprise export` wrote, instead of a run; needs no project"
 IMAGES = "folder of .jpg and .png files"
 TABLE = "CSV listing the images to predict (columns: filename, optional id)"
-OUT = "CSV file to write; for label maps a folder, whose other files are kept"
+OUT = (
+    "CSV file to write, by default standard output; for label maps a folder, whose other files are "
+    "kept"
+)
+STDOUT = Path("/dev/stdout")
+PROBABILITIES = (
+    "also the probability of each class: columns 'p: <class>' of the CSV file, or for each mask a "
+    "file .npy of (classes, height, width) float16"
+)
 HEADER = "first line of the CSV file; columns: id, filename, image_id, label (default: %(default)s)"
 MASK = "file name pattern of the masks; {} is the image name without _sat (default: %(default)s)"
 SCALE = (
@@ -40,38 +53,20 @@ SCALE = (
 PROJECT = "folder that holds params.yaml and results/ (default: the current folder)"
 
 
-@dataclass(frozen=True)
-class InputImage:
-    """One image to predict: its id and file name as the output repeats them, and its path."""
-
-    id: str
-    filename: str
-    path: Path
-
-
-def add_command(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add `predict` to the commands of a program."""
-    parser = add_parser("predict", help=ABOUT, description=ABOUT)
-    parser.add_argument("run", help=RUN)
-    parser.add_argument("--images", type=Path, required=True, metavar="FOLDER", help=IMAGES)
-    parser.add_argument("--csv", type=Path, metavar="FILE", help=TABLE)
-    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help=OUT)
-    parser.add_argument("--header", default="id,filename,label", metavar="LINE", help=HEADER)
-    parser.add_argument("--mask", default="{}_mask.png", metavar="PATTERN", help=MASK)
-    parser.add_argument("--scale", metavar="FACTOR", help=SCALE)
-    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help=PROJECT)
-    parser.set_defaults(command=predict)
-
-
-def predict(args: argparse.Namespace) -> None:
+def main() -> None:
     """Predict the images and write the output. Raises RepriseError; then nothing is written."""
+    args = _arguments()
     images = from_csv(args.csv, args.images) if args.csv else from_folder(args.images)
     columns, names = output_columns(args.header), mask_names(images, args.mask)
-    run = open_run(args.run, args.project)
-    written = [args.out / name for name in names] if run.segments else []
-    check_output(args.out, run, written)
+    run = open_model(args.model) if args.model else open_run(args.run, args.project)
+    if args.out is None and run.segments:
+        raise RepriseError(f"{run.job.path} predicts masks; pass --out FOLDER")
+    out = args.out or STDOUT
+    files = [*names, *map(probabilities_name, names)] if args.probabilities else names
+    written = [out / name for name in files] if run.segments else []
+    check_output(out, run, written)
     inputs = [args.images, *([args.csv] if args.csv else []), *(image.path for image in images)]
-    refuse_overwrite([args.out, *written], [*inputs, *run.inputs])
+    refuse_overwrite([out, *written], [*inputs, *run.inputs])
     scale = window_scale(args.scale, run)
     epochs = getattr(run.recipe, "ensemble_epochs", 1)
     if epochs > 1:
@@ -80,11 +75,36 @@ def predict(args: argparse.Namespace) -> None:
             run.job.path, epochs,
         )  # fmt: skip
     if run.segments:
-        write_masks(args.out, run, images, names, scale)
+        write_masks(out, run, images, names, scale, args.probabilities)
     else:
         warn_of_scale(run, images)
-        write_classes(args.out, run, images, args.header, columns)
-    logging.info("%s: predictions of %s for %d images", args.out, run.job.path, len(images))
+        write_classes(out, run, images, args.header, columns, args.probabilities)
+    logging.info("%s: predictions of %s for %d images", out, run.job.path, len(images))
+
+
+def _arguments() -> argparse.Namespace:
+    """The arguments; without --model `run` is given, and in any case `images`."""
+    parser = argparse.ArgumentParser(description=ABOUT)
+    parser.add_argument("run", nargs="?", help=RUN)
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help=MODEL)
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help=IMAGES)
+    parser.add_argument("--csv", type=Path, metavar="FILE", help=TABLE)
+    parser.add_argument("--out", type=Path, metavar="PATH", help=OUT)
+    parser.add_argument("--probabilities", action="store_true", help=PROBABILITIES)
+    parser.add_argument("--header", default="id,filename,label", metavar="LINE", help=HEADER)
+    parser.add_argument("--mask", default="{}_mask.png", metavar="PATTERN", help=MASK)
+    parser.add_argument("--scale", metavar="FACTOR", help=SCALE)
+    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help=PROJECT)
+    args = parser.parse_args()
+    if args.model and args.run:
+        if args.images:
+            parser.error("with --model there is no run; pass the folder of images once")
+        args.images = Path(args.run)
+    elif not args.model and not args.run:
+        parser.error("pass a trained run, or --model FOLDER")
+    if not args.images:
+        parser.error("pass the folder of images: --images FOLDER")
+    return args
 
 
 def from_folder(folder: Path) -> list[InputImage]:
@@ -213,53 +233,3 @@ def warn_of_scale(run: TrainedRun, images: Sequence[InputImage]) -> None:
             "are scaled to it, so they are seen at another scale than in training",
             run.job.path, width, height,
         )  # fmt: skip
-
-
-def write_classes(
-    out: Path, run: TrainedRun, images: Sequence[InputImage], header: str, columns: Sequence[str]
-) -> None:
-    """Write a CSV file with the predicted class name of each image, completely or not at all.
-
-    Images of another size than the training images are brought to it as those were: scaled and
-    cropped to the center, or squashed.
-    """
-    rows = []
-    for chunk in chunks(run, images):
-        logits = run.logits(np.stack([run.read(image.path) for image in chunk]))
-        for image, number in zip(chunk, logits.argmax(1).tolist(), strict=True):
-            rows.append((image.id, image.filename, image.filename, run.classes.names[number]))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))[list(columns)]
-    lines = table.to_csv(header=False, index=False, lineterminator="\n")
-    write_text(out, f"{header}\n{lines}")
-
-
-def write_masks(
-    out: Path, run: TrainedRun, images: Sequence[InputImage], names: Sequence[str], scale: Scale
-) -> None:
-    """Write a mask of each image, of its size, in the colors of the dataset: all masks or none.
-
-    Raises RepriseError for an image that cannot be read or has an unsupported size (see `Windows`).
-    """
-    colors = np.array(run.classes.colors, np.uint8)
-    windows = (
-        Windows(read_rgb(image.path, None), run.shape, scale, str(image.path)) for image in images
-    )
-    masks = label_maps(run.logits, windows, run.batch_size)
-    with move_into_folder(out) as folder, progress_bar(len(images)) as bar:
-        for name, mask in zip(names, masks, strict=True):
-            Image.fromarray(colors[mask]).save(folder / name)
-            bar.update()
-
-
-def chunks(run: TrainedRun, images: Sequence[InputImage]) -> Iterator[Sequence[InputImage]]:
-    """The images in chunks of one batch, with a progress bar."""
-    with progress_bar(len(images)) as bar:
-        for start in range(0, len(images), run.batch_size):
-            chunk = images[start : start + run.batch_size]
-            yield chunk
-            bar.update(len(chunk))
-
-
-def progress_bar(images: int) -> "tqdm[NoReturn]":
-    """A progress bar over images; it is quiet where the output is not a terminal."""
-    return tqdm(total=images, unit="image", disable=None, leave=False)

@@ -11,12 +11,12 @@ import numpy as np
 from torch import Tensor, nn
 
 from reprise.atomic_io import check_file, read_json, sha256
-from reprise.datasets.batches import Batches, eval_batch_size, normalization
+from reprise.datasets.batches import Batches, Normalization, eval_batch_size
 from reprise.datasets.prepared import Bytes, Classes, PreparedDataset, read_prepared
 from reprise.errors import RepriseError, did_you_mean
 from reprise.images import read_rgb
 from reprise.jobs import CLASSIFYING, Job
-from reprise.models.build import BUILDERS, is_depthwise
+from reprise.models.build import BUILDERS, is_depthwise, normalization_of
 from reprise.models.weights import load_state, read_tensors
 from reprise.params.base import PARAMS, validate, value_at
 from reprise.params.load import load_params
@@ -63,8 +63,12 @@ class TrainedRun:
     @property
     def batch_size(self) -> int:
         """Images to predict at a time."""
-        size = getattr(self.recipe, "image_size", None)
-        return eval_batch_size((size, size) if size else self.shape, self.device.device)
+        return eval_batch_size(input_size(self), self.device.device)
+
+    @property
+    def mean_and_std(self) -> Normalization:
+        """Of red, green and blue in 0..1, by which pixels are normalized."""
+        return normalization_of(self.recipe) or (self.dataset.mean, self.dataset.std)
 
     def read(self, path: Path) -> Bytes:
         """An image file, brought to `shape` as the images of the dataset were, (*shape, 3) uint8.
@@ -81,15 +85,25 @@ class TrainedRun:
         (n, classes), or for label maps (n, classes, *shape).
         """
         recipe, dataset = self.recipe, self.dataset.with_images(images)
-        mean_and_std = normalization(recipe.normalize, getattr(recipe, "weights", "none"))
         size = getattr(recipe, "image_size", None)
         augment = recipe.augment  # evaluation crops and resizes as it says
-        batches = Batches(dataset, augment, 0, self.device.device, size, mean_and_std)
+        batches = Batches(dataset, augment, 0, self.device.device, size, self.mean_and_std)
         network: Callable[[Tensor], Tensor] = self.model
         if self.segments:
             network = partial(resize_logits, self.model, size=self.shape)
         rows = np.arange(len(images))
         return predict_batches(network, batches.eval_batch, rows, self.device, self.batch_size)
+
+
+def network_name(recipe: Any) -> str:
+    """The name of a recipe's network: of its backbone, for fine-tuning."""
+    return str(recipe.model if hasattr(recipe, "model") else recipe.backbone)
+
+
+def input_size(run: TrainedRun) -> tuple[int, int]:
+    """Height and width of the images that the network itself takes."""
+    size = getattr(run.recipe, "image_size", None)
+    return (size, size) if size else run.shape
 
 
 def open_run(name: str, project: Path) -> TrainedRun:
@@ -111,8 +125,7 @@ def open_run(name: str, project: Path) -> TrainedRun:
     recipe = task.training(job.run) if job.stage == "finetune" else task.recipes[job.run]
     classes, _ = dataset.merged(getattr(recipe, "merge_classes", None))
     model = BUILDERS[job.stage](recipe, len(classes.names))
-    network = recipe.backbone if job.stage == "finetune" else recipe.model
-    device = configure_torch(params.runtime, depthwise=is_depthwise(network))
+    device = configure_torch(params.runtime, depthwise=is_depthwise(network_name(recipe)))
     path = job.folder(results) / MODEL
     load_state(model, read_tensors(path, "retrain the run"), str(path))
     device.to_device(model.eval())

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -67,8 +68,8 @@ class Windows:
         region[:-1] += logits
         region[-1] += 1
 
-    def label_map(self) -> Bytes:
-        """Class ids (H, W) uint8 of the image, by the mean of the logits where windows overlap.
+    def mean_logits(self) -> Tensor:
+        """Logits (classes, H, W) of the image: the mean where windows overlap.
 
         All windows must have been added; the sums of their logits are freed.
         """
@@ -79,14 +80,13 @@ class Windows:
         mean = sums[:-1].div_(sums[-1])[:, top : top + height, left : left + width]
         if self.scaled_size != self.size:
             mean = F.interpolate(mean[None], self.size, mode="bilinear", align_corners=False)[0]
-        ids: Bytes = mean.argmax(dim=0).to(torch.uint8).cpu().numpy()
-        return ids
+        return mean
 
 
-def label_maps(
+def image_logits(
     network: Callable[[Bytes], Tensor], images: Iterable[Windows], batch_size: int
-) -> Iterator[Bytes]:
-    """The label map (H, W) uint8 of each image, in order; `batch_size` windows at a time.
+) -> Iterator[Tensor]:
+    """The logits (classes, H, W) of each image, in order; `batch_size` windows at a time.
 
     network: windows (n, height, width, 3) uint8 -> logits (n, classes, height, width). A batch has
     windows of several images where they are small.
@@ -97,7 +97,13 @@ def label_maps(
         for (image, offset), own_logits in zip(batch, logits, strict=True):
             image.add(own_logits, offset)
             if offset == image.offsets[-1]:
-                yield image.label_map()
+                yield image.mean_logits()
+
+
+def label_map(logits: Tensor) -> NDArray[np.int64]:
+    """Class ids (H, W) of an image by its logits (classes, H, W)."""
+    ids: NDArray[np.int64] = logits.argmax(dim=0).cpu().numpy()
+    return ids
 
 
 def scaled_size(

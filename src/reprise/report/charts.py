@@ -1,6 +1,6 @@
 """Interactive charts (Vega-Lite, by Altair): hover, zoom, filter, and step through the epochs.
 
-Sliders and lists are the browser's own, so they work with the keyboard and with screen readers. The
+Buttons and lists are the browser's own, so they work with the keyboard and with screen readers. The
 data are csv inside the specification, which takes a third of the size of JSON.
 """
 
@@ -33,7 +33,7 @@ WIDTH = 300  # pixels of a chart; two of them fit a tablet, one a phone
 def embedding(
     results: Path, params: Params, name: str, dataset: PreparedDataset, missing: Missing
 ) -> Spec | None:
-    """The layouts of results/embed/<name>: lists of methods and classes, and a slider of epochs.
+    """The layouts of results/embed/<name>: lists of methods and classes, and the kept epochs.
 
     `missing` collects which layouts are missing or cannot be read; None if no method has one.
     """
@@ -51,10 +51,7 @@ def embedding(
     shapes = [SHAPES[style.MARKERS.index(marker)] for marker in markers]
     color, shape = (alt.Scale(domain=classes, range=values) for values in (colors, shapes))
     epochs = sorted(table["epoch"].unique().tolist())
-    slider = alt.binding_range(min=epochs[0], max=epochs[-1], step=1, name="Epoch: ")
-    # the layout of the last saved epoch at or before the slider
-    saved_epoch = " : ".join(f"epoch >= {epoch} ? {epoch}" for epoch in reversed(epochs))
-    saved_epoch += f" : {epochs[0]}"
+    stops = alt.binding_radio(options=epochs, name="Epoch: ")
     axis: Any = {"axis": None, "scale": alt.Scale(domain=[-0.55, 0.55])}
     points = sum(block.max_points for block in params.embed.values())
     side = THUMBNAIL if points <= MAX_POINTS else SMALL_THUMBNAIL
@@ -73,20 +70,21 @@ def embedding(
             # Vega shows a field with the title "image" as an image
             tooltip=[alt.Tooltip("url:N", title="image"), "class:N", "id:N", "epoch:Q"],
         )
-        .transform_filter(f"datum.method == method && datum.epoch == ({saved_epoch})")
+        .transform_filter("datum.method == method && datum.epoch == epoch")
         .transform_lookup("id", alt.LookupData(thumbnails, "id", ["url"]))
         .add_params(
-            alt.param(name="epoch", value=epochs[-1], bind=slider),
+            alt.param(name="epoch", value=epochs[-1], bind=stops),
             choice("method", "Method: ", table["method"].unique().tolist()),
             choice("chosen_class", "Class: ", [ALL_CLASSES, *classes]),
         )
         .properties(
             width=1.3 * WIDTH,
             height=1.3 * WIDTH,
-            title=alt.TitleParams(alt.ExprRef(f"method + ', epoch ' + ({saved_epoch})")),
+            title=alt.TitleParams(alt.ExprRef("method + ', epoch ' + epoch")),
             description=f"Scatter plot of {name}: choose method, epoch and class below.",
         )
-        .interactive()
+        # without the key, the wheel scrolls the page
+        .add_params(alt.selection_interval(bind="scales", zoom="wheel![event.ctrlKey]"))
     )
     return specification(chart)
 

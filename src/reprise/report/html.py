@@ -22,13 +22,36 @@ from PIL import Image
 from reprise.csv_io import read_csv
 from reprise.errors import RepriseError
 from reprise.evaluation.markdown import MARK, Missing
+from reprise.figures import Spec
+from reprise.report.html_tables import markdown
 
 FOLDER = Path("workflow/report")
 # photographs and thousands of points are smaller as PNG
 PNG = ("pca", "tsne", "masks", "overlays", "misclassified", "segment_anything")
 # bytes of all figures of a page. One with more than its share is embedded as WebP: photographs with
 # losses that are not seen, others without losses, from their PNG.
-FIGURES_BYTES = 4_000_000
+FIGURES_BYTES = 2_000_000
+# the table or the folder, below the results, that a kind of figure is drawn from; {} is its subject
+DATA = {
+    "networks": "tables/layers.csv",
+    "convergence": "tables/convergence.csv",
+    "curves": "tables/histories.csv",
+    "gap": "tables/histories.csv",
+    "published_curve": "tables/histories.csv",
+    "finetune": "tables/finetune_{0}.csv",
+    "labels": "tables/finetune_{0}.csv",
+    "iou": "tables/class_iou.csv",
+    "calibration": "tables/calibration.csv",
+    "comparisons": "tables/comparisons.csv",
+    "published_numbers": "tables/published_numbers.csv",
+    "confusion": "tables/confusion.csv",
+    "misclassified": "{0}/{1}",
+    "masks": "segment/{0}",
+    "overlays": "segment/{0}",
+    "pca": "embed/{0}/pca.csv",
+    "tsne": "embed/{0}/tsne.csv",
+    "segment_anything": "segment_anything/{0}/{1}",
+}
 
 
 def _escaped(value: object) -> Markup:
@@ -55,26 +78,32 @@ def macro(name: str, *values: Any) -> Markup:
 
 
 @cache
-def scripts(charts: bool) -> Markup:
-    """JavaScript for the end of the page: sorting alone, or with Vega-Embed and the charts."""
-    sort = "\n" + (FOLDER / "sort.js").read_text(encoding="utf-8")
-    if not charts:
-        return Markup(sort)
-    bundle = vl_convert.javascript_bundle(
-        f"{sort}\n{(FOLDER / 'charts.js').read_text(encoding='utf-8')}"
-    )
+def scripts(kinds: frozenset[str] = frozenset()) -> Markup:
+    """JavaScript for the end of the page: page.js, and what draws these kinds of charts.
+
+    Of scatter, maps. Vega-Embed comes with the first only.
+    """
+    files = ["page.js", *(f"{kind}.js" for kind in ("maps", "scatter") if kind in kinds)]
+    script = "\n".join((FOLDER / file).read_text(encoding="utf-8") for file in files)
+    if "scatter" in kinds:
+        script = vl_convert.javascript_bundle(f"\n{script}")
     # inside HTML a script ends at the first such letters, wherever they are
-    return Markup(bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
+    return Markup(f"\n{script}".replace("</script", "<\\/script").replace("<!--", "<\\!--"))
 
 
 class ResultsReader:
-    """Reads a results folder; `missing` collects what is missing or wrong, in the page's order."""
+    """Reads a results folder; `missing` collects what is missing or wrong, in the page's order.
+
+    `drawn` has the figures and `charts` the kinds of charts of the page so far.
+    """
 
     def __init__(self, results: Path, figures: int = 1) -> None:
         """`figures`: how many the page has."""
         self.results = results
         self.large = FIGURES_BYTES // figures
         self.missing: list[str] = []
+        self.drawn: list[str] = []
+        self.charts: set[str] = set()
 
     def table(self, name: str) -> Markup:
         """tables/<name>.md as HTML."""
@@ -86,29 +115,60 @@ class ResultsReader:
         # a table marks the jobs that it lacks
         marks = [block.removeprefix(MARK) for block in blocks if block.startswith(MARK)]
         rest = [block for block in blocks if not block.startswith(MARK)]
-        return Markup("\n").join([*markdown(rest, name), *map(self.missing_note, marks)])
+        return Markup("\n").join([*markdown(rest, name, macro), *map(self.missing_note, marks)])
 
     def figure(self, kind: str, *subject: str, alt: str, caption: str = "") -> Markup:
-        """A figure (see `figures.Spec`) with its text alternative: PNG for images, otherwise SVG.
+        """A numbered figure with its text alternative: PNG for images, otherwise SVG.
 
         One with more than its share of FIGURES_BYTES is a WebP. Without a caption it has the one of
         Snakemake's report.
         """
-        folder, suffix = ("figures", "png") if kind in PNG else ("vector", "svg")
-        name = "_".join((kind, *subject))
-        path = self.results / folder / f"{name}.{suffix}"
+        spec, is_image = Spec(kind, subject), kind in PNG
         try:
-            data = path.read_bytes()
-            size = png_size(data) if suffix == "png" else svg_size(data)
-            form = "png" if suffix == "png" else "svg+xml"
-            if len(data) > self.large:
-                path = self.results / "figures" / f"{name}.png"
-                form, data = "webp", as_webp(path.read_bytes(), lossless=suffix == "svg")
-        except FileNotFoundError:
-            return self.missing_note(f"{path}: not found; run `plot` for this figure first")
-        source = f"data:image/{form};base64," + base64.b64encode(data).decode()
+            source, size = self._embedded(spec.name, is_image)
+        except FileNotFoundError as error:
+            return self.missing_note(
+                f"{error.filename}: not found; run `plot` for this figure first"
+            )
         caption = caption or (FOLDER / f"{kind}.rst").read_text(encoding="utf-8")
-        return macro("figure", source, size, alt, caption.strip())
+        self.drawn.append(spec.name)
+        files = [
+            ("script", f"../src/{spec.module.replace('.', '/')}.py"),
+            ("data", DATA[kind].format(*subject)),
+            ("SVG", f"vector/{spec.name}.svg"),
+            ("PNG", f"figures/{spec.name}.png"),
+        ]
+        command = f"snakemake --cores 4 --force results/figures/{spec.name}.png"
+        number = len(self.drawn)
+        return macro(
+            "figure",
+            spec.name,
+            number,
+            source,
+            size,
+            alt,
+            caption.strip(),
+            files,
+            command,
+            not is_image,
+        )
+
+    def _embedded(self, name: str, is_image: bool) -> tuple[str, tuple[int, int]]:
+        """A figure as a URL, and its size in CSS pixels. Raises FileNotFoundError."""
+        svg, png = (self.results / folder / f"{name}.{form}" for folder, form in
+                    (("vector", "svg"), ("figures", "png")))  # fmt: skip
+        data = (png if is_image else svg).read_bytes()
+        size = png_size(data) if is_image else svg_size(data)
+        form = "png" if is_image else "svg+xml"
+        if len(data) > self.large:
+            smaller = as_webp(png.read_bytes(), lossless=not is_image)
+            form, data = min((form, data), ("webp", smaller), key=lambda pair: len(pair[1]))
+        return f"data:image/{form};base64," + base64.b64encode(data).decode(), size
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of charts of the page so far."""
+        return frozenset(self.charts)
 
     def csv(
         self, path: str, columns: Sequence[str], text_columns: Sequence[str] = ()
@@ -120,20 +180,23 @@ class ResultsReader:
             self.missing_note(str(error))
             return pd.DataFrame(columns=list(columns))
 
-    def chart(self, name: str, help_text: str, make: Callable[..., Any], *subject: Any) -> Markup:
-        """The interactive chart that `make` returns, and notes of what it lacks; "" if it is None.
+    def chart(
+        self, kind: str, name: str, help_text: str, make: Callable[..., Any], *subject: Any
+    ) -> Markup:
+        """The chart of a kind (see `scripts`) that `make` returns, with notes of what it lacks.
 
-        `make(*subject, missing)` returns a Vega-Lite specification; it collects what is missing, or
-        raises a RepriseError. `help_text` says what a reader can do with the chart.
+        `make(*subject, missing)` returns the data of the chart, None if there is none ("" then); it
+        collects what is missing, or raises a RepriseError. `help_text` says what a reader can do.
         """
-        missing, spec = Missing(), None
+        missing, data = Missing(), None
         with missing.collecting(name):
-            spec = make(*subject, missing)
+            data = make(*subject, missing)
         html = [self.missing_note(reason) for reason in missing.reasons()]
-        if spec:
+        if data:
+            self.charts.add(kind)
             # a "<" in the data could end the script
-            data = json.dumps(spec, separators=(",", ":"), sort_keys=True).replace("<", "\\u003c")
-            html.insert(0, macro("chart", name, help_text, Markup(data)))
+            text = json.dumps(data, separators=(",", ":"), sort_keys=True).replace("<", "\\u003c")
+            html.insert(0, macro("chart", name, help_text, kind, Markup(text)))
         return Markup("\n").join(html)
 
     def missing_note(self, reason: str) -> Markup:
@@ -152,8 +215,10 @@ def as_webp(png: bytes, lossless: bool) -> bytes:
 
 
 def png_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a PNG, which its first chunk has (PNG specification, 11.2.2)."""
-    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    """Width and height of a PNG in CSS pixels, by its own resolution (without one, its pixels)."""
+    image = Image.open(io.BytesIO(data))
+    scale = 96 / image.info.get("dpi", (96, 96))[0]
+    return round(image.width * scale), round(image.height * scale)
 
 
 def svg_size(data: bytes) -> tuple[int, int]:
@@ -162,26 +227,3 @@ def svg_size(data: bytes) -> tuple[int, int]:
     if size is None:
         raise RepriseError("an SVG gives no width and height in points; draw it again")
     return round(float(size[1]) * 96 / 72), round(float(size[2]) * 96 / 72)
-
-
-def markdown(blocks: Sequence[str], name: str) -> list[Markup]:
-    """The blocks of a tables/*.md as HTML: headings of level 3, tables and paragraphs only."""
-    html = []
-    for block in blocks:
-        if block.startswith("### "):
-            name = block.removeprefix("### ")
-            html.append(macro("heading", name))
-        elif block.startswith("| "):
-            headings, _, *rows = [cells(line) for line in block.split("\n")]
-            html.append(macro("table", headings, rows, name))
-        else:
-            html.append(macro("note", block))
-    return html
-
-
-def cells(line: str) -> list[str]:
-    r"""Cells of one line of a markdown table, with `\|` and `\\` unescaped."""
-    inner = re.split(r"(?<!\\)((?:\\\\)*)\|", line.strip())
-    # the split keeps the backslash pairs before each bar: they belong to the cell before it
-    joined = [a + b for a, b in zip(inner[::2], [*inner[1::2], ""], strict=True)]
-    return [re.sub(r"\\(.)", r"\1", cell.strip()) for cell in joined[1:-1]]

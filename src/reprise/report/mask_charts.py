@@ -1,16 +1,14 @@
-"""The interactive chart of a segmentation task: image, truth, prediction and errors.
+"""The label maps of a segmentation task as images: photo, truth, prediction and errors.
 
-A label map is a table of its runs of equal pixels, so that hovering names a class.
+A map is a PNG with one pixel for each label, in the colors of the classes; workflow/report/maps.js
+shows them and looks the class of a pixel up by its color.
 """
 
-import json
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-import altair as alt
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from reprise.datasets.prepared import Bytes, Classes, PreparedDataset
@@ -19,182 +17,106 @@ from reprise.evaluation.markdown import Missing
 from reprise.evaluation.shown_pixels import shown_pixels
 from reprise.jobs import Job
 from reprise.params.load import Params
-from reprise.params.segment import SegmentTask
-from reprise.report.charts import (
-    ALL_CLASSES,
-    WIDTH,
-    Spec,
-    choice,
-    csv_data,
-    data_url,
-    opacity,
-    specification,
-)
+from reprise.report.charts import data_url
 
 EPOCHS = ("early", "middle", "final")  # of the masks
-PANELS = ["image", "truth", "prediction", "wrong"]
-PLACE = ("run", "image", "panel", "epoch")  # of a label map
-NO_CLASS = 255
+PANELS = ("image", "truth", "prediction", "wrong")
 WHOLE = np.arange(256, dtype=np.uint8)  # labels as they are
 PHOTO = 256  # pixels, of the image next to the masks
-# of the label maps of a page, of 20 bytes each; with more, maps are shown at 1/2, 1/4, ... of their
-# size. A page of 10 MB has room for them and for the figures.
-MAX_RUN_LENGTHS = 60_000
+UNLABELED = (0, 0, 0)
+GRAYS = (224, 192, 160, 128, 96, 64)
+APART = 24  # least distance of two colors that are told apart, in one channel
+# bytes of all maps of a page; with more, maps are shown at 1/2, 1/4, ... of their size
+MAX_BYTES = 1_000_000
 
 
 def masks(
     results: Path, params: Params, task: str, dataset: PreparedDataset, missing: Missing
-) -> Spec | None:
-    """Image, truth, prediction, errors: lists of images, runs and classes, a slider of epochs.
+) -> dict[str, Any] | None:
+    """The maps of a task, for the lists of images, runs, epochs and classes.
 
-    None if the task has no run, seed or image. `missing` collects which masks are missing or cannot
-    be read; their panels stay empty.
+    Returns images, epochs and panels, lists of names; runs, the names and colors of the entries of
+    the legend by run; maps, URLs by panel/image[/run[/epoch]]. None if the task has no run, seed or
+    image. `missing` collects which masks are missing or cannot be read; their panels are empty.
     """
     block = params.segment[task]
     if not block.runs or not block.seeds or not block.images:
         return None
-    colors: dict[str, str] = {}
-    maps = _label_maps(results, params, task, dataset, missing, colors)
-    step = step_of([ids for _, ids, _ in maps], MAX_RUN_LENGTHS // len(params.segment))
-    frames = [
-        run_lengths(ids[::step, ::step], codes).assign(**dict(zip(PLACE, place, strict=True)))
-        for place, ids, codes in maps
-    ]
-    for image, image_id in enumerate(block.images):
-        pixels, _ = shown_pixels(dataset, image_id, block.recipes[block.runs[0]], WHOLE)
-        photo = Image.fromarray(pixels)
-        if max(photo.size) <= PHOTO:
-            url = data_url(photo, "png", optimize=True)
-        else:
-            photo.thumbnail((PHOTO, PHOTO))
-            url = data_url(photo, "webp", quality=80)
-        frames.append(pd.DataFrame({"image": [image], "panel": [0], "url": [url]}))
-    rows = pd.concat(frames, ignore_index=True)
-    numbers = [column for column in rows.columns if column != "url"]
-    data = csv_data(rows.astype(dict.fromkeys(numbers, "Int64")), numbers)
-    height, width = maps[0][1][::step, ::step].shape
-    chart = _mask_chart(data, block, colors, (height, width))
-    text = f"Label maps of {task}: choose image, run, epoch and class below."
-    return specification(chart.properties(description=text))
-
-
-def _label_maps(
-    results: Path,
-    params: Params,
-    task: str,
-    dataset: PreparedDataset,
-    missing: Missing,
-    colors: dict[str, str],
-) -> list[tuple[list[int], Bytes, dict[int, int]]]:
-    """Every label map of the chart: its place (see PLACE), its ids (H, W), and the codes of them.
-
-    `colors` gets the names of the classes (see `_codes`).
-    """
-    block, maps = params.segment[task], []
-    for position, run in enumerate(block.runs):
-        classes, table = dataset.merged(block.recipes[run].merge_classes)
-        codes = _codes(classes, colors, run)
-        folder = Job("segment", task, run, block.seeds[0]).folder(results) / "masks"
-        for image, image_id in enumerate(block.images):
-            _, truth = shown_pixels(dataset, image_id, block.recipes[run], table)
-            panels = [(1, 0, truth)]
-            for epoch, name in enumerate(EPOCHS, 1):
-                with missing.collecting("masks"):
-                    mask = read_mask(folder / f"{image_id}_{name}.png", truth.shape, classes)
-                    panels += [(2, epoch, mask), (3, epoch, errors_only(mask, truth, classes))]
-            maps += [([position, image, panel, at], ids, codes) for panel, at, ids in panels]
-    return maps
-
-
-def step_of(maps: Sequence[Bytes], most: int) -> int:
-    """The power of 2 by which label maps are thinned so that their lines have `most` runs."""
+    maps, legends = _maps(results, params, task, dataset, missing)
+    budget = MAX_BYTES // len(params.segment)
     step = 1
-    while sum(_count_runs(ids[::step, ::step]) for ids in maps) > most and step < 64:
+    urls = {key: map_url(pixels) for key, pixels in maps.items()}
+    while sum(map(len, urls.values())) > budget and step < 64:
         step *= 2
-    return step
+        urls = {key: map_url(pixels[::step, ::step]) for key, pixels in maps.items()}
+    for image in block.images:
+        pixels, _ = shown_pixels(dataset, image, block.recipes[block.runs[0]], WHOLE)
+        photo = Image.fromarray(pixels)
+        photo.thumbnail((PHOTO, PHOTO))
+        urls[f"image/{image}"] = data_url(photo, "webp", quality=80)
+    lists = {"images": block.images, "epochs": list(EPOCHS), "panels": list(PANELS)}
+    return lists | {"runs": legends, "maps": urls}
 
 
-def _count_runs(ids: Bytes) -> int:
-    return len(ids) + int((ids[:, 1:] != ids[:, :-1]).sum())
+def _maps(
+    results: Path, params: Params, task: str, dataset: PreparedDataset, missing: Missing
+) -> tuple[dict[str, Bytes], dict[str, list[tuple[str, str]]]]:
+    """Every map of a task as colors (H, W, 3) uint8 by its key, and the legend of each run."""
+    block = params.segment[task]
+    maps: dict[str, Bytes] = {}
+    legends = {}
+    for run in block.runs:
+        classes, table = dataset.merged(block.recipes[run].merge_classes)
+        legends[run] = legend(classes)
+        folder = Job("segment", task, run, block.seeds[0]).folder(results) / "masks"
+        for image in block.images:
+            _, truth = shown_pixels(dataset, image, block.recipes[run], table)
+            maps[f"truth/{image}/{run}"] = colorize(truth, classes)
+            for epoch in EPOCHS:
+                with missing.collecting("masks"):
+                    mask = read_mask(folder / f"{image}_{epoch}.png", truth.shape, classes)
+                    place = f"{image}/{run}/{epoch}"
+                    maps[f"prediction/{place}"] = colorize(mask, classes)
+                    maps[f"wrong/{place}"] = errors_only(mask, truth, classes)
+    return maps, legends
 
 
-def _mask_chart(
-    data: alt.InlineData, block: SegmentTask, colors: dict[str, str], size: tuple[int, ...]
-) -> alt.FacetChart:
-    """The chart of rows of numbers: class, x, length and y of a run of pixels, and whose it is."""
-    height, width = size
-    side = WIDTH / 1.5
-    slider = alt.binding_range(min=1, max=len(EPOCHS), step=1, name="Early, middle, final: ")
-    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, width], nice=False))
-    y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[height, 0], nice=False))
-    photo = (
-        alt.Chart()
-        .mark_image(width=side, height=side, smooth=False)
-        .encode(x=x, y=y, url="url:N")
-        .transform_filter("datum.panel == 0")
-        .transform_calculate(x=str(width / 2), y=str(height / 2))
-    )
-    scale = alt.Scale(domain=list(colors), range=list(colors.values()))
-    color = alt.Color("named:N", title="Class", scale=scale)
-    tooltip = [alt.Tooltip("named:N", title="class")]
-    code_name = f"{json.dumps(list(colors))}[datum.class]"
-    regions = (
-        alt.Chart()
-        .mark_rect()
-        .encode(x=x, y=y, x2="x2:Q", y2="y2:Q", color=color, tooltip=tooltip)
-        .encode(opacity=opacity("named", 1, 0.1))
-        .transform_filter("datum.panel > 0")
-        .transform_calculate(x2="datum.x + datum.length", y2="datum.y + 1", named=code_name)
-    )
-    visible = (
-        f"{json.dumps(block.images)}[datum.image] == chosen_image && (datum.panel == 0 || "
-        f"({json.dumps(block.runs)}[datum.run] == chosen_run && "
-        "(datum.panel == 1 || datum.epoch == chosen_epoch)))"
-    )
-    return (
-        alt.layer(photo, regions, data=data)
-        .properties(width=side, height=side)
-        .interactive()
-        .facet(alt.Facet("title:N", sort=PANELS, title=None), columns=2)
-        .transform_filter(visible)
-        .transform_calculate(title=f"{json.dumps(PANELS)}[datum.panel]")
-        .add_params(
-            choice("chosen_image", "Image: ", block.images),
-            choice("chosen_run", "Run: ", block.runs),
-            alt.param(name="chosen_epoch", value=len(EPOCHS), bind=slider),
-            choice("chosen_class", "Class: ", [ALL_CLASSES, *colors]),
-        )
-    )
+def map_url(pixels: Bytes) -> str:
+    """A map (H, W, 3) of at most 256 colors as a PNG with a palette."""
+    colors, numbers = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    image = Image.fromarray(numbers.reshape(pixels.shape[:2]).astype(np.uint8), "L")
+    image.putpalette(colors.ravel().tolist())
+    return data_url(image, "png", optimize=True)
 
 
-def _codes(classes: Classes, colors: dict[str, str], run: str) -> dict[int, int]:
-    """id -> position in `colors`, which gets the names; one with another color names its run."""
-    codes = {}
+def legend(classes: Classes) -> list[tuple[str, str]]:
+    """Names and colors of the classes, of right pixels and of those without a label."""
+    entries = [(classes.names[i], classes.colors[i]) for i in classes.ids]
+    entries += [("right", neutral(classes)), ("no label", UNLABELED)]
+    return [(name, "#{:02x}{:02x}{:02x}".format(*color)) for name, color in entries]
+
+
+def colorize(ids: Bytes, classes: Classes) -> Bytes:
+    """A label map (H, W) in the colors of its classes, (H, W, 3); others are UNLABELED."""
+    palette = np.full((256, 3), UNLABELED, np.uint8)
     for i in classes.ids:
-        color = "#{:02x}{:02x}{:02x}".format(*classes.colors[i])
-        name = classes.names[i]
-        name = name if colors.get(name, color) == color else f"{name} ({run})"
-        colors[name] = color
-        codes[i] = list(colors).index(name)
-    return codes
+        palette[i] = classes.colors[i]
+    painted: Bytes = palette[ids]
+    return painted
 
 
 def errors_only(mask: Bytes, truth: Bytes, classes: Classes) -> Bytes:
-    """The wrong predictions of a mask; NO_CLASS where it is correct or the pixel is ignored."""
-    wrong = (mask != truth) & (truth != classes.ignore)
-    errors: Bytes = np.where(wrong, mask, NO_CLASS).astype(np.uint8)
-    return errors
+    """Wrong predictions in their colors, right ones in a gray that no class has, (H, W, 3)."""
+    painted = colorize(mask, classes)
+    painted[mask == truth] = neutral(classes)
+    painted[truth == classes.ignore] = UNLABELED
+    return painted
 
 
-def run_lengths(ids: Bytes, codes: dict[int, int]) -> pd.DataFrame:
-    """Runs of equal pixels in each line of a label map: class, x, length and y, in pixels.
-
-    Ids without a code (the ignored one, or NO_CLASS) are left out.
-    """
-    rows = []
-    for y, line in enumerate(ids):
-        edges = [0, *(np.flatnonzero(np.diff(line)) + 1).tolist(), len(line)]
-        for start, end in pairwise(edges):
-            if int(line[start]) in codes:
-                rows.append((codes[int(line[start])], start, end - start, y))
-    return pd.DataFrame(rows, columns=["class", "x", "length", "y"])
+def neutral(classes: Classes) -> tuple[int, int, int]:
+    """The lightest gray that is APART from the color of every class."""
+    colors: Sequence[Any] = [*(classes.colors[i] for i in classes.ids), UNLABELED]
+    for level in GRAYS:
+        if all(max(abs(channel - level) for channel in color) >= APART for color in colors):
+            return level, level, level
+    return (GRAYS[0],) * 3

@@ -6,13 +6,15 @@ from typing import Any
 
 from markupsafe import Markup
 
+from reprise import __version__
 from reprise.atomic_io import read_json
 from reprise.compare import machine_line
 from reprise.csv_io import read_csv
 from reprise.datasets.prepared import PreparedDataset, read_prepared
 from reprise.errors import RepriseError
+from reprise.evaluation.questions import FIRST, how_sure
 from reprise.figures import METHODS, figures
-from reprise.jobs import STAGES, tasks
+from reprise.jobs import STAGES, jobs, tasks
 from reprise.params.classify import ClassifyTask
 from reprise.params.load import Params
 from reprise.params.segment import SegmentTask
@@ -22,13 +24,14 @@ from reprise.report.html import FOLDER, TEMPLATES, ResultsReader, scripts
 MISSING_DATA = Path("data/missing.csv")  # written by `make data`
 
 
-def report(results: Path, params: Params) -> tuple[str, list[str]]:
+def report(results: Path, params: Params, preset: str = "") -> tuple[str, list[str]]:
     """Build the page.
 
     Args:
         results: folder with checksums.csv, tables/, figures/, vector/, embed/, the masks that are
             shown, and prepare/<dataset>/.
         params: the configuration of these results.
+        preset: that it was written from; "" if that is not known.
 
     Returns:
         HTML that needs no other file, the same bytes for the same results; and what was missing,
@@ -47,7 +50,10 @@ def report(results: Path, params: Params) -> tuple[str, list[str]]:
         datasets={name: read_prepared(results / "prepare" / name) for name in names},
         images=whose_images(params),
         runs=runs,
-        findings=findings,
+        questions=question_rows,
+        shown_first=FIRST,
+        how_sure=how_sure,
+        strip=strip(results, params, preset),
         machine=machine(results),
         accuracies=accuracies,
         image_splits=image_splits,
@@ -132,12 +138,31 @@ def recipe_summary(run: str, recipe: Any) -> str:
     return ", ".join(word for word in words if word and word != run)
 
 
-def findings(reader: ResultsReader) -> list[dict[Any, Any]]:
-    """The rows of the named comparisons, the significant ones first."""
-    columns = ["stage", "task", "significant", "named", "summary"]
-    table = reader.csv("tables/comparisons.csv", columns, ["task"])
-    named = table[table["named"] == 1].sort_values("significant", ascending=False, kind="stable")
-    return named.to_dict("records")
+def question_rows(reader: ResultsReader) -> list[dict[Any, Any]]:
+    """The rows of tables/answers.csv, with `link`: the section of their task."""
+    columns = ["question", "answer", "number", "certainty", "stage", "task", "why"]
+    table = reader.csv("tables/answers.csv", columns, columns)
+    table["link"] = table["stage"] + "-" + table["task"]
+    return table.astype(object).fillna("").to_dict("records")
+
+
+def strip(results: Path, params: Params, preset: str) -> list[tuple[str, str]]:
+    """What the page is made from, in pairs of name and value."""
+    try:
+        machine = read_json(results / "intervals.json").get("machine", {})
+    except RepriseError:  # no number on the page depends on it
+        machine = {}
+    names = {
+        "Machine": ["cpu_capability", "device"],
+        "Precision": ["precision"],
+        "torch": ["torch"],
+    }
+    pairs = [("Preset", preset)] if preset else []
+    pairs.append(("Trainings", str(len(jobs(params)))))
+    for name, keys in names.items():
+        values = [" and ".join(machine[key]) for key in keys if machine.get(key)]
+        pairs.append((name, ", ".join(values) or "not recorded"))
+    return [*pairs, ("Reprise", __version__)]
 
 
 def machine(results: Path) -> str:

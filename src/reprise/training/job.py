@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
-from reprise.datasets.batches import Batches, Rows, normalization
+from reprise.datasets.batches import Batches, Rows
 from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
 from reprise.errors import RepriseError, did_you_mean
+from reprise.models.build import normalization_of
 from reprise.params.base import PARAMS, Task, load_block
 from reprise.params.training import Training, load_runtime
 from reprise.training.checkpoint import Checkpoint, job_checkpoint
@@ -100,6 +101,6 @@ def open_job(
     device = configure_torch(load_runtime(args.params), args.seed, depthwise)
     batches = Batches(
         data, recipe.augment, args.seed, device.device, image_size,
-        normalization(recipe.normalize, weights),
+        normalization_of(recipe, weights),
     )  # fmt: skip
     return JobContext(recipe, config_key(args, stage), args.seed, data, batches, device)

@@ -101,8 +101,9 @@ def _network(stage: str, task: Any, run: str, info: Info) -> tuple[str, Any, Siz
 def layer_groups(network: nn.Module, size: Size) -> list[LayerGroup]:
     """The groups of a network in the order in which an image of `size` (H, W) passes them.
 
-    The network is on the device `meta`, so nothing is computed; it is put in evaluation mode.
-    Raises ValueError if a parameter or a multiplication is in none of the groups.
+    The network is on the device `meta`, so nothing is computed; it is put in evaluation mode. A
+    group `rest` has the parameters and the multiply-adds outside of layers, such as a transformer's
+    position embedding. Raises ValueError if there are fewer of them in total than in the groups.
     """
     names = {unit: name for name, unit in _units(network.eval(), "")}
     outputs: dict[nn.Module, Shape] = {}
@@ -124,9 +125,23 @@ def layer_groups(network: nn.Module, size: Size) -> list[LayerGroup]:
             shape = last.output if isinstance(unit, nn.Flatten) else shape
             group = _join([last, group], last.name, words, shape)
         groups.append(group)
+    if rest := _rest(groups, network, work, outputs):
+        groups.append(rest)
     if tuple(output.shape[1:]) != groups[-1].output:
         groups.append(_group("output", RESIZED, tuple(output.shape[1:]), [], 0))
     return _check_totals(groups, network, work)
+
+
+def _rest(
+    groups: list[LayerGroup], network: nn.Module, work: Counter[str], units: Iterable[nn.Module]
+) -> LayerGroup | None:
+    """What is in none of the groups; None if that is nothing."""
+    inside = {weight for unit in units for weight in unit.parameters()}
+    outside = [weight for weight in network.parameters() if weight not in inside]
+    missing = work["Global"] - sum(group.multiply_adds for group in groups)
+    if not outside and missing <= 0:
+        return None
+    return _group("rest", "outside of layers", groups[-1].output, outside, missing)
 
 
 def describe(module: nn.Module) -> str:

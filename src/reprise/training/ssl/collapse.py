@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 MIN_NORMALIZED_STD = 0.25  # both: see `collapsed`
 MIN_RANK = 2.0
+MIN_IMAGES = 4  # n points have a rank of n - 1 at most, so fewer always look like a line
 
 
 def collapse_statistics(projections: Tensor) -> tuple[float, float]:
@@ -16,10 +17,10 @@ def collapse_statistics(projections: Tensor) -> tuple[float, float]:
     The std is a mean over dimensions of the l2-normalised projections (1/sqrt(d) when they fill the
     sphere, 0 when all are equal; Chen and He 2021). The effective rank is exp of the entropy of the
     normalised singular values, 1 to d (Roy and Vetterli 2007). Both are nan when a projection is
-    not finite.
+    not finite, or for a single image.
     """
     unit = F.normalize(projections.float(), dim=1)
-    if not unit.isfinite().all():
+    if not unit.isfinite().all() or len(unit) < 2:
         return math.nan, math.nan
     shares = torch.linalg.svdvals(unit - unit.mean(dim=0))
     shares = shares / shares.sum().clamp(min=1e-12)

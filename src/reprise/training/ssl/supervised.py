@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from reprise.datasets.batches import Rows
 from reprise.models.backbone import Backbone
 from reprise.models.build import build_backbone, load_weights_into
+from reprise.params.libraries import prefix_of
 from reprise.params.supervised import Recipe
 from reprise.params.training import WeightsFile
 from reprise.training.checkpoint import Checkpoint
@@ -62,7 +63,7 @@ def load_published(
     The history has two rows of epoch 0: the random network, and the loaded one.
     """
     recipe = context.recipe
-    backbone = build_backbone(recipe.backbone, recipe.stem, keep_imagenet_fc=True)
+    backbone = build_backbone(recipe.backbone, recipe.stem, keeps_imagenet_fc(recipe))
     context.device.to_device(backbone)
     nan = float("nan")
     row: Row = {"epoch": 0, "step": 0, "learning_rate": nan, "train_loss": nan, "val_accuracy": nan}
@@ -72,9 +73,14 @@ def load_published(
     return backbone.net.state_dict(), rows
 
 
+def keeps_imagenet_fc(recipe: Recipe) -> bool:
+    """Whether published weights keep their last layer: of the ResNets here, for fine-tuning."""
+    return recipe.weights != "none" and prefix_of(recipe.backbone) is None
+
+
 def trained_layers(recipe: Recipe, n_classes: int) -> dict[str, nn.Module]:
     """The backbone and, if it is trained here, the last layer."""
     published = recipe.weights != "none"
-    backbone: Backbone = build_backbone(recipe.backbone, recipe.stem, keep_imagenet_fc=published)
+    backbone: Backbone = build_backbone(recipe.backbone, recipe.stem, keeps_imagenet_fc(recipe))
     layers: dict[str, nn.Module] = {"backbone": backbone}
     return layers if published else layers | {"last": nn.Linear(backbone.width, n_classes)}

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from reprise.datasets.batches import Rows
 from reprise.errors import RepriseError
@@ -18,12 +19,21 @@ from reprise.training.job import JobContext
 from reprise.training.loop import Progress, Row, Tensors, TrainingJob, train
 from reprise.training.runtime import eval_mode
 from reprise.training.ssl import evaluate_knn
-from reprise.training.ssl.collapse import collapse_statistics, collapsed
+from reprise.training.ssl.collapse import MIN_IMAGES, collapse_statistics, collapsed
 from reprise.training.ssl.layers import TwoViewNorm1d, TwoViewNorm2d
 
 # pixels of a view on CPU: two ResNet-18 steps of 32 x 32 took .7 to .9 of the time in one batch,
 # two ResNet-50 steps of 128 x 128 took 1.1. A GPU waits for launches, and half of them go.
 CONCAT_MAX_PIXELS = 64 * 64
+
+
+def normalizes_views_apart(backbone: nn.Module) -> bool:
+    """Whether every batch norm can be told to see one view at a time (see `TwoViewNorm`).
+
+    Some networks of timm have other classes of batch norm, which would mix the views of a batch.
+    """
+    norms = [layer for layer in backbone.modules() if isinstance(layer, _BatchNorm)]
+    return all(type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d) for norm in norms)
 
 
 class TwoViews(nn.Module):
@@ -78,7 +88,8 @@ class TwoViews(nn.Module):
         recipe, device, batches = context.recipe, context.device, context.batches
         backbone = build_backbone(recipe.backbone, recipe.stem)
         small = batches.size[0] * batches.size[1] <= CONCAT_MAX_PIXELS
-        model = cls(backbone, recipe, small or device.device.type != "cpu")
+        faster = small or device.device.type != "cpu"
+        model = cls(backbone, recipe, faster and normalizes_views_apart(backbone))
         device.to_device(model)
 
         def training_step(rows: Rows, epoch: int) -> Tensors:
@@ -100,13 +111,16 @@ class TwoViews(nn.Module):
     def check_collapse(self, row: Row, context: JobContext[TwoViewRecipe]) -> None:
         """Add the statistics of the val images' projections to the row of an epoch.
 
-        Raises RepriseError if they have collapsed after an epoch, unless the recipe allows it.
+        Raises RepriseError if they have collapsed after an epoch, unless the recipe allows it or
+        there are too few images to tell.
         """
         with eval_mode(self):
             projections = context.predict(self.encoder, context.data.require_rows("val"))
         std, rank = row["feature_std"], row["effective_rank"] = collapse_statistics(projections)
-        width = projections.shape[1]
-        if row["epoch"] and collapsed(std, rank, width) and not context.recipe.allow_collapse:
+        count, width = projections.shape
+        if not row["epoch"] or count < MIN_IMAGES or context.recipe.allow_collapse:
+            return
+        if collapsed(std, rank, width):
             raise RepriseError(
                 f"{context.config_key}: collapsed in epoch {row['epoch']}: projections have std "
                 f"{std:.2g} and effective rank {rank:.1f} of {width}; lower learning_rate, or set "

@@ -1,0 +1,250 @@
+"""Reprise as a library: open a prepared dataset, train a recipe, score its predictions, predict.
+
+`import reprise` offers these functions; see docs/library.md. Each raises RepriseError, with one
+line that says what to do, for a mistake in what it was given. `train` and the functions that open
+a model make torch deterministic in this process, on `threads` threads.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reprise.datasets.batches import Batches
+from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
+from reprise.errors import RepriseError, did_you_mean
+from reprise.evaluation.scores import count_classes, count_masks
+from reprise.evaluation.statistics import Estimate, SeedScores
+from reprise.evaluation.summaries import over_seeds
+from reprise.export.export import export as export_run
+from reprise.models.build import BUILDERS, is_depthwise, load_weights_into, normalization_of
+from reprise.models.weights import load_pretrained, write_tensors
+from reprise.params.base import PARAMS, validate
+from reprise.params.load import load_params
+from reprise.params.pretrain import PretrainTask
+from reprise.params.training import Runtime, Training, WeightsFile
+from reprise.predict.exported import RECIPES, open_model
+from reprise.predict.trained_run import TrainedRun, network_name, open_run
+from reprise.training.classification import train_classifier, write_classifier
+from reprise.training.ensemble import predict_by_vote
+from reprise.training.job import JobContext
+from reprise.training.loop import write_history
+from reprise.training.runtime import configure_torch
+from reprise.training.segmentation import load_targets, train_segmenter, write_segmenter
+
+__all__ = [
+    "compare_runs",
+    "export_run",
+    "open_dataset",
+    "open_model",
+    "open_run",
+    "predict_files",
+    "read_recipe",
+    "score",
+    "train",
+]
+STAGES = ("pretrain", *BUILDERS)
+Values = Mapping[str, Any] | Training
+
+
+def open_dataset(folder: str | Path) -> PreparedDataset:
+    """A prepared dataset, such as results/prepare/climate: images, labels, splits and groups.
+
+    `images` is (n, H, W, 3) uint8, memory-mapped; row i of `index` describes image i.
+    """
+    return read_prepared(Path(folder))
+
+
+def read_recipe(stage: str, task: str, run: str, path: str | Path = PARAMS) -> Training:
+    """The recipe of a run in a params.yaml; `model_copy(update={...})` changes values of it."""
+    tasks = getattr(load_params(Path(path)), _known(stage, STAGES, "stage"))
+    block = tasks[_known(task, tasks, f"{path}: {stage}")]
+    _known(run, block.recipes, f"{path}: {stage}.{task}.recipes")
+    recipe: Training = block.training(run) if stage == "finetune" else block.recipes[run]
+    return recipe
+
+
+def train(
+    stage: str,
+    recipe: Values,
+    dataset: PreparedDataset,
+    out: str | Path,
+    seed: int = 0,
+    *,
+    backbone: str | Path | None = None,
+    frozen: bool = False,
+    weights: Mapping[str, Any] | None = None,
+    threads: int = 1,
+    precision: str = "auto",
+) -> Path:
+    """Train a recipe, and write what the job of a pipeline writes; returns `out`.
+
+    stage: pretrain, finetune, classify or segment. recipe: as in params.yaml (of finetune: its
+    `common`), or from `read_recipe`. backbone: the backbone.safetensors that a fine-tuning starts
+    from; frozen: train only its head. weights: the block of params.yaml for published weights by
+    name. Killed and called again, it goes on from its checkpoint. The same arguments give the same
+    bytes on the same kind of machine, and those of the pipeline's own job.
+    """
+    folder = Path(out)
+    values = _recipe(_known(stage, STAGES, "stage"), recipe)
+    files = {k: validate(WeightsFile, v, f"weights.{k}") for k, v in (weights or {}).items()}
+    context = _context(stage, values, dataset, seed, threads, precision)
+    if stage == "pretrain":
+        _pretrain(context, files, folder)
+    elif stage == "segment":
+        _segment(context, files, folder)
+    else:
+        _classify(stage, context, files, folder, Path(backbone) if backbone else None, frozen)
+    return folder
+
+
+def score(
+    folders: Sequence[str | Path],
+    dataset: PreparedDataset,
+    merge_classes: int | None = None,
+    crop: int | None = None,
+) -> Estimate:
+    """Accuracy or mIoU on the test split, with its intervals; folders: of the seeds of one recipe.
+
+    `value` is the mean over the seeds in 0..1; `groups_low` and `groups_high` are the 95 % interval
+    over groups of images, `ci_low` and `ci_high` over groups and seeds (NaN for one seed).
+    merge_classes, crop: of a segmentation recipe, if it has them (crop: augment.crop_pixels).
+    """
+    return _over_seeds(folders, dataset, merge_classes, crop).estimate()
+
+
+def compare_runs(
+    a: Sequence[str | Path],
+    b: Sequence[str | Path],
+    dataset: PreparedDataset,
+    merge_classes: int | None = None,
+    crop: int | None = None,
+) -> Estimate:
+    """The paired difference a - b of two recipes with the same seeds, with intervals (see `score`).
+
+    The method `p()` gives its two-sided p.
+    """
+    one, two = (_over_seeds(folders, dataset, merge_classes, crop) for folders in (a, b))
+    if len(one.values) != len(two.values):
+        raise RepriseError(f"{len(one.values)} and {len(two.values)} seeds; compare the same seeds")
+    return (one - two).estimate()
+
+
+def predict_files(model: TrainedRun, images: Sequence[str | Path]) -> pd.DataFrame:
+    """The class of each image file by a classifier: columns file, label, and one a class.
+
+    model: from `open_run` or `open_model`. The columns of the classes are probabilities. For masks
+    use the command `reprise predict`, or `model.logits`.
+    """
+    if model.segments:
+        raise RepriseError(f"{model.job.path}: predicts masks; use the command `reprise predict`")
+    names, shares = model.classes.names, []
+    for start in range(0, len(images), model.batch_size):
+        chunk = [model.read(Path(path)) for path in images[start : start + model.batch_size]]
+        shares.append(model.logits(np.stack(chunk)).softmax(1).cpu().numpy())
+    values = np.concatenate(shares) if shares else np.zeros((0, len(names)))
+    table = pd.DataFrame(values, columns=list(names))
+    table.insert(0, "label", [names[i] for i in values.argmax(1)])
+    table.insert(0, "file", [str(path) for path in images])
+    return table
+
+
+def _known(name: str, choices: Any, where: str) -> str:
+    if name not in choices:
+        raise RepriseError(f"{where}: no '{name}'; {did_you_mean(name, choices)}")
+    return name
+
+
+def _recipe(stage: str, recipe: Values) -> Training:
+    """A typed recipe of a stage."""
+    if isinstance(recipe, Training):
+        return recipe
+    if stage in RECIPES:
+        return validate(RECIPES[stage], dict(recipe), "recipe")
+    task = {"data": "data", "runs": ["run"], "seeds": [0], "recipes": {"run": dict(recipe)}}
+    return validate(PretrainTask, task, "recipe").recipes["run"]
+
+
+def _context(
+    stage: str, recipe: Training, data: PreparedDataset, seed: int, threads: int, precision: str
+) -> JobContext[Any]:
+    """What every training gets."""
+    kind: Kind = "segmentation" if stage == "segment" else "classification"
+    data = read_prepared(data.folder, kind)
+    runtime = validate(Runtime, {"threads": threads, "precision": precision}, "train")
+    depthwise = stage == "classify" and is_depthwise(network_name(recipe))
+    device = configure_torch(runtime, seed, depthwise)
+    batches = Batches(
+        data, recipe.augment, seed, device.device, getattr(recipe, "image_size", None),
+        normalization_of(recipe),
+    )  # fmt: skip
+    return JobContext(recipe, "recipe", seed, data, batches, device)
+
+
+def _pretrain(context: JobContext[Any], files: Mapping[str, WeightsFile], out: Path) -> None:
+    method = import_module(f"reprise.training.ssl.{context.recipe.method}")
+    checkpoint = context.checkpoint(out)
+    state, history = method.pretrain(context, checkpoint, files)
+    write_tensors(out / "backbone.safetensors", state)
+    write_history(out / "history.csv", history, context.device)
+    checkpoint.remove()
+
+
+def _segment(context: JobContext[Any], files: Mapping[str, WeightsFile], out: Path) -> None:
+    recipe = context.recipe
+    targets = load_targets(context.data, recipe.merge_classes)
+    model = BUILDERS["segment"](recipe, targets.n_classes)
+    read = load_weights_into(model, recipe.model, recipe.weights, files)
+    checkpoint = context.checkpoint(out, read, [])
+    write_segmenter(out, train_segmenter(model, context, checkpoint, targets, {}), context.device)
+    checkpoint.remove()
+
+
+def _classify(
+    stage: str,
+    context: JobContext[Any],
+    files: Mapping[str, WeightsFile],
+    out: Path,
+    backbone: Path | None,
+    frozen: bool,
+) -> None:
+    recipe = context.recipe
+    model: Any = BUILDERS[stage](recipe, len(context.data.classes.names))
+    read = [backbone] if backbone else []
+    if backbone:
+        load_pretrained(model.backbone, backbone)
+    if stage == "classify":
+        read += load_weights_into(model, recipe.model, recipe.weights, files)
+    if frozen or getattr(recipe, "frozen", False):
+        model.backbone.freeze()
+    votes = getattr(recipe, "ensemble_epochs", 1)
+    split = "test" if stage == "classify" else "train"
+    checkpoint = context.checkpoint(out, read, frozen)
+    result = train_classifier(model, context, checkpoint, split, recipe.feature_epochs, votes > 1)
+    if votes > 1:
+        predict_by_vote(result, votes)
+    write_classifier(out, result, context.device)
+    checkpoint.remove()
+
+
+def _over_seeds(
+    folders: Sequence[str | Path],
+    dataset: PreparedDataset,
+    merge_classes: int | None,
+    crop: int | None,
+) -> SeedScores:
+    """The scores of the seeds of one recipe, whose outputs are in these folders."""
+    if not folders:
+        raise RepriseError("no folders; pass those that `train` returned, one for each seed")
+    if dataset.kind == "segmentation":
+        counts: list[Any] = [
+            count_masks(Path(folder) / "predictions", dataset, merge_classes, crop)
+            for folder in folders
+        ]
+    else:
+        counts = [count_classes(Path(folder) / "predictions.csv", dataset)[0] for folder in folders]
+    metric = "miou" if dataset.kind == "segmentation" else "accuracy"
+    return over_seeds([each.scores[metric] for each in counts], counts[0].groups)

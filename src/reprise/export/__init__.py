@@ -1,0 +1,1 @@
+"""A trained run as a folder of files that works without this project."""
