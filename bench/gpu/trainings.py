@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.measure import ROOT
-from reprise.datasets.batches import Batches, Rows, normalization
+from reprise.datasets.batches import Batches, Rows
 from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
 from reprise.datasets.writer import Dataset, write_dataset
 from reprise.engines.preset import render
-from reprise.models.build import build_classifier, build_finetuned, build_segmenter
+from reprise.models.build import (
+    build_classifier,
+    build_finetuned,
+    build_segmenter,
+    normalization_of,
+)
 from reprise.params.load import Params, parse
 from reprise.params.reader import parse_yaml
 from reprise.training import classification, segmentation
@@ -112,7 +117,7 @@ def context_of(
     recipe: Any, data: PreparedDataset, device: Device, image_size: int | None = None
 ) -> JobContext[Any]:
     """What a training of a recipe gets."""
-    normalize = normalization(recipe.normalize)
+    normalize = normalization_of(recipe)
     batches = Batches(data, recipe.augment, 0, device.device, image_size, normalize)
     return JobContext(recipe, PRESET, 0, data, batches, device)
 

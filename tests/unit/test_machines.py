@@ -7,8 +7,7 @@ import pytest
 from support.fake_results import fake_params, fake_results
 
 from reprise.evaluation.evaluate import JOBS, evaluate
-from reprise.evaluation.job_outputs import MACHINE
-from reprise.evaluation.machines import kinds_sentence
+from reprise.evaluation.machines import KIND, kinds_sentence
 
 HERE = {"cpu_capability": "AMD AVX2", "device": "cpu", "precision": "float32", "torch": "2.11"}
 HERE |= {"threads": 1}
@@ -35,7 +34,7 @@ def test_one_kind_is_not_mentioned() -> None:
 def test_the_rows_of_each_kind_are_named_by_what_differs() -> None:
     gpu = {"device": "NVIDIA H100", "precision": "bfloat16"}
     sentence = kinds_sentence(jobs(("b", 0, {}), ("a", 0, gpu), ("c", 0, {})))
-    kinds = "device NVIDIA H100, precision bfloat16: a; device cpu, precision float32: b, c."
+    kinds = "device NVIDIA H100: a; device cpu: b, c."
     assert sentence == f"These were trained on 2{KINDS}{kinds}"
 
 
@@ -46,8 +45,12 @@ def test_a_run_on_several_kinds_is_named_with_its_seeds() -> None:
     assert kinds_sentence(jobs(*rows)) == f"These were trained on 2{KINDS}{kinds}"
 
 
-@pytest.mark.parametrize("column", MACHINE)
-def test_every_value_that_is_recorded_makes_a_kind(column: str) -> None:
+def test_a_precision_that_each_network_chooses_makes_no_kind() -> None:
+    assert kinds_sentence(jobs(("a", 0, {}), ("b", 0, {"precision": "bfloat16"}))) == ""
+
+
+@pytest.mark.parametrize("column", KIND)
+def test_every_other_value_that_is_recorded_makes_a_kind(column: str) -> None:
     assert kinds_sentence(jobs(("a", 0, {}), ("b", 0, {column: "another"})))
 
 

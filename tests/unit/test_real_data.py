@@ -18,6 +18,14 @@ def test_the_committed_page_is_what_its_tables_say(folder):
     assert real_data.page(folder) == (folder / "README.md").read_text()
 
 
+def test_the_readme_has_the_number_of_the_table():
+    numbers = pd.read_csv(real_data.FOLDER / "dlcv2022" / "numbers.csv").set_index("run")
+    readme = " ".join((real_data.ROOT / "README.md").read_text().split())
+    ours, printed = numbers.loc["cnn", ["ours", "published"]]
+    sentence = f"an accuracy of {ours:.4f} over three seeds; the homework printed {printed:.4f}"
+    assert sentence in readme
+
+
 def test_a_changed_number_changes_its_row(folder):
     path = folder / "dlcv2022" / "numbers.csv"
     numbers = pd.read_csv(path)

@@ -60,11 +60,19 @@ def write_or_check(name: str, path: Path, render: Callable[[], str], check: bool
     if not check:
         write_text(path, text)
         for figure in FIGURE.findall(text) if name == "readme" else ():
-            write_bytes(Path("docs/figures", figure), Path("results/figures", figure).read_bytes())
+            source = Path("results/figures", figure)
+            write_bytes(Path("docs/figures", figure), made_by_run(source).read_bytes())
     elif old != text:
         lines = difflib.unified_diff(old.split("\n"), text.split("\n"), str(path), "derived", n=1)
         print("\n".join(lines))
         raise RepriseError(f"{path}: out of date; run `make {name}`")
+
+
+def made_by_run(path: Path) -> Path:
+    """A file of the results. Raises RepriseError if it is missing."""
+    if not path.is_file():
+        raise RepriseError(f"{path}: not found; run `make run` first")
+    return path
 
 
 def dvc_yaml() -> str:
@@ -87,7 +95,7 @@ def with_tables(path: Path) -> str:
     """A page with each marked table as it is in its file, without headings."""
 
     def table(match: re.Match[str]) -> str:
-        lines = Path(match[2]).read_text(encoding="utf-8").splitlines()
+        lines = made_by_run(Path(match[2])).read_text(encoding="utf-8").splitlines()
         body = [line for line in lines if not line.startswith("#")]
         if match[3]:
             body = [line for line in body if line.startswith("|")][: 2 + int(match[3])]

@@ -4,7 +4,9 @@ import pandas as pd
 
 from reprise.evaluation.job_outputs import MACHINE
 
-WORDS = {"cpu_capability": "CPU"}  # the other columns of MACHINE are words already
+# with `precision: auto` each job chooses its precision by its network, on one machine too
+KIND = [name for name in MACHINE if name != "precision"]
+WORDS = {"cpu_capability": "CPU"}  # the other columns of KIND are words already
 
 
 def kinds_sentence(jobs: pd.DataFrame) -> str:
@@ -12,15 +14,15 @@ def kinds_sentence(jobs: pd.DataFrame) -> str:
 
     jobs: rows of `evaluate.read_jobs`, of one task. Of a kind only the values that differ are
     named. A run whose seeds were trained on several kinds is named with its seeds. A history
-    without the columns MACHINE, of an earlier version, does not count.
+    without the columns KIND, of an earlier version, does not count.
     """
     rows = [
-        {"run": run, "seed": seed, **history[MACHINE].iloc[-1].astype(str)}
+        {"run": run, "seed": seed, **history[KIND].iloc[-1].astype(str)}
         for run, seed, history in zip(jobs["run"], jobs["seed"], jobs["history"], strict=True)
-        if history is not None and set(MACHINE) <= set(history.columns)
+        if history is not None and set(KIND) <= set(history.columns)
     ]
-    table = pd.DataFrame(rows, columns=["run", "seed", *MACHINE])
-    differing = [name for name in MACHINE if table[name].nunique() > 1]
+    table = pd.DataFrame(rows, columns=["run", "seed", *KIND])
+    differing = [name for name in KIND if table[name].nunique() > 1]
     if not differing:
         return ""
     seeds = table.groupby("run")["seed"].nunique()
