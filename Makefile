@@ -86,7 +86,7 @@ export: $(READY) ## a trained run as a folder for use elsewhere: RUN=classify/ba
 	@reprise export "$(RUN)" --out "$(OUT)"
 
 ##@ Change
-preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, study, smoke, dlcv2021 to dlcv2024, cs6550, course, own; FORCE=1 drops your changes
+preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, study, labels, own, smoke, dlcv2021 to dlcv2024, cs6550, course; FORCE=1 drops your changes
 	reprise preset $(PRESET) $(if $(FORCE),--force)
 	@reprise data
 

@@ -242,11 +242,11 @@ def free_texts(values: Any, texts: list[str]) -> list[tuple[Any, ...]]:
 
 
 def test_no_free_text_is_part_of_a_name() -> None:
-    """Where shell characters are accepted: ids of images, and where weights come from."""
+    """Where shell characters are accepted: ids of images, questions, where weights come from."""
     stages = ("weights", "segment", "segment_anything", "datasets")
     small = {key: COURSE[key] for key in stages}
     keys = {path[2] for path in free_texts(small, SHELL[:1])}
-    assert keys <= {"images", "path", "url", "torchvision"}, keys
+    assert keys <= {"images", "comparisons", "path", "url", "torchvision"}, keys
 
 
 def test_every_command_of_dvc_checks_params_yaml_first() -> None:

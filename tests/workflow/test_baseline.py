@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.small_workflow import SmallWorkflow
@@ -117,8 +118,12 @@ def test_the_tables_of_make_run_end_with_it(
 ) -> None:
     committed.write_text(json.dumps({"machine": HERE | {"threads": {"2": 1}}}))
     monkeypatch.setattr(sys, "argv", ["show", "tables"])
-    monkeypatch.setattr(show, "load_params", lambda: None)
+    monkeypatch.setattr(show, "load_params", lambda: SimpleNamespace(warning=None))
     monkeypatch.setattr(show, "tasks", lambda *_: [])
+    answers = Path("results/tables/answers.csv")
+    answers.parent.mkdir(exist_ok=True)
+    answers.write_text("question,answer,number,certainty,why,difference,low,high\n")
     show.main()
-    note, last = capsys.readouterr().out.splitlines()
-    assert note == machine_note() and last.startswith("The report with everything")
+    note, trained_on, last = capsys.readouterr().out.splitlines()
+    assert note == machine_note() and trained_on.startswith("Trained on: ")
+    assert last.startswith("The report with everything")

@@ -125,7 +125,10 @@ def test_neither_engine_has_anything_to_do_after_the_other(engine, request):
 def test_a_run_adds_only_what_git_keeps(engine, request):
     folder = request.getfixturevalue(f"{engine}_clone")
     new = call(folder, "git", "ls-files", "--others", "--exclude-standard").stdout.split()
-    kept = re.compile(r"dvc\.lock|results/(metrics|intervals)\.json|results/tables/\w+\.(csv|md)")
+    kept = re.compile(
+        r"dvc\.lock|results/(metrics|intervals)\.json|results/tables/\w+\.(csv|md)"
+        r"|results/latex/\w+\.tex"
+    )
     assert [name for name in new if not kept.fullmatch(name)] == []
 
 
