@@ -157,7 +157,7 @@ def test_a_job_killed_for_memory_or_time_goes_on_with_more(
 ) -> None:
     folder = clone(ROOT, tmp_path / "clone", "smoke")
     build(folder, "snakemake", until="prepare")
-    reserved = plan(folder)
+    reserved = plan(folder, "--set-resources", "finetune:gpu=1")
     (folder / "needs").write_text(str(int(1.1 * int(reserved["finetune"]["mem_mb"]))))
     (folder / "src" / "sitecustomize.py").write_text(GREEDY)
     made = ["finetune/earth/A/0/model.safetensors", "segment/baseline/fcn32s/0/model.safetensors"]
@@ -240,10 +240,11 @@ def test_the_gpu_check_is_a_job_too(cluster: slurm.Cluster, tmp_path: Path) -> N
     for size in ("cpus-per-task", "mem"):
         line = re.sub(rf"--{size}=\w+", f"--{size}=1{'G' * (size == 'mem')}", line)
     line = line.replace("gpu_check.sh", "gpu_check.sh --cpu --only environment")
+    line = line.replace("\\\n", " ")
     words = shlex.split(line.replace("sbatch", "sbatch --wait --output=job.out --parsable"))
     ended = call(folder, *words)
-    printed = (folder / "job.out").read_text()
-    assert ended.returncode == 0, printed
+    output = folder / "job.out"
+    assert ended.returncode == 0, output.read_text() if output.exists() else ended.stdout
     described = slurm.run("scontrol", "show", "job", ended.stdout.split()[0])
     assert "TresPerJob=gres:gpu:1" in described, described
     parts = json.loads((folder / "logs" / "gpu" / "gpu-check.json").read_text())["parts"]
