@@ -152,6 +152,7 @@ def test_smoke_on_a_cluster_survives_the_loss_of_its_node_and_of_a_job(
     assert "up to date" in call(folder, "dvc", "status").stdout
 
 
+@pytest.mark.exhaustive  # four minutes, most of them until SLURM looks at memory and time
 def test_a_job_killed_for_memory_or_time_goes_on_with_more(
     cluster: slurm.Cluster, local: dict[str, str], tmp_path: Path
 ) -> None:
