@@ -1,6 +1,8 @@
 """One row: its sides take turns, and every repetition is recorded."""
 
+import json
 import statistics
+import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -91,3 +93,18 @@ def better_workers(run: Callable[[int], float], more_is_better: bool) -> int:
 def median(values: list[float]) -> float:
     """The median, a float."""
     return float(statistics.median(values))
+
+
+def facts_of_run(project: Path) -> dict[str, Any]:
+    """The commit of a clone, and the machine and CPU minutes of the jobs of its last run."""
+    records = [json.loads(path.read_text()) for path in sorted((project / "logs").rglob("*.json"))]
+    described = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=project, check=True, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    seconds = sum(record["resources"]["cpu_seconds"] for record in records)
+    return {
+        "commit": described.stdout.strip(),
+        "cpu_minutes": round(seconds / 60),
+        "machine": json.loads((project / "results" / "intervals.json").read_text())["machine"],
+    }

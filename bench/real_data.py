@@ -7,26 +7,20 @@ python -m bench.real_data --check          whether the page is what its tables s
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bench.measure import ROOT
+from bench.measure import ROOT, facts_of_run
 from reprise.compare import machine_line
 from reprise.datasets.prepared import read_prepared
+from reprise.evaluation.published_numbers import METRICS
 from reprise.evaluation.recipe_differences import Homeworks, in_words, recipe_values
 from reprise.params.load import Params, load_params
 
 FOLDER = ROOT / "docs" / "real-data"
-METRICS = {
-    "accuracy": "accuracy",
-    "miou_dlcv": "mIoU",
-    "miou_cs6550": "mIoU, per image",
-    "pixel_accuracy_cs6550": "pixel accuracy",
-}
 
 
 def main() -> None:
@@ -57,19 +51,11 @@ def collect(project: Path, out: Path) -> None:
     pairs = pd.read_csv(tables / "comparisons.csv")
     if len(pairs):
         (out / "comparisons.csv").write_bytes((tables / "comparisons.csv").read_bytes())
-    records = [json.loads(path.read_text()) for path in sorted((project / "logs").rglob("*.json"))]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=project, check=True, capture_output=True,
-        text=True,
-    ).stdout.strip()  # fmt: skip
     prepared = [
         read_prepared(project / "results" / "prepare" / name)
         for name in sorted({block.data for _, _, block in blocks(params)})
     ]
-    facts = {
-        "commit": commit,
-        "cpu_minutes": round(sum(record["resources"]["cpu_seconds"] for record in records) / 60),
-        "machine": json.loads((project / "results" / "intervals.json").read_text())["machine"],
+    facts = facts_of_run(project) | {
         "datasets": {
             dataset.name: {
                 "archive": dataset.info["archive"],

@@ -6,7 +6,6 @@ python -m bench.study --check      whether the page is what its tables say
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from bench.measure import ROOT
+from bench.measure import ROOT, facts_of_run
 from reprise.compare import machine_line
 
 STUDY = ROOT / "docs" / "study"
@@ -58,20 +57,11 @@ def collect(project: Path, out: Path) -> None:
         .to_dict()
         for stage, name in data.items()
     }
-    records = [json.loads(path.read_text()) for path in sorted((project / "logs").rglob("*.json"))]
-    seconds = sum(record["resources"]["cpu_seconds"] for record in records)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=project, check=True, capture_output=True,
-        text=True,
-    ).stdout.strip()  # fmt: skip
-    facts = {
-        "commit": commit,
+    facts = facts_of_run(project) | {
         "data": data,
         "images": images,
         "epochs": {run: recipe["epochs"] for run, recipe in pretrain["recipes"].items()}
         | {"finetune": finetune["common"]["epochs"]},
-        "cpu_minutes": round(seconds / 60),
-        "machine": json.loads((results / "intervals.json").read_text())["machine"],
     }
     (out / "facts.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
 

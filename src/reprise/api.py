@@ -6,6 +6,7 @@ a model make torch deterministic in this process, on `threads` threads.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from reprise.datasets.batches import Batches
+from reprise.datasets.label_share import with_share_of_labels
 from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
 from reprise.errors import RepriseError, did_you_mean
 from reprise.evaluation.scores import count_classes, count_masks
@@ -76,6 +78,7 @@ def train(
     *,
     backbone: str | Path | None = None,
     frozen: bool = False,
+    labels: float = 1.0,
     weights: Mapping[str, Any] | None = None,
     threads: int = 1,
     precision: str = "auto",
@@ -84,9 +87,10 @@ def train(
 
     stage: pretrain, finetune, classify or segment. recipe: as in params.yaml (of finetune: its
     `common`), or from `read_recipe`. backbone: the backbone.safetensors that a fine-tuning starts
-    from; frozen: train only its head. weights: the block of params.yaml for published weights by
-    name. Killed and called again, it goes on from its checkpoint. The same arguments give the same
-    bytes on the same kind of machine, and those of the pipeline's own job.
+    from; frozen: train only its head; labels: the share of the labels that it uses. weights: the
+    block of params.yaml for published weights by name. Killed and called again, it goes on from its
+    checkpoint. The same arguments give the same bytes on the same kind of machine, and those of the
+    pipeline's own job.
     """
     folder = Path(out)
     values = _recipe(_known(stage, STAGES, "stage"), recipe)
@@ -97,7 +101,9 @@ def train(
     elif stage == "segment":
         _segment(context, files, folder)
     else:
-        _classify(stage, context, files, folder, Path(backbone) if backbone else None, frozen)
+        data = with_share_of_labels(context.data, labels, seed)
+        context, start = replace(context, data=data), Path(backbone) if backbone else None
+        _classify(stage, context, files, folder, start, frozen, labels)
     return folder
 
 
@@ -210,6 +216,7 @@ def _classify(
     out: Path,
     backbone: Path | None,
     frozen: bool,
+    labels: float,
 ) -> None:
     recipe = context.recipe
     model: Any = BUILDERS[stage](recipe, len(context.data.classes.names))
@@ -222,7 +229,7 @@ def _classify(
         model.backbone.freeze()
     votes = getattr(recipe, "ensemble_epochs", 1)
     split = "test" if stage == "classify" else "train"
-    checkpoint = context.checkpoint(out, read, frozen)
+    checkpoint = context.checkpoint(out, read, frozen, labels)
     result = train_classifier(model, context, checkpoint, split, recipe.feature_epochs, votes > 1)
     if votes > 1:
         predict_by_vote(result, votes)

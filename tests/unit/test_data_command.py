@@ -1,17 +1,16 @@
 """`make data`: what is registered decides which tasks params.yaml has."""
 
-import logging
 import shutil
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from support.course_folders import Folders
+from support.data_command import enter_project, run_data
 from support.own_folders import class_folders
 from test_selection import TEXT
 
-from reprise.engines import data, dvcyaml
+from reprise.engines import data
 from reprise.engines.data import LEFT_OUT, MISSING
 from reprise.engines.preset import changed_by_hand
 from reprise.engines.selection import without_data
@@ -30,19 +29,11 @@ def project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A folder with params.yaml; dvc.yaml is not derived, because that needs the rules."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dvcyaml, "render", PARAMS.read_text)
-    caplog.set_level(logging.INFO)
-    PARAMS.write_text(TEXT)
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["data", *arguments])
-    data.main()
+    enter_project(tmp_path, monkeypatch, caplog, TEXT)
 
 
 def register(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    run(monkeypatch, str(folder), "--accept-counts")
+    run_data(monkeypatch, str(folder), "--accept-counts")
 
 
 def test_a_registered_folder_gives_params_yaml_its_tasks(
@@ -62,7 +53,7 @@ def test_a_registered_folder_gives_params_yaml_its_tasks(
     Path("data/weights").mkdir()
     for name in ("sl.pt", "vgg16.pth"):
         Path("data/weights", name).write_bytes(b"x")
-    run(monkeypatch)
+    run_data(monkeypatch)
     assert load_params().finetune["abc"].runs == ["A", "B", "C"]
     register(monkeypatch, folders("deepglobe"))
     assert list(load_params().segment) == ["maps"]
@@ -70,7 +61,7 @@ def test_a_registered_folder_gives_params_yaml_its_tasks(
     names = {d.registered_as for d in load_params().datasets.values()}  # type: ignore[union-attr]
     assert names == {"dlcv_hw1", "dlcv_hw4"}
     text = PARAMS.read_text()
-    run(monkeypatch)
+    run_data(monkeypatch)
     assert PARAMS.read_text() == text
     assert without_data(text) == without_data(TEXT)
 
@@ -93,15 +84,15 @@ def test_a_task_that_lacks_weights_can_be_kept_and_changed(
     register(monkeypatch, folders("office_home"))
     register(monkeypatch, folders("deepglobe"))
     assert "maps" not in load_params().segment
-    run(monkeypatch, "--all")
+    run_data(monkeypatch, "--all")
     MISSING.unlink()
     Path("dvc.yaml").unlink()
-    run(monkeypatch, "--all")  # the report has another input now, though params.yaml is the same
+    run_data(monkeypatch, "--all")  # another input of the report, though params.yaml is the same
     assert Path("dvc.yaml").exists()
     text = PARAMS.read_text()
     assert "maps" in load_params().segment and MISSING.exists()
     PARAMS.write_text(text.replace("weights: vgg16,", "weights: none,"))
-    run(monkeypatch)
+    run_data(monkeypatch)
     assert load_params().segment["maps"].recipes["fcn"].weights == "none"
 
 
@@ -132,7 +123,7 @@ def test_a_pinned_list_of_files_stays_pinned(
     pinned = load_params().datasets["office"].sha256  # type: ignore[union-attr]
     with Path("data/raw/dlcv_hw4.csv").open("a") as stream:
         stream.write("x,1,0\n")
-    run(monkeypatch)
+    run_data(monkeypatch)
     assert load_params().datasets["office"].sha256 == pinned  # type: ignore[union-attr]
 
 
@@ -156,7 +147,7 @@ def test_a_damaged_list_of_what_was_cut_is_refused(
     with pytest.raises(
         RepriseError, match=r"data/left_out.json: not (valid JSON|what `make data`)"
     ):
-        run(monkeypatch)
+        run_data(monkeypatch)
     assert PARAMS.read_text() == TEXT
 
 
@@ -167,10 +158,10 @@ def test_another_preset_in_the_first_lines_does_not_lose_what_was_cut(
     cut, text = LEFT_OUT.read_bytes(), PARAMS.read_text()
     PARAMS.write_text(text.replace("PRESET=mine", "my own"))
     with pytest.raises(RepriseError, match=r"left_out.json has what was cut from 'mine'; restore"):
-        run(monkeypatch)
+        run_data(monkeypatch)
     assert LEFT_OUT.read_bytes() == cut
     PARAMS.write_text(text)
-    run(monkeypatch, "--all")
+    run_data(monkeypatch, "--all")
     assert without_data(PARAMS.read_text()) == without_data(TEXT)
 
 
@@ -186,9 +177,9 @@ def test_a_kill_between_the_two_files_loses_no_task(
     with monkeypatch.context() as patch:
         patch.setattr(data, "write_text", killed)
         with pytest.raises(KeyboardInterrupt):
-            run(patch, "--all")
+            run_data(patch, "--all")
     assert PARAMS.read_text() == text
-    run(monkeypatch, "--all")
+    run_data(monkeypatch, "--all")
     assert without_data(PARAMS.read_text()) == without_data(TEXT)
 
 
@@ -210,6 +201,6 @@ def test_a_params_yaml_in_another_encoding_ends_in_one_line(
     PARAMS.write_bytes(TEXT.encode() + b"# caf\xe9\n")
     folder = [str(class_folders(tmp_path / "mine", 2))] if arguments else []
     with pytest.raises(RepriseError, match=r"params.yaml: is not UTF-8 \(byte \d+\); save it as"):
-        run(monkeypatch, *folder, *arguments)
+        run_data(monkeypatch, *folder, *arguments)
     with pytest.raises(RepriseError, match=r"params.yaml: is not UTF-8"):
         changed_by_hand(PARAMS, Path(__file__).parents[2] / "presets")

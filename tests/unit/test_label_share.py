@@ -5,6 +5,7 @@ import pytest
 from support.small_datasets import small_dataset, write_and_read
 
 from reprise.datasets.label_share import with_share_of_labels
+from reprise.errors import RepriseError
 
 GROUPS, PER_GROUP = 20, 3
 
@@ -39,6 +40,12 @@ def test_a_smaller_share_is_part_of_a_larger_one_and_seeds_differ(data):
     quarter, half = (set(with_share_of_labels(data, s, 0).rows("train")) for s in (0.25, 0.5))
     assert quarter < half < set(data.rows("train"))
     assert quarter != set(with_share_of_labels(data, 0.25, 1).rows("train"))
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.5, float("nan")])
+def test_another_share_is_refused(data, share):
+    with pytest.raises(RepriseError, match="must be above 0, and at most 1"):
+        with_share_of_labels(data, share, 0)
 
 
 def test_all_labels_is_the_dataset_itself(data):

@@ -111,6 +111,21 @@ def test_a_backbone_is_pretrained_and_fine_tuned(tmp_path: Path) -> None:
     assert all((tuned[f"backbone.net.{key}"] == value).all() for key, value in pretrained.items())
 
 
+def test_a_share_of_the_labels_trains_on_fewer_images(tmp_path: Path) -> None:
+    data = dark_and_bright(tmp_path / "data")
+    recipe = {
+        "backbone": "resnet10", "stem": "small", "batch_size": 2, "learning_rate": 0.01,
+        "head_hidden_dim": 8, "epochs": 1, "feature_epochs": [],
+    }  # fmt: skip
+    out = {
+        share: reprise.train("finetune", recipe, data, tmp_path / str(share), labels=share)
+        for share in (0.5, 1.0)
+    }
+    # 14 train images, 7 of each class: half of them is 4 of each
+    steps = {share: pd.read_csv(path / "history.csv")["step"].max() for share, path in out.items()}
+    assert steps == {0.5: 4, 1.0: 7}
+
+
 def test_scores_are_those_of_the_predictions(tmp_path: Path) -> None:
     data = dark_and_bright(tmp_path / "data")
     runs = [reprise.train("classify", RECIPE, data, tmp_path / str(s), s) for s in (0, 1)]

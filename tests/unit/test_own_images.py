@@ -1,15 +1,13 @@
 """`make data` with a user's own images: the blocks that params.yaml gets, and what it keeps."""
 
-import logging
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from support.course_folders import Folders
+from support.data_command import enter_project, run_data
 from support.own_folders import class_folders, mask_folders
 
-from reprise.engines import data, dvcyaml
 from reprise.engines.own_images import with_block
 from reprise.engines.preset import render
 from reprise.errors import RepriseError
@@ -25,15 +23,7 @@ def project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A folder with an empty params.yaml; dvc.yaml is not derived, because that needs the rules."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dvcyaml, "render", PARAMS.read_text)
-    caplog.set_level(logging.INFO)
-    PARAMS.write_text(OWN)
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["data", *map(str, arguments)])
-    data.main()
+    enter_project(tmp_path, monkeypatch, caplog, OWN)
 
 
 def own(name: str) -> ImagesDataset:
@@ -46,11 +36,13 @@ def test_each_kind_gets_its_dataset_and_a_first_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     said = ("--origin", "drawn by hand", "--licence", 'CC0: "free"')
-    run(monkeypatch, class_folders(tmp_path / "a", 8), "--name", "shapes", *said)
-    run(monkeypatch, mask_folders(tmp_path / "b", 12), "--name", "scenes", "--size", 32)
-    run(monkeypatch, class_folders(tmp_path / "c", 8), "--name", "photos", "--task", "pretrain")
-    run(monkeypatch, tmp_path / "a", "--name", "shapes", "--start", "photos")
-    run(monkeypatch, tmp_path / "c", "--name", "alone", "--kind", "unlabelled")
+    run_data(monkeypatch, class_folders(tmp_path / "a", 8), "--name", "shapes", *said)
+    run_data(monkeypatch, mask_folders(tmp_path / "b", 12), "--name", "scenes", "--size", 32)
+    run_data(
+        monkeypatch, class_folders(tmp_path / "c", 8), "--name", "photos", "--task", "pretrain"
+    )
+    run_data(monkeypatch, tmp_path / "a", "--name", "shapes", "--start", "photos")
+    run_data(monkeypatch, tmp_path / "c", "--name", "alone", "--kind", "unlabelled")
     params = load_params()
     assert [*params.datasets] == ["shapes", "scenes", "photos", "alone"]
     assert (own("shapes").origin, own("shapes").licence) == ("drawn by hand", 'CC0: "free"')
@@ -63,7 +55,7 @@ def test_each_kind_gets_its_dataset_and_a_first_task(
     assert params.finetune["shapes"].recipes["D"].start == "supervised"
     assert "shapes: train: 15 images: disc 5, square 5, stripe 5" in caplog.messages
     assert Path("dvc.yaml").read_text() == PARAMS.read_text()
-    run(monkeypatch, tmp_path / "a", "--name", "more", "--start", "alone")
+    run_data(monkeypatch, tmp_path / "a", "--name", "more", "--start", "alone")
     assert load_params().finetune["more"].runs == ["A", "C", "E"]
 
 
@@ -71,17 +63,17 @@ def test_comments_and_edits_stay_when_images_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = mask_folders(tmp_path / "b", 12)
-    run(monkeypatch, folder, "--name", "scenes")
+    run_data(monkeypatch, folder, "--name", "scenes")
     text = PARAMS.read_text().replace('"ground":', '"floor": # mine\n       ')
     text = text.replace("epochs: 12", "epochs: 3 # enough").replace("seed: 0", "seed: 4")
     PARAMS.write_text(text)
     digest = own("scenes").sha256
     shutil.copy(folder / "images" / "001.jpg", folder / "images" / "new.jpg")
     shutil.copy(folder / "masks" / "001.png", folder / "masks" / "new.png")
-    run(monkeypatch, folder, "--name", "scenes")
+    run_data(monkeypatch, folder, "--name", "scenes")
     assert own("scenes").sha256 != digest
     assert PARAMS.read_text() == text.replace(str(digest), str(own("scenes").sha256))
-    run(monkeypatch, folder, "--name", "scenes")
+    run_data(monkeypatch, folder, "--name", "scenes")
     assert [*own("scenes").legend][0] == "floor" and "# enough" in PARAMS.read_text()
 
 
@@ -90,14 +82,14 @@ def test_own_tasks_are_added_to_a_preset_and_leave_it_as_it_is(
 ) -> None:
     earth = render("earth", Path(__file__).parents[2] / "presets")
     PARAMS.write_text(earth)
-    run(monkeypatch, class_folders(tmp_path / "a", 8), "--name", "shapes")
+    run_data(monkeypatch, class_folders(tmp_path / "a", 8), "--name", "shapes")
     lines = PARAMS.read_text().splitlines()
     assert [line for line in earth.splitlines() if line not in lines] == []
     assert [*load_params().classify] == ["baseline", "transfer", "shapes"]
     with pytest.raises(RepriseError, match="datasets.climate: is not of your own images; choose"):
-        run(monkeypatch, tmp_path / "a", "--name", "climate")
+        run_data(monkeypatch, tmp_path / "a", "--name", "climate")
     with pytest.raises(RepriseError, match="classify.baseline: is a task on climate; choose"):
-        run(monkeypatch, tmp_path / "a", "--name", "baseline")
+        run_data(monkeypatch, tmp_path / "a", "--name", "baseline")
 
 
 def test_what_does_not_fit_is_refused_and_params_yaml_stays(
@@ -115,11 +107,11 @@ def test_what_does_not_fit_is_refused_and_params_yaml_stays(
         (["--name", "x", "--kind", "segmentation"], "problems"),
     ):
         with pytest.raises(RepriseError, match=message):
-            run(monkeypatch, folder, *arguments)
+            run_data(monkeypatch, folder, *arguments)
         assert PARAMS.read_text() == OWN
-    run(monkeypatch, folder, "--name", "x")
+    run_data(monkeypatch, folder, "--name", "x")
     with pytest.raises(RepriseError, match="datasets.x.kind: is classification; remove KIND"):
-        run(monkeypatch, folder, "--name", "x", "--kind", "unlabelled")
+        run_data(monkeypatch, folder, "--name", "x", "--kind", "unlabelled")
 
 
 def test_a_course_folder_is_still_one_and_own_lists_are_not_taken_for_its(
@@ -127,11 +119,11 @@ def test_a_course_folder_is_still_one_and_own_lists_are_not_taken_for_its(
 ) -> None:
     folder = Folders(tmp_path / "folders")
     folder.root.mkdir()
-    run(monkeypatch, folder("dlcv_50"), "--name", "hw1", "--accept-counts")
+    run_data(monkeypatch, folder("dlcv_50"), "--name", "hw1", "--accept-counts")
     assert Path("data/raw/hw1.csv").read_text().startswith("file,bytes,sha256\n")
-    run(monkeypatch, folder("deepglobe"), "--name", "own", "--kind", "unlabelled")
+    run_data(monkeypatch, folder("deepglobe"), "--name", "own", "--kind", "unlabelled")
     PARAMS.write_text(render("dlcv2022", Path(__file__).parents[2] / "presets"))
-    run(monkeypatch)
+    run_data(monkeypatch)
     assert [*load_params().datasets] == ["dlcv_50"]
 
 

@@ -186,8 +186,11 @@ def test_what_is_missing_is_listed_with_where_to_get_it() -> None:
     assert sl["what"] == "the file data/weights/sl.pt"
     assert sl["where"] == "the course's archive, which `make data` searches, or its author"
     assert missing_rows(parsed(TEXT), ["office", "tiles"], ["vgg16", "sl"]) == []
-    (row,) = missing_rows(parsed(TEXT), ["office", "tiles"], ["sl"])
-    assert row["where"] == "make weights NAME=vgg16"
+    address = "torchvision: VGG16_Weights.IMAGENET1K_V1"
+    for other in (address, "timm: vgg16.tv_in1k", "url: https://example.org/vgg16.pth"):
+        text = TEXT.replace(address, other)
+        (row,) = missing_rows(parsed(text), ["office", "tiles"], ["sl"])
+        assert row["where"] == "make weights NAME=vgg16"
 
 
 def test_name_and_sha256_are_written_and_comments_are_kept() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from reprise.datasets.prepared import PreparedDataset
 from reprise.datasets.rng import uniform
+from reprise.errors import RepriseError
 
 UNLABELLED = "unlabelled"  # the split of the train images whose labels are not used
 DRAW = -2  # in the place of an epoch, so that the draw is independent of those of a training
@@ -22,8 +23,11 @@ def with_share_of_labels(data: PreparedDataset, share: float, seed: int) -> Prep
 
     share: in (0, 1]; rounded up, so every class keeps a group. The groups depend on the seed alone:
     all runs of a seed have the same ones, and those of a smaller share are among those of a larger
-    one. The other train images get the split `UNLABELLED`, which nothing reads.
+    one. The other train images get the split `UNLABELLED`, which nothing reads. Raises RepriseError
+    for another share.
     """
+    if not 0 < share <= 1:
+        raise RepriseError(f"labels: {share}: must be above 0, and at most 1")
     if share == 1:
         return data
     train = data.require_rows("train")

@@ -62,7 +62,6 @@ def _about(params: Params, kind: str, name: str) -> dict[str, str]:
             "where": f"make data PATH=..., with {LAYOUTS[recipe.layout].archive}",
         }
     file = params.weights[name]
-    public = file.url or file.torchvision
     author = "the course's archive, which `make data` searches, or its author"
-    where = f"make weights NAME={name}" if public else author
+    where = f"make weights NAME={name}" if file.published else author
     return {"what": f"the file {file.path}", "where": where}

@@ -54,10 +54,15 @@ def questions_table(runs: pd.DataFrame, comparisons: pd.DataFrame, params: Param
                 rows.append(row | _words(row))
     rows.sort(key=lambda row: not row["question"])  # stable
     for row in rows:
-        row["question"] = row["question"] or f"{row['a']} or {row['b']}? ({row['task']})"
+        row["question"] = row["question"] or plain_question(row)
     frame = pd.DataFrame(rows, columns=[*COLUMNS, "no_verdict", "significant"])[COLUMNS]
     notes = [params.warning and f"**{params.warning}**", markdown(frame), NOTE]
     return md.page(frame, [note for note in notes if note], empty="No comparison in params.yaml.\n")
+
+
+def plain_question(row: Mapping[Any, Any]) -> str:
+    """The question of a pair for which params.yaml has none."""
+    return f"{row['a']} or {row['b']}? ({row['task']})"
 
 
 NOTE = (

@@ -161,7 +161,7 @@ def limits(run: TrainedRun, metadata: Metadata) -> str:
     lines = [
         f"The scores are measured on images of {metadata.data} only; they say nothing about images "
         "of other places, cameras or classes. Every image gets one of the classes above, also one "
-        "that shows none of them. Probabilities are not calibrated.",
+        "that shows none of them. Probabilities were not calibrated after the training.",
         *([note] if note else []),
     ]
     epochs = getattr(run.recipe, "ensemble_epochs", 1)

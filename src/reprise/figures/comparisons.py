@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from reprise.csv_io import read_csv
 from reprise.evaluation.markdown import Missing, groups
+from reprise.evaluation.questions import plain_question
 from reprise.figures import style
 from reprise.params.load import Params
 
@@ -52,7 +53,7 @@ def _name(row: dict[Any, Any]) -> str:
     pair = f"{row['a']} {MINUS} {row['b']}"
     metric = METRICS.get(row["stage"], "accuracy")
     question = "" if pd.isna(row["question"]) else str(row["question"])
-    if not question or question.startswith(f"{row['a']} or "):
+    if question in ("", plain_question(row)):
         return f"{row['task']}, {metric}: {pair}"
     return f"{question}  {pair}"
 

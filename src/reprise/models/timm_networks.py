@@ -4,6 +4,7 @@ from typing import Any
 
 import timm
 import torch
+from huggingface_hub import hf_hub_url
 from torch import nn
 
 from reprise.datasets.batches import Normalization
@@ -131,8 +132,7 @@ def url(name: str) -> str:
     """Where timm publishes weights. Raises RepriseError if it has none by this name."""
     metadata = _metadata(name)
     if metadata is not None and metadata.hf_hub_id:
-        file = metadata.hf_hub_filename or "model.safetensors"
-        return f"https://huggingface.co/{metadata.hf_hub_id}/resolve/main/{file}"
+        return hf_hub_url(metadata.hf_hub_id, metadata.hf_hub_filename or "model.safetensors")
     if metadata is None or not metadata.url:
         raise RepriseError(f"timm has no weights '{name}'; see timm.list_pretrained()")
     return str(metadata.url)
