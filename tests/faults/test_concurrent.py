@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 from support.faults import count
+from support.kills import is_cut
 from support.small_workflow import SmallWorkflow
 
 from reprise.engines.verify import digests
@@ -148,11 +148,3 @@ def undisturbed(small: SmallWorkflow, folder: Path) -> dict[str, str]:
         script = f"workflow/scripts/{name}.py"
         other.run(sys.executable, script, *arguments, PYTHONPATH=path)
     return digests(folder / "results")
-
-
-def is_cut(lock: Path) -> bool:
-    """Whether a lock file of DVC, in YAML or JSON, is not whole."""
-    try:
-        return lock.exists() and not yaml.safe_load(lock.read_text())
-    except yaml.YAMLError:
-        return True

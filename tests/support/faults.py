@@ -114,6 +114,7 @@ def _run_forked(
         os.dup2(streams[1], 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
         logging.root.handlers.clear()  # those of pytest
+        forget_caches()
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job may ignore it
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
         os.chdir(folder)
@@ -127,6 +128,14 @@ def _run_forked(
         sys.stderr.flush()
     finally:
         os._exit(status)
+
+
+def forget_caches() -> None:
+    """Empty the caches of Reprise's functions: some are of the files in the folder before."""
+    for module in [m for name, m in sys.modules.items() if name.split(".")[0] == "reprise"]:
+        for value in list(vars(module).values()):
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
 
 
 def ending_of_command(

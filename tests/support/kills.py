@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import yaml
 
 from reprise.engines.verify import digests
 
@@ -181,3 +182,11 @@ class Engine:
             assert files.keys() == self.expected.keys(), f"after {self.kills}"
             left = [p for end in ("part", "checkpoint") for p in self.folder.rglob(f".*.{end}")]
             assert not left, f"left behind after {self.kills}: {left}"
+
+
+def is_cut(lock: Path) -> bool:
+    """Whether a lock file of DVC, in YAML or JSON, is not whole."""
+    try:
+        return lock.exists() and not yaml.safe_load(lock.read_text())
+    except yaml.YAMLError:
+        return True

