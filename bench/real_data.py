@@ -101,11 +101,12 @@ def numbers(params: Params, tables: Path) -> pd.DataFrame:
             ours = table.loc[run]
             for metric in metrics(stage, homework):
                 printed = of_run.loc[of_run["metric"] == metric, "value"]
+                over = "ci" if pd.notna(ours.get(f"test_{metric}_ci_low")) else "groups"
+                low, high = (ours.get(f"test_{metric}_{over}_{end}") for end in ("low", "high"))
                 rows.append({
                     "stage": stage, "task": task, "run": run, "metric": metric,
                     "dataset": block.data, "ours": ours[f"test_{metric}"],
-                    "ci_low": ours.get(f"test_{metric}_ci_low"),
-                    "ci_high": ours.get(f"test_{metric}_ci_high"),
+                    "ci_low": low, "ci_high": high,
                     "images": ours["images"], "seeds": ours["seeds"],
                     "published": printed.iloc[0] if len(printed) else None, "differs": differs,
                 })  # fmt: skip
@@ -154,6 +155,7 @@ def data(name: str, facts: dict[str, Any]) -> str:
 def cells(row: dict[str, Any]) -> list[str]:
     """A row of numbers.csv as texts."""
     interval = "-" if pd.isna(row["ci_low"]) else f"{row['ci_low']:.3f} to {row['ci_high']:.3f}"
+    interval += " *" if row["seeds"] == 1 and interval != "-" else ""
     printed = "-" if pd.isna(row["published"]) else f"{row['published']:.4f}"
     return [
         f"{row['task']} {row['run']}", METRICS[row["metric"]], printed,
@@ -176,9 +178,10 @@ $ make run
 No published weights could be had here, so every network is trained from scratch. What differs from
 a homework's recipe stands in the row, with the homework's value in brackets. Published numbers are
 of one training, whose epoch was selected on the test images; ours is selected on val images that
-are cut from train. The 95 % CI is over groups of images and, with three seeds, over trainings. With
-one seed a side, a difference is one of two networks, not of two methods. The images are not in this
-repository.
+are cut from train. The 95 % CI is over groups of images and, with three seeds, over trainings. A *
+marks the interval of one training: of this network on other images, which says nothing of another
+training. A difference of one training each is one of two networks, not of two methods. Where a
+class is in too few groups there is no interval. The images are not in this repository.
 
 {sections}
 """

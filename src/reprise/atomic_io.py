@@ -104,6 +104,8 @@ def _target(path: Path) -> Path:
 
     It is the link itself where that is read-only, as the files of DVC's cache are.
     """
+    if not path.name:  # such as ".", which has no name to add to
+        path = path.resolve()
     if not os.path.islink(path):
         return path
     target = Path(os.path.realpath(path))
@@ -115,7 +117,10 @@ def _target(path: Path) -> Path:
 def _temporary(path: Path) -> Iterator[Path]:
     """A path next to `path` for this process alone; what is there in the end is deleted."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except RecursionError:  # pathlib's own: a thousand folders that do not exist
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)) from None
     remove_leftovers(path.parent, f"{path.name}.")
     try:
         yield temporary

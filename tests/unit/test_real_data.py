@@ -36,6 +36,12 @@ def test_a_changed_number_changes_its_row(folder):
     )
 
 
+def test_the_interval_of_one_training_is_marked(folder):
+    path = folder / "dlcv2022" / "numbers.csv"
+    pd.read_csv(path).assign(seeds=1).to_csv(path, index=False)
+    assert "| 0.537 to 0.571 * | 2500 | 1 |" in real_data.page(folder)
+
+
 def test_images_that_are_not_verified_are_not_called_the_homeworks(folder):
     path = folder / "dlcv2022" / "facts.json"
     facts = json.loads(path.read_text())
