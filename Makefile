@@ -18,7 +18,7 @@ export UV_NO_PROGRESS := 1
 REPOSITORY := python -m reprise.engines.repository
 
 .DEFAULT_GOAL := help
-.PHONY: help install slurm s3 onnx push pull run sync repro clean baseline show times page plots export preset dvc.yaml data weights test test-all test-s3 test-peers faults lint verify rulegraph edits schema readme bench coverage study bench-gpu
+.PHONY: help install slurm s3 onnx push pull run sync repro clean baseline show times page exps compare plots export bundle replay gc plan search preset dvc.yaml data weights test test-all test-times test-s3 test-peers faults lint verify rulegraph docs edits schema readme bench coverage study ranking bench-gpu
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9.-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,7 @@ onnx: $(READY) ## the packages with which `make export` also writes ONNX, in .ve
 
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
 	snakemake --cores $(CORES) --quiet rules
+	@reprise show stamped
 	@reprise show tables
 
 sync: $(READY) ## let Snakemake and DVC agree on results/; restores what DVC's cache has
@@ -66,7 +67,7 @@ pull: $(READY) ## what others pushed, so that neither engine has anything to do
 	@python -m reprise.engines.share pull
 
 clean: ## delete results and logs (not the environment, nor what Git or DVC's cache keeps)
-	git clean -fdXq results logs
+	git clean -fdXq results logs live
 
 ##@ Look
 show: $(READY) ## print the tables of the last run
@@ -78,6 +79,12 @@ times: $(READY) ## how long each training took, next to the times that a homewor
 page: $(READY) ## tables, figures and report from the files that exist, e.g. after a failed run
 	@reprise show page
 
+exps: $(READY) ## experiments of DVC: only the values and numbers that differ
+	@reprise exps $(ARGS)
+
+compare: $(READY) ## two results on one page, compare.html: A=results-before B=results; Git revisions too
+	@reprise compare "$(A)" "$(B)" --html
+
 plots: $(READY) ## curves and confusion matrices of a run, or of two: ARGS="diff HEAD"; needs no network
 	@$(REPOSITORY) vega
 	@dvc plots $(or $(ARGS),show)
@@ -85,10 +92,25 @@ plots: $(READY) ## curves and confusion matrices of a run, or of two: ARGS="diff
 export: $(READY) ## a trained run as a folder for use elsewhere: RUN=classify/baseline/cnn/0 OUT=folder
 	@reprise export "$(RUN)" --out "$(OUT)"
 
+bundle: $(READY) ## the results of a commit as an archive that others replay: OUT=bundle.tar
+	@reprise bundle $(if $(OUT),--out "$(OUT)")
+
+replay: $(READY) ## compute the results of an archive anew, in its folder, and compare them
+	@reprise bundle --replay . --cores $(CORES)
+
+gc: $(READY) ## what no commit and no parameter needs, and its size; ARGS=--force deletes it
+	@reprise gc $(ARGS)
+
 ##@ Change
-preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, study, labels, own, smoke, dlcv2021 to dlcv2024, cs6550, course; FORCE=1 drops your changes
+preset: $(READY) ## write params.yaml and dvc.yaml: PRESET=earth, study, methods, labels, own, smoke, dlcv2021 to dlcv2024, cs6550, course; FORCE=1 drops your changes
 	reprise preset $(PRESET) $(if $(FORCE),--force)
 	@reprise data
+
+plan: $(READY) ## what would run, and why
+	@reprise plan
+
+search: $(READY) ## the best of DVC's experiments on val, of how many: RUN=finetune.earth.B
+	@reprise search "$(RUN)"
 
 dvc.yaml: $(READY) ## derive the stages of dvc.yaml, after a change of tasks or rules
 	$(REPOSITORY) dvc.yaml
@@ -112,6 +134,9 @@ test: $(READY) ## the test suite
 
 test-all: $(READY) ## with the long form of the tests, and those that need a GPU
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m ""
+
+test-times: $(READY) ## the test suite, and its CPU seconds by file, in CONTRIBUTING.md
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -q --cpu-times CONTRIBUTING.md
 
 faults: $(READY) ## bad inputs and kills by the thousand, for docs/reliability.md; continues where it stopped
 	@# 5: every test has passed before
@@ -155,6 +180,10 @@ verify: $(READY) ## rebuild smoke with each engine in a clone and compare every 
 rulegraph: $(READY) ## draw the rules in docs/rulegraph.md
 	$(REPOSITORY) rulegraph
 
+docs: $(READY) ## the documentation as a site, site/README.html; a wrong link is an error
+	.venv/bin/uv pip install --quiet --python .venv --no-deps -r requirements/docs.txt
+	python -m sphinx -q -W --keep-going -b html -c docs -d .cache/docs . site
+
 edits: $(READY) ## what an edit of a source file makes stale, in docs/engines.md
 	$(REPOSITORY) edits
 
@@ -172,6 +201,9 @@ coverage: $(READY) ## how often intervals hold the truth on simulated data, for 
 
 study: $(READY) ## docs/study/ from the tables of the last run, which must be of PRESET=study
 	PYTHONPATH=src python -m bench.study
+
+ranking: $(READY) ## docs/methods/ from the tables of the last run, which must be of PRESET=methods
+	PYTHONPATH=src python -m bench.ranking $(ARGS)
 
 bench-gpu: $(READY) ## tests, speed and repeatability on a GPU, in nine minutes; ARGS="--help"
 	bench/gpu_check.sh $(ARGS)

@@ -5,19 +5,23 @@ empty: their outputs are small files that this program writes, with the records 
 bare graph next to it is one rule, or a stage with a matrix, of N jobs and one that reads them all.
 
     python -m bench.growth [--jobs 10 100 1000]     # writes docs/growth.csv and its figure
+    python -m bench.growth --jobs 10000 --only snakemake --add     # adds its rows
+
+For each command: CPU seconds of it and its children, and the peak memory of the largest process.
 """
 
 import argparse
 import csv
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import yaml
@@ -26,10 +30,10 @@ from matplotlib.figure import Figure
 from bench.measure import ROOT
 from reprise.engines.verify import clone, environment
 
-COLUMNS = ["jobs", "what", "reprise_cpu_s", "bare_cpu_s"]
+COLUMNS = ["jobs", "what", "reprise_cpu_s", "bare_cpu_s", "reprise_mib", "bare_mib"]
 TABLE = ROOT / "docs" / "growth.csv"
 FIGURE = ROOT / "docs" / "figures" / "growth.png"
-PATIENCE = 1800
+PATIENCE = 3600
 REPEATS = 3
 RECIPE = {"model": "cnn", "image_size": 32, "epochs": 1, "batch_size": 4, "learning_rate": 0.1}
 RECIPE |= {"feature_epochs": [1]}
@@ -79,20 +83,37 @@ print(len(order))
 """
 
 
+class Cost(NamedTuple):
+    """CPU seconds of a command and its children, and MiB of the largest of these processes."""
+
+    cpu_s: float | None
+    mib: float | None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--jobs", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--out", type=Path, default=TABLE)
+    parser.add_argument("--only", choices=["snakemake", "dvc"], help="the commands of one engine")
+    parser.add_argument("--add", action="store_true", help="keep the rows of other numbers of jobs")
     args = parser.parse_args()
-    rows: list[list[Any]] = []
+    rows = [row for row in read(args.out) if int(row[0]) not in args.jobs] if args.add else []
     for count in args.jobs:
         with tempfile.TemporaryDirectory(prefix="reprise-growth-") as temporary:
-            for row in measure(Path(temporary), count):
+            for row in measure(Path(temporary), count, args.only):
                 print(*row, flush=True)
                 rows.append(row)
-                write(args.out, rows)
+                write(args.out, sorted(rows, key=lambda row: int(row[0])))
     if args.out == TABLE:
         draw(TABLE, FIGURE)
+
+
+def read(path: Path) -> list[list[Any]]:
+    """The rows of an earlier table, without its header; [] if there is none."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [row + [""] * (len(COLUMNS) - len(row)) for row in list(csv.reader(stream))[1:]]
 
 
 def write(path: Path, rows: list[list[Any]]) -> None:
@@ -117,29 +138,37 @@ def draw(table: Path, path: Path) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def measure(folder: Path, count: int) -> Iterator[list[Any]]:
-    """The rows of one number of jobs."""
+def measure(folder: Path, count: int, only: str | None = None) -> Iterator[list[Any]]:
+    """The rows of one number of jobs; only: those of one engine's commands."""
     ours, bare = project(folder / "reprise", count), bare_project(folder / "bare", count)
     plan = ["snakemake", "--dryrun", "--quiet", "all"]
-    yield [count, "snakemake: plan", seconds(ours, plan), seconds(bare, plan)]
-    seconds(ours, [sys.executable, "-c", FILL])
+    if only != "dvc":
+        yield [count, "snakemake: plan", *pair(cost(ours, plan), cost(bare, plan))]
+    cost(ours, [sys.executable, "-c", FILL])
     fill_bare(bare, count)
-    since = str(1)
     sync = [sys.executable, "-m", "reprise.engines.sync"]
-    record = seconds(ours, [*sync, "--record", since])
-    commit = seconds(bare, ["dvc", "commit", "--force", "--quiet"])
-    yield [count, "dvc: record", record, commit]
-    touch = ["snakemake", "--touch", "--cores", "1", "--quiet", "all"]
-    yield [count, "snakemake: settle", seconds(ours, sync), seconds(bare, touch)]
-    run = ["snakemake", "--cores", "1", "--quiet", "all"]
-    yield [count, "snakemake: nothing to do", *in_turns(ours, bare, run)]
-    yield [count, "dvc: nothing to do", *in_turns(ours, bare, ["dvc", "repro", "--quiet"])]
+    recorded = cost(ours, [*sync, "--record", "1"])  # Snakemake has nothing to do only after it
+    commit = ["dvc", "commit", "--force", "--quiet"]
+    committed = Cost(None, None) if only == "snakemake" else cost(bare, commit)
+    yield [count, "dvc: record", *pair(recorded, committed)]
+    if only != "dvc":
+        touch = ["snakemake", "--touch", "--cores", "1", "--quiet", "all"]
+        yield [count, "snakemake: settle", *pair(cost(ours, sync), cost(bare, touch))]
+        run = ["snakemake", "--cores", "1", "--quiet", "all"]
+        yield [count, "snakemake: nothing to do", *in_turns(ours, bare, run)]
+    if only != "snakemake":
+        yield [count, "dvc: nothing to do", *in_turns(ours, bare, ["dvc", "repro", "--quiet"])]
 
 
 def in_turns(ours: Path, bare: Path, command: list[str]) -> list[float]:
-    """CPU seconds of a command that changes nothing in each folder, medians of REPEATS in turns."""
-    turns = [(seconds(ours, command), seconds(bare, command)) for _ in range(REPEATS)]
+    """The costs of a command that changes nothing in each folder, medians of REPEATS in turns."""
+    turns = [pair(cost(ours, command), cost(bare, command)) for _ in range(REPEATS)]
     return [median(values) for values in zip(*turns, strict=True)]
+
+
+def pair(ours: Cost, bare: Cost) -> list[Any]:
+    """Two costs in the order of the columns."""
+    return [value for values in zip(ours, bare, strict=True) for value in values]
 
 
 def project(folder: Path, count: int) -> Path:
@@ -150,7 +179,7 @@ def project(folder: Path, count: int) -> Path:
     task["recipes"] = {"small": RECIPE}
     values = {"datasets": {"glasses": glasses}, "classify": {"again": task}}
     (folder / "params.yaml").write_text(json.dumps(values))
-    seconds(folder, [sys.executable, "-m", "reprise.engines.repository", "dvc.yaml"])
+    cost(folder, [sys.executable, "-m", "reprise.engines.repository", "dvc.yaml"])
     return folder
 
 
@@ -170,8 +199,8 @@ def bare_project(folder: Path, count: int) -> Path:
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     (folder / ".gitignore").write_text("/results/\n/.snakemake/\n")
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
-        seconds(folder, command)
-    seconds(folder, ["dvc", "config", "core.analytics", "false"])
+        cost(folder, command)
+    cost(folder, ["dvc", "config", "core.analytics", "false"])
     return folder
 
 
@@ -182,16 +211,20 @@ def fill_bare(folder: Path, count: int) -> None:
         (folder / "results" / str(name)).write_text("")
 
 
-def seconds(folder: Path, command: list[str]) -> float:
-    """CPU seconds of a command, which must succeed; wall time would be that of the other jobs."""
-    start = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ended = subprocess.run(
-        command, cwd=folder, env=environment(folder), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=PATIENCE,
-    )  # fmt: skip
-    assert ended.returncode == 0, f"{' '.join(command)[:200]}\n{ended.stdout[-2000:]}"
-    end = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return round(end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime, 2)
+def cost(folder: Path, command: list[str]) -> Cost:
+    """What a command takes, which must succeed; wall time would be that of the other jobs."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment(folder), stdout=output, stderr=subprocess.STDOUT
+        )
+        timer = threading.Timer(PATIENCE, process.kill)
+        timer.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        assert process.returncode == 0, f"{' '.join(command)[:200]}\n{output.read()[-2000:]}"
+    return Cost(round(usage.ru_utime + usage.ru_stime, 2), round(usage.ru_maxrss / 1024))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,14 @@
 
 import os
 
-import pytest
+# before numpy, torch and scikit-learn are imported: the workers share the cores, and a thread that
+# waits for another one spins. What the tests start inherits it; a build of test_smoke.py does not
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import pytest  # noqa: E402
+
+pytest_plugins = ["support.cpu_times"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -18,9 +18,14 @@ COMMANDS = {
     "data": ("reprise.engines.data", "check and register a folder or archive of images"),
     "weights": ("reprise.models.weights", "download and verify a file of published weights"),
     "show": ("reprise.engines.show", "print the tables of the last run, or rebuild its report"),
-    "compare": ("reprise.compare", "numbers that differ in two results, and which may by chance"),
+    "plan": ("reprise.engines.plan", "what would run, and why"),
+    "exps": ("reprise.engines.exps", "experiments: the values and numbers that differ"),
+    "compare": ("reprise.engines.compare", "numbers that differ, and which may by chance"),
     "predict": ("reprise.predict.predict", "predict images with a trained run or exported model"),
     "export": ("reprise.export.export", "a trained run as a folder that works without the project"),
+    "search": ("reprise.engines.search", "the best of DVC's experiments on val, of how many"),
+    "bundle": ("reprise.export.bundle", "results as an archive that others replay and compare"),
+    "gc": ("reprise.engines.collect", "show or delete what no commit or parameter needs"),
     "verify": ("reprise.engines.verify", "rebuild a preset in clones and compare every file"),
 }
 PACKAGES = "install it, or all of Reprise's packages with `pip install 'reprise[engines]'`"

@@ -6,8 +6,6 @@ a model make torch deterministic in this process, on `threads` threads.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +13,25 @@ import numpy as np
 import pandas as pd
 
 from reprise.datasets.batches import Batches
-from reprise.datasets.label_share import with_share_of_labels
 from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
 from reprise.errors import RepriseError, did_you_mean
 from reprise.evaluation.scores import count_classes, count_masks
 from reprise.evaluation.statistics import Estimate, SeedScores
 from reprise.evaluation.summaries import over_seeds
 from reprise.export.export import export as export_run
-from reprise.models.build import BUILDERS, is_depthwise, load_weights_into, normalization_of
-from reprise.models.weights import load_pretrained, write_tensors
+from reprise.models.build import BUILDERS, is_depthwise, normalization_of
 from reprise.params.base import PARAMS, validate
 from reprise.params.load import load_params
 from reprise.params.pretrain import PretrainTask
 from reprise.params.training import Runtime, Training, WeightsFile
 from reprise.predict.exported import RECIPES, open_model
 from reprise.predict.trained_run import TrainedRun, network_name, open_run
-from reprise.training.classification import train_classifier, write_classifier
-from reprise.training.ensemble import predict_by_vote
+from reprise.training.classify import classify
+from reprise.training.finetune import finetune
 from reprise.training.job import JobContext
-from reprise.training.loop import write_history
+from reprise.training.pretrain import pretrain
 from reprise.training.runtime import configure_torch
-from reprise.training.segmentation import load_targets, train_segmenter, write_segmenter
+from reprise.training.segment import segment
 
 __all__ = [
     "compare_runs",
@@ -86,24 +82,24 @@ def train(
     """Train a recipe, and write what the job of a pipeline writes; returns `out`.
 
     stage: pretrain, finetune, classify or segment. recipe: as in params.yaml (of finetune: its
-    `common`), or from `read_recipe`. backbone: the backbone.safetensors that a fine-tuning starts
-    from; frozen: train only its head; labels: the share of the labels that it uses. weights: the
-    block of params.yaml for published weights by name. Killed and called again, it goes on from its
-    checkpoint. The same arguments give the same bytes on the same kind of machine, and those of the
-    pipeline's own job.
+    `common`), or from `read_recipe`. Of fine-tuning only: backbone: the backbone.safetensors that
+    it starts from; frozen: train only its head; labels: the share of the labels that it uses.
+    weights: the block of params.yaml for published weights by name. Killed and called again, it
+    goes on from its checkpoint. The same arguments give the same bytes on the same kind of machine,
+    and those of the pipeline's own job.
     """
     folder = Path(out)
     values = _recipe(_known(stage, STAGES, "stage"), recipe)
+    if stage != "finetune" and (backbone or frozen or labels != 1):
+        raise RepriseError(f"train: backbone, frozen and labels are of finetune, not of {stage}")
     files = {k: validate(WeightsFile, v, f"weights.{k}") for k, v in (weights or {}).items()}
     context = _context(stage, values, dataset, seed, threads, precision)
-    if stage == "pretrain":
-        _pretrain(context, files, folder)
-    elif stage == "segment":
-        _segment(context, files, folder)
+    if stage == "finetune":
+        finetune(context, folder, Path(backbone) if backbone else None, frozen, labels)
     else:
-        data = with_share_of_labels(context.data, labels, seed)
-        context, start = replace(context, data=data), Path(backbone) if backbone else None
-        _classify(stage, context, files, folder, start, frozen, labels)
+        {"pretrain": pretrain, "classify": classify, "segment": segment}[stage](
+            context, files, folder
+        )
     return folder
 
 
@@ -188,53 +184,6 @@ def _context(
         normalization_of(recipe),
     )  # fmt: skip
     return JobContext(recipe, "recipe", seed, data, batches, device)
-
-
-def _pretrain(context: JobContext[Any], files: Mapping[str, WeightsFile], out: Path) -> None:
-    method = import_module(f"reprise.training.ssl.{context.recipe.method}")
-    checkpoint = context.checkpoint(out)
-    state, history = method.pretrain(context, checkpoint, files)
-    write_tensors(out / "backbone.safetensors", state)
-    write_history(out / "history.csv", history, context.device)
-    checkpoint.remove()
-
-
-def _segment(context: JobContext[Any], files: Mapping[str, WeightsFile], out: Path) -> None:
-    recipe = context.recipe
-    targets = load_targets(context.data, recipe.merge_classes)
-    model = BUILDERS["segment"](recipe, targets.n_classes)
-    read = load_weights_into(model, recipe.model, recipe.weights, files)
-    checkpoint = context.checkpoint(out, read, [])
-    write_segmenter(out, train_segmenter(model, context, checkpoint, targets, {}), context.device)
-    checkpoint.remove()
-
-
-def _classify(
-    stage: str,
-    context: JobContext[Any],
-    files: Mapping[str, WeightsFile],
-    out: Path,
-    backbone: Path | None,
-    frozen: bool,
-    labels: float,
-) -> None:
-    recipe = context.recipe
-    model: Any = BUILDERS[stage](recipe, len(context.data.classes.names))
-    read = [backbone] if backbone else []
-    if backbone:
-        load_pretrained(model.backbone, backbone)
-    if stage == "classify":
-        read += load_weights_into(model, recipe.model, recipe.weights, files)
-    if frozen or getattr(recipe, "frozen", False):
-        model.backbone.freeze()
-    votes = getattr(recipe, "ensemble_epochs", 1)
-    split = "test" if stage == "classify" else "train"
-    checkpoint = context.checkpoint(out, read, frozen, labels)
-    result = train_classifier(model, context, checkpoint, split, recipe.feature_epochs, votes > 1)
-    if votes > 1:
-        predict_by_vote(result, votes)
-    write_classifier(out, result, context.device)
-    checkpoint.remove()
 
 
 def _over_seeds(

@@ -35,6 +35,7 @@ from reprise.errors import RepriseError, one_line
 STARTED = time.time_ns()  # this module is imported before a job reads anything
 # where this process trains or predicts (see training/runtime.py); empty where torch is not used
 MACHINE: dict[str, str | int] = {}
+log_file: Path | None = None  # of this process
 # what the operating system refuses although nothing is wrong with a value or a file
 REFUSALS = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EPERM}
 REFUSALS |= {errno.EROFS}
@@ -54,9 +55,10 @@ def run(main: Callable[[], None]) -> None:
     scripts = str(Path(sys.argv[0]).resolve().parent)
     sys.path[:] = [folder for folder in sys.path if folder != scripts]
     signal.signal(signal.SIGTERM, _interrupt)
-    log = None
+    global log_file
+    log = log_file = None
     try:
-        log = _start_logging()
+        log = log_file = _start_logging()
         with _recorded(log):
             main()
     except RepriseError as error:
@@ -179,12 +181,15 @@ def _starts(logs: Path) -> dict[str, int]:
 
 
 def _resources() -> dict[str, float]:
-    """Seconds since the start, CPU seconds, and the peak memory in MiB, of this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
+    """Seconds since the start, CPU seconds, and the peak memory in MiB of the largest process.
+
+    CPU seconds are those of this process and of the processes that it has started.
+    """
+    process, children = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "seconds": round((time.time_ns() - STARTED) / 1e9, 2),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
-        "peak_memory_mib": round(used.ru_maxrss / 1024),
+        "cpu_seconds": round(sum(u.ru_utime + u.ru_stime for u in (process, children)), 2),
+        "peak_memory_mib": round(max(process.ru_maxrss, children.ru_maxrss) / 1024),
     }
 
 

@@ -1,12 +1,12 @@
-"""`reprise compare A B`: which numbers differ in two results, and which may by chance.
+"""Which numbers differ in two results, and which may by chance; see reprise.engines.compare.
 
 A and B are folders of results, or files: metrics.json, intervals.json, or copies of one of them.
 """
 
-import argparse
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot
 from pathlib import Path
@@ -23,8 +23,7 @@ METRICS, INTERVALS = "metrics.json", "intervals.json"
 MACHINE = "machine"  # a key of intervals.json among the stages; see evaluation/job_outputs.py
 ALL, GROUPS = "groups and seeds", "groups only"
 ENDS = {ALL: ("ci_low", "ci_high"), GROUPS: ("groups_low", "groups_high")}  # the first that exists
-ABOUT = "Compare two results: the numbers that differ, and which differences their intervals allow."
-PATH = "folder of results, or a file: metrics.json or intervals.json, also under another name"
+ABSENT = "-"
 SHOWN = 5  # names of numbers that only one side has
 COLUMNS = ["number", "A", "B", "B - A", "95 % CI of B - A", "over", "allowed"]
 NOTE = """\
@@ -54,42 +53,61 @@ class Results:
     numbers: dict[Key, float]
     intervals: dict[Key, Interval]
     machine: dict[str, dict[str, int]]
+    path: Path
 
 
-def main() -> None:
-    """Print the numbers that differ."""
-    parser = argparse.ArgumentParser(description=ABOUT)
-    for name in "AB":
-        parser.add_argument(name, type=Path, help=PATH)
-    args = parser.parse_args()
-    print(comparison(args.A, args.B), end="")
+@dataclass(frozen=True)
+class Side:
+    """One of two results: its name, where it is, and the params.yaml that it was made of.
+
+    `params` is None where no such file is known.
+    """
+
+    name: str
+    results: Path
+    params: Path | None = None
 
 
-def comparison(a: Path, b: Path) -> str:
-    """The text that the command prints. Raises RepriseError where there is nothing to compare."""
+def comparison(a: Path, b: Path, names: Sequence[str] | None = None) -> str:
+    """The text that the command prints; `names` of the sides are their paths by default.
+
+    Raises RepriseError where there is nothing to compare.
+    """
     one, two = read_results(a), read_results(b)
-    common = [key for key in one.numbers if key in two.numbers]
-    if not common:
-        raise RepriseError(f"{b}: has no number in common with {a}; compare results of one preset")
     table = differences(one, two)
-    with_interval = table[table["allowed"] != ""]
-    outside = int((with_interval["allowed"] == "no").sum())
-    blocks = [f"A: {a}: {machine_line(one.machine)}\nB: {b}: {machine_line(two.machine)}\n"]
+    names = [name or str(path) for name, path in zip(names or ("", ""), (a, b), strict=True)]
+    machines = [machine_line(side.machine) for side in (one, two)]
+    blocks = [f"A: {names[0]}: {machines[0]}\nB: {names[1]}: {machines[1]}\n"]
     if len(table):
         blocks.append(aligned(table))
+    blocks.append(f"{counts_sentence(one, two, table)}\n")
+    blocks += [f"{line}\n" for line in only_in(one, two, *names)]
+    if (table["allowed"] != "").any():
+        blocks.append(NOTE)
+    return "\n".join(blocks)
+
+
+def counts_sentence(one: Results, two: Results, table: pd.DataFrame) -> str:
+    """How many numbers differ, and how many of them by more than the intervals allow."""
+    common = one.numbers.keys() & two.numbers.keys()
     counts = f"{len(table)} of {len(common)} numbers differ"
+    with_interval = table[table["allowed"] != ""]
     if len(table):
         counts += f", {len(with_interval)} of them with intervals"
     if len(with_interval):
+        outside = int((with_interval["allowed"] == "no").sum())
         counts += f"; the intervals do not allow {outside} of these differences"
-    blocks.append(f"{counts}.\n")
-    for name, path, keys in (("A", a, one.numbers), ("B", b, two.numbers)):
-        if only := [".".join(key) for key in keys if key not in common]:
+    return f"{counts}."
+
+
+def only_in(one: Results, two: Results, a: str, b: str) -> list[str]:
+    """A line for each side with numbers that the other lacks: the names of the first of them."""
+    lines = []
+    for side, name, these, other in (("A", a, one, two), ("B", b, two, one)):
+        if only := [".".join(key) for key in these.numbers if key not in other.numbers]:
             more = f" and {len(only) - SHOWN} more" if len(only) > SHOWN else ""
-            blocks.append(f"Only in {name} ({path}): {', '.join(only[:SHOWN])}{more}\n")
-    if len(with_interval):
-        blocks.append(NOTE)
-    return "\n".join(blocks)
+            lines.append(f"Only in {side} ({name}): {', '.join(only[:SHOWN])}{more}")
+    return lines
 
 
 def aligned(table: pd.DataFrame) -> str:
@@ -101,7 +119,14 @@ def aligned(table: pd.DataFrame) -> str:
 
 
 def differences(one: Results, two: Results) -> pd.DataFrame:
-    """COLUMNS, as text: a row for each number that both have and that differs, in A's order."""
+    """COLUMNS, as text: a row for each number that both have and that differs, in A's order.
+
+    Raises RepriseError where they have no number in common.
+    """
+    if not one.numbers.keys() & two.numbers.keys():
+        raise RepriseError(
+            f"{two.path}: has no number in common with {one.path}; compare results of one preset"
+        )
     rows = []
     for key, a in one.numbers.items():
         b = two.numbers.get(key, a)
@@ -158,7 +183,7 @@ def read_results(path: Path) -> Results:
             headlines |= numbers.keys()
     intervals = {key: interval for key in every if (interval := interval_of(key, every))}
     shown = {key: every[key] for key in every if key in headlines or key in intervals}
-    return Results(shown, intervals, machine)
+    return Results(shown, intervals, machine, path)
 
 
 def machine_counts(tree: dict[str, Any], file: Path) -> dict[str, dict[str, int]]:
@@ -208,6 +233,24 @@ def interval_of(key: Key, numbers: dict[Key, float]) -> Interval | None:
             if low is not None and high is not None:
                 return Interval(low, high, over)
     return None
+
+
+def flattened_values(values: Any, above: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted keys and values as text; a list is one value."""
+    if isinstance(values, Mapping) and (values or not above):
+        for key, value in values.items():
+            yield from flattened_values(value, f"{above}.{key}" if above else str(key))
+    else:
+        yield above, json.dumps(values, ensure_ascii=False)
+
+
+def changed_parameters(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[list[str]]:
+    """A row for each key whose value differs: the key, and the value on each side."""
+    one, two = dict(flattened_values(a)), dict(flattened_values(b))
+    for key in dict.fromkeys([*one, *two]):
+        values = [side.get(key, ABSENT) for side in (one, two)]
+        if values[0] != values[1]:
+            yield [key, *values]
 
 
 def machine_line(machine: dict[str, dict[str, int]]) -> str:

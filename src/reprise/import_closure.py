@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from reprise import plugins
 from reprise.params.models import module_file
 
 SRC = Path("src")
@@ -27,8 +28,10 @@ def closure(script: Path, by_name: Iterable[Path] = (), src: Path = SRC) -> list
     below `src` that the script loads by name, and their imports, count too. The paths begin with
     `src`, in POSIX form, sorted.
     """
-    names = [".".join(module.relative_to(src).with_suffix("").parts) for module in by_name]
+    ours = [module for module in by_name if src in module.parents]
+    names = [".".join(module.relative_to(src).with_suffix("").parts) for module in ours]
     files = {file for name in names for file in _files(name, src)}
+    files |= set(by_name) - set(ours)  # of other packages
     waiting = [script, *files]
     while waiting:
         new = _imports(waiting.pop(), src) - files
@@ -49,12 +52,20 @@ def loaded_by_name(task: Any, run: str) -> list[Path]:
     modules = [module_file(network, MODELS) for network in networks]
     if hasattr(recipe, "method"):
         modules += [folder / f"{recipe.method}.py" for folder in METHODS]
-    return [module for module in modules if module and module.is_file()]
+        modules += [plugins.file_of(kind, recipe.method) for kind in ("params", "ssl")]
+    return with_packages(module for module in modules if module and module.is_file())
 
 
-def dataset_module(source: str) -> Path:
-    """The file that prepares datasets of a source, such as datasets/earth.py for earth_tiles."""
-    return DATASETS / f"{source.partition('_')[0]}.py"
+def dataset_modules(source: str) -> list[Path]:
+    """The files that prepare datasets of a source, such as datasets/earth.py for earth_tiles."""
+    stem = source.partition("_")[0]
+    return with_packages([plugins.file_of("datasets", stem) or DATASETS / f"{stem}.py"])
+
+
+def with_packages(modules: Iterable[Path]) -> list[Path]:
+    """Files of Reprise as they are; for one of another package, all modules of that package."""
+    files = [path for module in modules for path in plugins.sources(module) or [module]]
+    return list(dict.fromkeys(files))
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import os
 import random
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from support import faults
 from support.kills import Engine, Moment, at_random, file_appears, job_runs, lock_changes
 from support.small_workflow import ROOT, SmallWorkflow
+from support.smoke import smoke_build
 
 from reprise.engines.verify import clone, digests, environment
 
@@ -65,13 +65,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Digests of the results of an undisturbed run of the preset smoke."""
-    folder = clone(ROOT, tmp_path_factory.mktemp("smoke") / "clone", "smoke")
-    with folder.with_suffix(".printed").open("w") as log:
-        subprocess.run(
-            COMMANDS["snakemake"], cwd=folder, env=environment(folder), stdout=log, stderr=log,
-            check=True,
-        )  # fmt: skip
-    return digests(folder / "results")
+    return digests(smoke_build(tmp_path_factory) / "results")
 
 
 def kill_small(

@@ -125,8 +125,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SmallWorkflow:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("number", range(len(STEPS) ** 3 // WALK))
 def test_any_order_of_the_engines(number: int, trained: SmallWorkflow, tmp_path: Path) -> None:
-    small = SmallWorkflow.__new__(SmallWorkflow)
-    small.folder = tmp_path / "small"
+    small = SmallWorkflow.at(tmp_path / "small")
     shutil.copytree(trained.folder, small.folder, symlinks=True)
     steps = walks()[number]
     walk(small, steps)

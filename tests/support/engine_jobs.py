@@ -7,19 +7,22 @@ import json
 import os
 import shlex
 import subprocess
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Job:
-    """What both engines must agree on. `keys` are dotted keys of params.yaml."""
+    """What both engines must agree on. `keys` are dotted keys of params.yaml.
+
+    threads: what Snakemake reserves on two cores, of which DVC knows nothing.
+    """
 
     command: str
     dependencies: frozenset[str]
     outputs: frozenset[str]
     keys: frozenset[str]
+    threads: int = field(default=1, compare=False)
 
 
 def stages_behind(folder: Path, names: set[str]) -> dict[str, set[str]]:
@@ -40,17 +43,15 @@ def stages_behind(folder: Path, names: set[str]) -> dict[str, set[str]]:
 
 def snakemake_jobs(folder: Path) -> dict[str, list[Job]]:
     """The jobs of the Snakefile in `folder` by rule, in a process of their own."""
+    from support import prestarted
+
     text = subprocess.run(
-        [sys.executable, __file__],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder / "src")},
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
+        ["python", __file__], cwd=folder, check=True, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(folder / "src"), "PATH": prestarted.path()},
+    ).stdout  # fmt: skip
     jobs: dict[str, list[Job]] = {}
-    for rule, command, *sets in json.loads(text):
-        jobs.setdefault(rule, []).append(Job(command, *map(frozenset, sets)))
+    for rule, command, threads, *sets in json.loads(text):
+        jobs.setdefault(rule, []).append(Job(command, *map(frozenset, sets), threads))
     return jobs
 
 
@@ -83,7 +84,7 @@ def _print_snakemake_jobs() -> None:
     from snakemake.settings.types import DAGSettings, OutputSettings, ResourceSettings
 
     with SnakemakeApi(OutputSettings()) as api:
-        flow = api.workflow(ResourceSettings(cores=1), snakefile=Path("Snakefile"))
+        flow = api.workflow(ResourceSettings(cores=2), snakefile=Path("Snakefile"))
         workflow = flow._workflow
         workflow.dag_settings = DAGSettings(forceall=True)
         workflow._prepare_dag(forceall=True, ignore_incomplete=True, lock_warn_only=True)
@@ -92,6 +93,7 @@ def _print_snakemake_jobs() -> None:
             (
                 job.rule.name,
                 job.shellcmd,
+                job.threads,
                 sorted({str(path) for path in job.input}),
                 sorted({str(path) for path in job.output}),
                 sorted(job.params.params_keys),

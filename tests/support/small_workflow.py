@@ -8,6 +8,11 @@ import sys
 from pathlib import Path
 from typing import IO
 
+import pytest
+
+from support import prestarted
+from support.shared import made_once
+
 ROOT = Path(__file__).parents[2]
 AUTHOR = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
 REST = "model: cnn, image_size: 8, epochs: 1, batch_size: 4, feature_epochs: [1]"
@@ -216,6 +221,22 @@ class SmallWorkflow:
         self.git("init", "--quiet")
         self.commit("first")
 
+    @classmethod
+    def at(cls, folder: Path) -> "SmallWorkflow":
+        """The project in a folder that has it already, or that a clone will fill."""
+        small = cls.__new__(cls)
+        small.folder = folder
+        return small
+
+    @classmethod
+    def built(cls, factory: pytest.TempPathFactory, engine: str, folder: Path) -> "SmallWorkflow":
+        """A copy, in `folder`, of the project after a run of an engine, which is made once."""
+        made = made_once(factory, f"small-{engine}", lambda new: cls(new).build(engine))
+        shutil.copytree(made, folder, symlinks=True)
+        small = cls.at(folder)
+        small.ran()
+        return small
+
     def write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text)
 
@@ -235,9 +256,16 @@ class SmallWorkflow:
         self.git("commit", "--quiet", "--allow-empty", "-m", message)
 
     def run(self, *command: str, ok: bool = True, **variables: str) -> str:
-        """What a command prints; it must succeed, or fail if `ok` is False."""
+        """What a command prints; it must succeed, or fail if `ok` is False.
+
+        It is prestarted, unless the test brings its own programs or modules.
+        """
+        environment, words = self.environment(**variables), list(command)
+        if not {"PATH", "PYTHONPATH"} & variables.keys():
+            environment["PATH"] = prestarted.path(environment["PATH"])
+            words = prestarted.words(command)
         ended = subprocess.run(
-            command, cwd=self.folder, env=self.environment(**variables), text=True, check=False,
+            words, cwd=self.folder, env=environment, text=True, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert (ended.returncode == 0) is ok, f"{' '.join(command)}\n{ended.stdout}"

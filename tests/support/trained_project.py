@@ -58,6 +58,7 @@ def tiny() -> dict[str, Any]:
 def train_project(folder: Path) -> None:
     """Fill a folder with a project whose runs are trained by the stages' own scripts."""
     values = tiny()
+    folder.mkdir()
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
     shutil.copytree(ROOT / "course", folder / "course")
     (folder / "src").symlink_to(ROOT / "src")

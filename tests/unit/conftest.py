@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from support.evaluated import write_evaluation, write_figures
 from support.fake_results import fake_params, fake_results
+from support.shared import made_once
 
 from reprise.params.load import Params
 
@@ -19,10 +20,12 @@ def params() -> Params:
 @pytest.fixture(scope="session")
 def evaluated_results(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Path:
     """A results folder with tables and coordinates, without figures; not to be changed."""
-    results = tmp_path_factory.mktemp("evaluated") / "results"
-    fake_results(results, params)
-    write_evaluation(results, params)
-    return results
+
+    def make(folder: Path) -> None:
+        fake_results(folder / "results", params)
+        write_evaluation(folder / "results", params)
+
+    return made_once(tmp_path_factory, "evaluated", make) / "results"
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +33,12 @@ def whole_results(
     tmp_path_factory: pytest.TempPathFactory, evaluated_results: Path, params: Params
 ) -> Path:
     """A results folder with every output but report.html; not to be changed."""
-    results = tmp_path_factory.mktemp("whole") / "results"
-    shutil.copytree(evaluated_results, results)
-    write_figures(results, params)
-    return results
+
+    def make(folder: Path) -> None:
+        shutil.copytree(evaluated_results, folder / "results")
+        write_figures(folder / "results", params)
+
+    return made_once(tmp_path_factory, "whole", make) / "results"
 
 
 @pytest.fixture(scope="session")
@@ -41,9 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with trained runs of the courses' recipes (see support/); not to be changed."""
     from support.trained_project import train_project
 
-    folder = tmp_path_factory.mktemp("project")
-    train_project(folder)
-    return folder
+    return made_once(tmp_path_factory, "project", train_project)
 
 
 @pytest.fixture

@@ -132,6 +132,28 @@ def test_the_legend_names_every_class_right_pixels_and_no_label(
     assert [name for name, _ in entries[-2:]] == ["right", "no label"]
 
 
+def test_each_run_has_the_photo_of_its_own_crop(whole_results: Path, params: Params) -> None:
+    cover = read_prepared(whole_results / "prepare" / "cover")
+    block = params.segment["baseline"]
+    (run,) = block.runs
+    recipe = block.recipes[run]
+    cropped = recipe.model_copy(
+        update={"augment": recipe.augment.model_copy(update={"crop_pixels": 8})}
+    )
+    recipes = {"small": cropped, run: recipe, "again": recipe}
+    changed = block.model_copy(update={"runs": list(recipes), "recipes": recipes})
+    several = params.model_copy(update={"segment": {"baseline": changed}})
+    chart = masks(whole_results, several, "baseline", cover, Missing())
+    assert chart is not None
+    assert chart["crops"] == {"small": "8", run: "whole", "again": "whole"}
+    sizes = {}
+    for key, url in chart["maps"].items():
+        if key.startswith(f"image/{block.images[0]}/"):
+            with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as photo:
+                sizes[key.rpartition("/")[2]] = photo.size
+    assert sizes == {"8": (8, 8), "whole": cover.images.shape[2:0:-1]}
+
+
 def test_large_maps_are_thinned_until_they_fit(
     whole_results: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:

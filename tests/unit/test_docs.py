@@ -4,11 +4,11 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from support import prestarted
 
 from reprise.params.load import Params, load_params
 
@@ -31,8 +31,10 @@ OTHER_PAGES = [
     "networks",
     "overview",
     "reliability",
+    "replay",
     "results",
     "rulegraph",
+    "search",
     "share",
     "style",
     "your-images",
@@ -106,11 +108,10 @@ def test_a_script_runs_on_results_alone(line: str, results: Path, params: Params
     (folder / "params.yaml").write_text(values)
     for name in ("workflow", "presets"):
         (folder / name).symlink_to(ROOT / name)
-    _, *words = shlex.split(line)
+    environment = {"PYTHONPATH": str(ROOT / "src"), "HOME": ".", "PATH": prestarted.path()}
     process = subprocess.run(
-        [sys.executable, *words], cwd=folder, env={"PYTHONPATH": str(ROOT / "src"), "HOME": "."},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        shlex.split(line), cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert process.returncode == 0, process.stderr
 
 

@@ -61,7 +61,7 @@ def test_the_figures_follow_the_tasks_of_the_configuration(params: Params) -> No
     )
     assert figures(alone) == [
         "networks", "convergence", "curves", "calibration", "comparisons", "published_numbers",
-        "confusion_classify_transfer", "misclassified_classify_transfer",
+        "cost", "confusion_classify_transfer", "misclassified_classify_transfer",
     ]  # fmt: skip
 
 

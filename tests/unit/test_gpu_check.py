@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support import prestarted
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -23,7 +24,7 @@ SCRIPT = ROOT / "bench" / "gpu_check.sh"
 def script(*options: object, python: Path | None = None) -> subprocess.CompletedProcess:
     return subprocess.run(
         [str(SCRIPT), *map(str, options)], capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHON": str(python or sys.executable)},
+        env=os.environ | {"PYTHON": str(python or prestarted.commands() / "python")},
     )  # fmt: skip
 
 

@@ -6,13 +6,25 @@ from pathlib import Path
 import pytest
 
 from reprise.evaluation.evaluate import evaluate
-from reprise.evaluation.latex import command, escape
+from reprise.evaluation.latex import Variables, command, escape
 from reprise.params.load import Params
 
 
 def test_a_command_has_letters_only() -> None:
     assert command("finetune_earth", "B", "accuracy") == "FinetuneEarthBAccuracy"
     assert command("fcn8s_noskip_3") == "FcnEightSNoskipThree"
+
+
+def test_other_names_that_give_the_same_command_have_a_number_and_are_named() -> None:
+    variables = Variables()
+    for names in (["a_b", "c"], ["a", "b_c"], ["A", "B", "C"], ["d"]):
+        variables.add(names, "1.0")
+    assert variables.lines == [
+        r"\newcommand{\ABC}{1.0}",
+        r"\newcommand{\ABCTwo}{1.0}  % a b_c",
+        r"\newcommand{\ABCThree}{1.0}  % A B C",
+        r"\newcommand{\D}{1.0}",
+    ]
 
 
 def test_what_is_special_in_latex_is_escaped() -> None:

@@ -1,5 +1,6 @@
 """Reprise as a library: few documented functions, the bytes of the pipeline, a page that runs."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -40,6 +41,18 @@ def test_there_are_ten_functions_at_most_and_the_page_has_each() -> None:
     assert re.findall(r"^from reprise\.api import (\w+) as \1$", stub, re.M) == list(reprise.NAMES)
     with pytest.raises(AttributeError, match="no attribute 'lost'"):
         reprise.lost  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_the_notebook_is_the_page() -> None:
+    """So the test of the page runs its cells; the first one enters the project's folder."""
+    cells = json.loads((ROOT / "docs" / "library.ipynb").read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert code[1:] == [block.strip() for block in re.findall(r"```python\n(.*?)```", PAGE, re.S)]
+    compile(code[0], "library.ipynb", "exec")
+    text = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    pieces = re.split(r"```python\n.*?```\n?", PAGE, flags=re.S)
+    assert text == [piece.strip() for piece in pieces if piece.strip()]
+    assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
 
 
 def test_importing_reprise_imports_nothing_that_takes_long() -> None:
@@ -124,6 +137,16 @@ def test_a_share_of_the_labels_trains_on_fewer_images(tmp_path: Path) -> None:
     # 14 train images, 7 of each class: half of them is 4 of each
     steps = {share: pd.read_csv(path / "history.csv")["step"].max() for share, path in out.items()}
     assert steps == {0.5: 4, 1.0: 7}
+
+
+@pytest.mark.parametrize("option", [{"labels": 0.5}, {"frozen": True}, {"backbone": "a"}])
+def test_what_only_a_fine_tuning_has_is_refused_elsewhere(
+    option: dict[str, Any], tmp_path: Path
+) -> None:
+    data = dark_and_bright(tmp_path / "data")
+    with pytest.raises(RepriseError, match="labels are of finetune, not of classify"):
+        reprise.train("classify", RECIPE, data, tmp_path / "out", **option)
+    assert not (tmp_path / "out").exists()
 
 
 def test_scores_are_those_of_the_predictions(tmp_path: Path) -> None:

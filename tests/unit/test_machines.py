@@ -7,7 +7,7 @@ import pytest
 from support.fake_results import fake_params, fake_results
 
 from reprise.evaluation.evaluate import JOBS, evaluate
-from reprise.evaluation.machines import KIND, kinds_sentence
+from reprise.evaluation.machines import KIND, kinds_sentence, pieces_sentence
 
 HERE = {"cpu_capability": "AMD AVX2", "device": "cpu", "precision": "float32", "torch": "2.11"}
 HERE |= {"threads": 1}
@@ -64,3 +64,13 @@ def test_the_table_of_such_a_task_says_so_and_no_other(tmp_path: Path) -> None:
     told = [name for name, table in tables.items() if "2 kinds of machine" in table.markdown]
     assert told == ["classify_baseline"]
     assert "device NVIDIA H100: " in tables[told[0]].markdown
+
+
+def test_a_table_names_the_runs_whose_batches_were_cut(tmp_path: Path) -> None:
+    assert pieces_sentence({"A": 1, "B": 1}) == pieces_sentence({}) == ""
+    assert pieces_sentence({"A": 1, "B": 4}).endswith("batch norm: B in 4.")
+    params = fake_params()
+    fake_results(tmp_path, params)
+    params.finetune["tiny"].common.__dict__["micro_batches"] = 2
+    text = evaluate(tmp_path, params).tables["finetune_tiny"].markdown
+    assert "its own statistics of batch norm: A in 2, B in 2, " in text

@@ -116,6 +116,7 @@ def test_every_imported_package_is_declared() -> None:
         "dvc_data",
         "dvc_objects",
         "markupsafe",
+        "scmrepo",
     }
     names = {modules.get(name.lower(), name.lower()) for name in imported - ours - optional}
     assert names <= declared

@@ -92,7 +92,7 @@ def test_own_tasks_are_added_to_a_preset_and_leave_it_as_it_is(
         run_data(monkeypatch, tmp_path / "a", "--name", "baseline")
 
 
-def test_what_does_not_fit_is_refused_and_params_yaml_stays(
+def test_what_does_not_fit_is_refused_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = class_folders(tmp_path / "a", 8)
@@ -109,6 +109,7 @@ def test_what_does_not_fit_is_refused_and_params_yaml_stays(
         with pytest.raises(RepriseError, match=message):
             run_data(monkeypatch, folder, *arguments)
         assert PARAMS.read_text() == OWN
+        assert not Path("data/raw").exists() or not any(Path("data/raw").iterdir())
     run_data(monkeypatch, folder, "--name", "x")
     with pytest.raises(RepriseError, match="datasets.x.kind: is classification; remove KIND"):
         run_data(monkeypatch, folder, "--name", "x", "--kind", "unlabelled")

@@ -185,3 +185,15 @@ def test_a_block_is_loaded_alone(tmp_path: Path) -> None:
         load_block(path, "classify.baselin", ClassifyTask)
     assert load_runtime(path) == Runtime()
     assert load_weights(path) == {}
+
+
+@pytest.mark.parametrize("other", ["CNN", "c_nn", "C_NN_"])
+def test_names_of_runs_differ_in_more_than_case_and_underscores(other: str) -> None:
+    """Files, on some systems, and the commands of LaTeX would have one name."""
+    recipe = EARTH["classify"]["baseline"]["recipes"]["cnn"]
+    values = changed(f"classify.baseline.recipes.{other}", recipe)
+    values["classify"]["baseline"]["runs"] = ["cnn", other]
+    values["classify"]["baseline"]["comparisons"] = []
+    message = f"classify.baseline: runs: 'cnn' and '{other}' differ in case or underscores only"
+    with pytest.raises(RepriseError, match=message):
+        parse(values)

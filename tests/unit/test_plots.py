@@ -5,13 +5,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import vl_convert
 import yaml
+from support import prestarted
 
 from reprise.jobs import tasks
 from reprise.params.load import Params
@@ -25,6 +25,7 @@ CONFUSION = "Confusion matrices of the test split"
 def call(folder: Path, *command: str) -> str:
     names = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
     environment = os.environ | dict.fromkeys(names, "x@localhost")
+    environment["PATH"] = prestarted.path()
     ended = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -33,7 +34,7 @@ def call(folder: Path, *command: str) -> str:
 
 
 def dvc(folder: Path, *arguments: str) -> str:
-    return call(folder, sys.executable, "-m", "dvc", *arguments)
+    return call(folder, "dvc", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 """The script `prepare`: the module of a dataset's source is found by name."""
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from support import prestarted
 
 from reprise.datasets import earth, orl
 from reprise.datasets.prepared import SPLITS, read_prepared
@@ -31,8 +31,8 @@ def run_prepare(folder: Path, dataset: str) -> "subprocess.CompletedProcess[str]
     (folder / "params.yaml").write_text(PARAMS)
     script = ROOT / "workflow/scripts/prepare.py"
     return subprocess.run(
-        [sys.executable, str(script), "--dataset", dataset, "--out", "out"],
-        cwd=folder, env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""}, capture_output=True,
+        ["python", str(script), "--dataset", dataset, "--out", "out"], cwd=folder,
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": prestarted.path()}, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
 

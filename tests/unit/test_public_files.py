@@ -172,7 +172,8 @@ def test_in_ci_a_test_that_lacks_something_fails_in_one_line(ci: str, tmp_path: 
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-c",
          "/dev/null", "--rootdir", ".", "-rs"],
-        cwd=tmp_path, env=os.environ | {"CI": ci}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env=os.environ | {"CI": ci, "PYTHONPATH": str(ROOT / "tests")},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ended.returncode == bool(ci), ended.stdout
     assert "1 passed, 1 error" in ended.stdout if ci else "1 passed, 1 skipped" in ended.stdout

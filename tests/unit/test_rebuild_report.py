@@ -3,11 +3,11 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from support import prestarted
 
 from reprise.evaluation.markdown import MARK
 from reprise.params.load import Params
@@ -30,8 +30,8 @@ def folder(results: Path, params: Params) -> Path:
 
 def rebuild(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "reprise.engines.show", "page"], cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        ["python", "-m", "reprise.engines.show", "page"], cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "PATH": prestarted.path()},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 

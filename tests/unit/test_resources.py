@@ -21,6 +21,7 @@ from reprise.datasets.writer import write_dataset
 from reprise.engines import resources
 from reprise.engines.preset import render
 from reprise.engines.resources import Resources, array_shape, over_all_jobs, preparation, training
+from reprise.errors import RepriseError
 from reprise.jobs import STAGES, tasks
 from reprise.models.build import build_backbone
 from reprise.params.datasets import CourseDataset
@@ -232,3 +233,32 @@ def test_no_network_costs_much_more_than_its_bound_assumes(name: str) -> None:
         assumed *= getattr(recipe, "width_mult", 1.0) ** 2
         counted = rows["multiply_adds"].sum() / rows["pixels"].iloc[0]
         assert counted < 1.3 * assumed, (stage, task, run)
+
+
+def with_processes(count: int, micro_batches: int) -> Params:
+    values = YAML(typ="safe", pure=True).load(render("earth", ROOT / "presets"))
+    values["runtime"]["processes"] = count
+    values["pretrain"]["earth"]["recipes"]["byol"]["micro_batches"] = micro_batches
+    return parse(values)
+
+
+def test_a_training_by_several_processes_is_shorter_and_needs_more_memory(tmp_path: Path) -> None:
+    path, byol = images(tmp_path, 50_000, 64), ("pretrain", "earth", "byol")
+    one, four = (training(with_processes(n, 4), *byol, path, 0) for n in (1, 4))
+    waiting = resources.SHORTEST
+    assert one.runtime - waiting == pytest.approx(4 * (four.runtime - waiting), abs=4)
+    assert four.mem_mb > one.mem_mb + 3 * resources.PROCESS
+    # a recipe whose batches are not cut into pieces has one process
+    supervised = ("pretrain", "earth", "supervised")
+    alone = training(with_processes(1, 4), *supervised, path, 0)
+    assert training(with_processes(4, 4), *supervised, path, 0) == alone
+
+
+def test_a_profile_with_fewer_gpus_than_processes_is_one_line() -> None:
+    params = with_processes(4, 4)
+    for block in ({}, {"pretrain": {"gpu": 4}}, {"pretrain": {"gpu": 0}}, {"classify": {"gpu": 1}}):
+        resources.check_gpus(params, block)
+    line = "set-resources: pretrain: gpu is 1, but pretrain.earth.byol has 4 processes, a GPU each"
+    with pytest.raises(RepriseError, match=line) as error:
+        resources.check_gpus(params, {"pretrain": {"gpu": "1"}})
+    assert "\n" not in str(error.value)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from reprise.evaluation.scores import (
     miou,
 )
 from reprise.evaluation.statistics import Estimate, SeedScores, wilson
-from reprise.evaluation.summaries import concentrated_classes, over_seeds, summarize
+from reprise.evaluation.summaries import concentrated_classes, over_seeds, summarize, worst_group
 from reprise.metrics.confusion import (
     confusion,
     ignored_pixel_predictions,
@@ -182,6 +183,23 @@ def test_one_group_says_nothing_against_a_run() -> None:
     row = summary([9, 9, 9], np.zeros(10, np.int64))
     assert row["groups"] == 1 and row["above_constant"]
     assert math.isnan(row["test_accuracy_groups_low"]) and math.isnan(row["test_accuracy_ci_low"])
+
+
+def test_the_worst_group_is_the_least_accurate_of_those_with_enough_images() -> None:
+    classes, matrix = Classes(("a", "b"), (), None), np.zeros((2, 2), np.int64)
+    groups = np.repeat([0, 1, 2], [10, 12, 9])
+    constant = np.zeros(31, bool)
+    # group 0: 6 and 8 of 10 right; group 1: 6 and 3 of 12; group 2, of 9 images, none
+    seeds = [
+        ClassCounts(classes, 0.5, matrix, np.arange(31) < 0, groups, constant) for _ in range(2)
+    ]
+    for counts, first, second in zip(seeds, (6, 8), (6, 3), strict=True):
+        counts.correct[:first] = True
+        counts.correct[10 : 10 + second] = True
+    worst = worst_group(seeds)
+    assert worst == {"worst_group_accuracy": pytest.approx(4.5 / 12), "worst_group_images": 12}
+    alone = [replace(counts, groups=np.arange(31)) for counts in seeds]
+    assert all(np.isnan(value) for value in worst_group(alone).values())
 
 
 def test_one_seed_has_no_sd() -> None:

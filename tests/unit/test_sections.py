@@ -245,9 +245,9 @@ def test_one_task_of_classify_alone_is_drawn_and_reported(results: Path, params:
     page = rebuilt(results, alone)
     assert re.findall('<section id="([^"]+)"', page) == [
         "questions", "limitations", "classify-baseline", "comparisons", "published", "calibration",
-        "networks", "training", "provenance", "datasets",
+        "cost", "networks", "training", "provenance", "datasets",
     ]  # fmt: skip
-    assert len(list((results / "figures").iterdir())) == len(figures(alone)) == 8
+    assert len(list((results / "figures").iterdir())) == len(figures(alone)) == 9
     assert "vega" not in page.rpartition("<script>")[2]  # no chart, no script for one
 
 
@@ -340,6 +340,12 @@ def test_frozen_and_pretrained_runs_are_compared_in_one_table(
     assert second == [
         "features", "yes, imagenet", "the last layer, 8,194 parameters", "0.9990", "1"
     ]  # fmt: skip
+    # a run without a score has no rank, and takes none from the other
+    tables["tables/classify_transfer.csv"].loc[
+        lambda t: t["run"] == "features", "test_accuracy"
+    ] = float("nan")
+    first, second = transfer_rows(reader, "transfer", both)
+    assert first[-1] == "1" and second[-2:] == ["-", "-"]
 
 
 def test_byol_is_drawn_with_its_loss_and_its_target(params: Params, html: str) -> None:

@@ -2,7 +2,10 @@
 
 import copy
 import math
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +28,12 @@ NORMED_VIEWS = [name for name in METHODS if name not in ("simclr", "moco_v2", "d
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     return dark_and_bright(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data: PreparedDataset) -> Callable[[str], tuple[Any, Any]]:
+    """The weights and the history of a method that was not killed, trained once."""
+    return cache(lambda method: pretrained(data, no_checkpoint(), method))
 
 
 def test_every_method_that_compares_two_views_is_tested_here() -> None:
@@ -76,9 +85,9 @@ def test_concatenated_views_change_nothing_but_the_order_of_additions(method: st
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_trains_and_its_history_shows_collapse_and_neighbours(
-    data: PreparedDataset, method: str
+    undisturbed: Callable[[str], tuple[Any, Any]], method: str
 ) -> None:
-    state, rows = pretrained(data, no_checkpoint(), method)
+    state, rows = undisturbed(method)
     assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
     for row in rows:
         assert row["feature_std"] > 0 and row["effective_rank"] >= 1
@@ -90,10 +99,11 @@ def test_a_method_trains_and_its_history_shows_collapse_and_neighbours(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_killed_training_ends_in_the_same_bytes(
-    data: PreparedDataset, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    data: PreparedDataset, undisturbed: Callable[[str], tuple[Any, Any]], tmp_path: Path,
+    method: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """So the queue, the center and the copies are all in the checkpoint."""
-    whole, rows = pretrained(data, no_checkpoint(), method)
+    whole, rows = undisturbed(method)
     kind = type(toy(method))
     after_step = kind.after_step
 

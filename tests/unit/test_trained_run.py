@@ -102,3 +102,12 @@ def test_a_network_of_crops_reads_windows_of_their_size_at_the_images_scale() ->
     values: Any = {"dataset": dataset, "recipe": recipe}
     run = TrainedRun(**values, **dict.fromkeys(("job", "model", "classes", "device", "inputs")))
     assert run.shape == (256, 256) and run.cut
+
+
+@pytest.mark.parametrize(("side", "cut"), [(480, False), (256, True)])
+def test_crops_as_large_as_the_images_cut_nothing(side: int, cut: bool) -> None:
+    dataset = SimpleNamespace(height=480, width=480, scaling="resized")
+    recipe = SimpleNamespace(augment=Augment(crop_pixels=side))
+    values: Any = {"dataset": dataset, "recipe": recipe}
+    run = TrainedRun(**values, **dict.fromkeys(("job", "model", "classes", "device", "inputs")))
+    assert run.cut is cut

@@ -3,15 +3,15 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from support.engine_jobs import Job, dvc_jobs, snakemake_jobs
+from support.smoke import call
 
-from reprise.engines.verify import clone, environment
+from reprise.engines.verify import clone
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,10 +68,7 @@ def write_params(folder: Path, params: Any) -> None:
 
 def module(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the engines in a clone."""
-    return subprocess.run(
-        [sys.executable, "-m", f"reprise.engines.{words[0]}", *words[1:]], cwd=folder,
-        env=environment(folder), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return call(folder, "python", "-m", f"reprise.engines.{words[0]}", *words[1:])
 
 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in ROOT.glob("presets/*.yaml")))
@@ -96,6 +93,19 @@ def test_changed_axes_need_no_new_dvc_yaml(tmp_path):
     write_params(folder, params)
     check(folder)
     assert module(folder, "code").returncode == 0
+
+
+def test_the_cores_of_a_training_follow_its_processes(tmp_path):
+    """One of two recipes has batches in pieces, which two processes of one thread share."""
+    folder = clone(ROOT, tmp_path / "clone", "smoke")
+    params = read_params(folder)
+    params["runtime"]["processes"] = 2
+    params["pretrain"]["earth"]["recipes"]["byol"]["micro_batches"] = 4
+    write_params(folder, params)
+    threads = {job.command: job.threads for job in snakemake_jobs(folder)["pretrain"]}
+    assert len(threads) == 2
+    for command, count in threads.items():
+        assert count == (2 if "--run byol" in command else 1)
 
 
 def test_a_new_task_is_a_block_of_params_and_make_dvc_yaml(tmp_path):

@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 from support.kills import is_cut
+from support.small_workflow import SmallWorkflow
+from support.smoke import call, smoke_copy
 
-from reprise.engines.verify import clone, digests, environment
+from reprise.engines.verify import digests, environment
 
-ROOT = Path(__file__).parents[2]
 JOBS = {
     # folder below results, stage of DVC, seconds from the first checkpoint to about the end
     "pretrain": ("pretrain/earth/byol/0", "pretrain_earth@byol-0", 0.3),
@@ -30,12 +31,8 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone with the preset smoke, prepared and pretrained."""
-    folder = clone(ROOT, tmp_path_factory.mktemp("kill") / "clone", "smoke")
-    needed = ["results/pretrain/earth/supervised/0/backbone.safetensors"]
-    needed += [f"results/prepare/{name}/dataset.json" for name in ("newworld", "landcover")]
-    call(folder, ["snakemake", "--cores", "2", *needed])
-    return folder
+    """A clone with the preset smoke and the results of an undisturbed run."""
+    return smoke_copy(tmp_path_factory)
 
 
 def command(engine: str, job: str) -> list[str]:
@@ -43,15 +40,6 @@ def command(engine: str, job: str) -> list[str]:
     if engine == "snakemake":
         return ["snakemake", "--cores", "1", f"results/{out}/history.csv"]
     return ["dvc", "repro", "--single-item", "--force", "--no-run-cache", stage]
-
-
-def call(folder: Path, words: list[str]) -> str:
-    ended = subprocess.run(
-        words, cwd=folder, env=environment(folder, **ISOLATED), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout
-    return ended.stdout
 
 
 def kill_once(folder: Path, engine: str, job: str, draw: random.Random) -> bool:
@@ -80,15 +68,14 @@ def kill_once(folder: Path, engine: str, job: str, draw: random.Random) -> bool:
             for victim in victims:
                 os.kill(victim.pid, number)
     if engine == "dvc" and is_cut(folder / ".dvc/tmp/rwlock"):
-        call(
-            folder, ["python", "-m", "reprise.engines.sync"]
-        )  # `make sync`, the way out that docs/engines.md names
+        # `make sync`, the way out that docs/engines.md names
+        call(folder, "python", "-m", "reprise.engines.sync", ok=True, **ISOLATED)
     return True
 
 
 def check_resumes(folder: Path, engine: str, job: str, kills: int) -> None:
     out = folder / "results" / JOBS[job][0]
-    expected = run_again(folder, engine, job)
+    expected = digests(out)
     shutil.rmtree(out)
     draw = random.Random(f"{engine} {job}")
     while kills:
@@ -96,19 +83,11 @@ def check_resumes(folder: Path, engine: str, job: str, kills: int) -> None:
             kills -= 1
         else:
             shutil.rmtree(out)
-    call(folder, command(engine, job))
+    call(folder, *command(engine, job), ok=True, **ISOLATED)
     assert digests(out) == expected
     log = next((folder / "logs").glob(f"{JOBS[job][0]}.log"))
     assert "resuming from step" in log.read_text()
     assert not list(out.parent.glob(".*.checkpoint"))
-
-
-def run_again(folder: Path, engine: str, job: str) -> dict[str, str]:
-    """Digests of an undisturbed run."""
-    out = folder / "results" / JOBS[job][0]
-    shutil.rmtree(out, ignore_errors=True)
-    call(folder, command(engine, job))
-    return digests(out)
 
 
 @pytest.mark.parametrize(("engine", "job"), [("snakemake", "frozen"), ("dvc", "segment")])
@@ -123,21 +102,16 @@ def test_a_job_killed_again_and_again_resumes(engine: str, job: str, folder: Pat
     check_resumes(folder, engine, job, kills=3)
 
 
-def test_a_snakemake_that_is_alive_keeps_its_locks(folder: Path) -> None:
-    out = folder / "results" / JOBS["full"][0]
-    shutil.rmtree(out, ignore_errors=True)
-    running = ["snakemake", "--cores", "1", "results/finetune/earth/A/0/history.csv"]
-    with subprocess.Popen(
-        running, cwd=folder, env=environment(folder, **ISOLATED),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as first:  # fmt: skip
-        while not list((folder / ".snakemake" / "locks").glob("*")):
+def test_a_snakemake_that_is_alive_keeps_its_locks(tmp_path: Path) -> None:
+    small = SmallWorkflow(tmp_path / "small")
+    (small.folder / "wait_prepare").touch()
+    with small.start("snakemake", "--cores", "1") as first:
+        while not list((small.folder / ".snakemake" / "locks").glob("*")):
             assert first.poll() is None
             time.sleep(0.02)
-        second = subprocess.run(
-            running, cwd=folder, env=environment(folder, **ISOLATED), capture_output=True,
-            text=True, check=False,
-        )  # fmt: skip
-        assert second.returncode == 1
-        assert f"snakemake (PID {first.pid}) is at work here" in second.stderr
-        assert first.wait() == 0
+        printed = small.snakemake(ok=False)
+        assert f"snakemake (PID {first.pid}) is at work here" in printed
+        (small.folder / "wait_prepare").unlink()
+        first.communicate()
+        assert first.returncode == 0
+    assert small.ran() == ["A", "B", "evaluate", "prepare"]

@@ -29,9 +29,9 @@ DOWNHILL = {
     "figures": {"datasets", "evaluation", "metrics"},
     "report": {"datasets", "evaluation", "figures"},
     "predict": {"datasets", "models", "training"},
-    "export": {"datasets", "models", "predict"},
+    "export": {"datasets", "engines", "models", "predict"},
     # what the report is made of, how a table is read
-    "engines": {"datasets", "evaluation", "figures", "report"},
+    "engines": {"datasets", "evaluation", "figures", "metrics", "report"},
 }
 WITHOUT_TORCH = {"evaluation", "figures", "metrics", "params", "report", "engines"}
 

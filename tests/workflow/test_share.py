@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 from support.slurm import free_ports
 from support.small_workflow import AUTHOR, SmallWorkflow
+from support.smoke import smoke_build
 
-from reprise.engines.verify import build, clone, digests, first_difference
+from reprise.engines.verify import clone, digests, first_difference
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ROOT / ".venv-s3" / "bin"
@@ -167,15 +168,16 @@ def test_without_a_remote_or_its_client_the_line_says_what_to_do(tmp_path: Path)
     assert len(plain.splitlines()) == 1
 
 
-def test_smoke_has_the_same_bytes_with_the_client_of_s3(tmp_path: Path) -> None:
+def test_smoke_has_the_same_bytes_with_the_client_of_s3(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Its lock differs in python-dateutil, which pandas reads dates with."""
-    folders = [clone(ROOT, tmp_path / name, "smoke") for name in ("lock", "s3")]
-    build(folders[0], "snakemake")
-    ended = call(folders[1], "snakemake", "--cores", "2", "--quiet", "rules", PYTHONPATH="src")
+    folder = clone(ROOT, tmp_path / "clone", "smoke")
+    ended = call(folder, "snakemake", "--cores", "2", "--quiet", "rules", PYTHONPATH="src")
     assert ended.returncode == 0, ended.stderr[-3000:]
-    lock, s3 = (digests(folder / "results") for folder in folders)
+    lock, s3 = (digests(one / "results") for one in (smoke_build(tmp_path_factory), folder))
     assert first_difference(lock, s3) is None
-    packages = call(folders[1], "python", "-c", VERSIONS).stdout
+    packages = call(folder, "python", "-c", VERSIONS).stdout
     assert json.loads(packages)["python-dateutil"].startswith("2.")
 
 

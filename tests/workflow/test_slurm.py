@@ -21,6 +21,7 @@ import psutil
 import pytest
 import yaml
 from support import slurm
+from support.smoke import smoke_build
 
 from reprise.engines.verify import build, clone, digests, environment, first_difference
 
@@ -79,9 +80,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Cluster]
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The digests of smoke as this machine makes it without SLURM."""
-    folder = clone(ROOT, tmp_path_factory.mktemp("local") / "clone", "smoke")
-    build(folder, "snakemake")
-    return digests(folder / "results")
+    return digests(smoke_build(tmp_path_factory) / "results")
 
 
 def command(*options: str) -> list[str]:

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,10 +17,11 @@ from typing import Any
 import pytest
 import yaml
 from support.engine_jobs import dvc_jobs, stages_behind
+from support.smoke import call, smoke_copy
 
 from reprise.engines.code import job_sources, listed_sources
 from reprise.engines.repository import stale_stages
-from reprise.engines.verify import build, clone, digests, environment, first_difference
+from reprise.engines.verify import clone, digests, environment, first_difference
 from reprise.params.load import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -31,16 +33,15 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def snakemake_clone(tmp_path_factory):
-    folder = clone(ROOT, tmp_path_factory.mktemp("snakemake") / "clone", "smoke")
-    build(folder, "snakemake", hash_seed=1)
-    return folder
+    return smoke_copy(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def dvc_clone(tmp_path_factory):
-    """Its jobs print each module that they import."""
+    """Its commands are the real ones, not prestarted; its jobs print each module they import."""
     folder = clone(ROOT, tmp_path_factory.mktemp("dvc") / "clone", "smoke")
     variables = {"PYTHONHASHSEED": "2", "PYTHONPROFILEIMPORTTIME": "1"}
+    variables |= {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}  # the other build: one
     with (folder / ".dvc" / "tmp.out").open("w") as stream:
         ended = subprocess.run(
             ["dvc", "repro"], cwd=folder, env=environment(folder, **variables),
@@ -52,11 +53,24 @@ def dvc_clone(tmp_path_factory):
     return folder
 
 
-def call(folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def one_task(tmp_path_factory):
+    """A project with one dataset and one task of two runs."""
+    folder = clone(ROOT, tmp_path_factory.mktemp("one_task") / "clone", "smoke")
+    edit_params(folder, only_one_task)
+    build(folder, "snakemake")
+    return folder
+
+
+def real_call(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=folder, env=environment(folder, **variables),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
+    )
+
+
+def build(folder: Path, engine: str) -> None:
+    words = ["snakemake", "--cores", "2"] if engine == "snakemake" else ["dvc", "repro"]
+    call(folder, *words, ok=True)
 
 
 def cpu_seconds() -> float:
@@ -105,7 +119,7 @@ def test_a_second_run_does_nothing(engine, request):
     before = {path: path.stat().st_mtime_ns for path in folder.glob("results/**/*")}
     start = cpu_seconds()
     command = ["snakemake", "--cores", "4"] if engine == "snakemake" else ["dvc", "repro"]
-    ended = call(folder, *command)
+    ended = real_call(folder, *command)
     assert cpu_seconds() - start < IDLE_SECONDS
     output = ended.stdout + ended.stderr
     assert ended.returncode == 0
@@ -171,13 +185,11 @@ def stale_in_dvc(folder: Path) -> set[str]:
     return set(json.loads(call(folder, "dvc", "status", "--json").stdout)) - {"code"}
 
 
-def outputs_to_make(folder: Path, engine: str) -> dict[str, set[str]]:
-    """What an engine would make again, by the name of the rule or stage, with all that reads it."""
-    if engine == "snakemake":
-        output = call(folder, "snakemake", "-n", REPRISE_STATE="off").stdout
-        jobs = re.findall(r"rule (\w+):\n(?:    .*\n)*?    output: (.*)\n", output)
-        return {f"{rule} {out}": set(out.split(", ")) for rule, out in jobs}
-    return stages_behind(folder, stale_in_dvc(folder))
+def outputs_to_make(folder: Path) -> dict[str, set[str]]:
+    """What Snakemake would make again, by the name of the rule, with all that reads it."""
+    output = call(folder, "snakemake", "-n", REPRISE_STATE="off").stdout
+    jobs = re.findall(r"rule (\w+):\n(?:    .*\n)*?    output: (.*)\n", output)
+    return {f"{rule} {out}": set(out.split(", ")) for rule, out in jobs}
 
 
 @pytest.mark.parametrize(("what", "stages"), rows(), ids=lambda value: str(value)[:40])
@@ -186,8 +198,8 @@ def test_both_engines_run_the_same_jobs_again(snakemake_clone, what, stages):
     before = {path: path.read_bytes() for path in [folder / re.match(r"`([^`]+)`", what)[1]]}
     try:
         change(folder, what)
-        ours = outputs_to_make(folder, "snakemake")
-        theirs = outputs_to_make(folder, "dvc")
+        ours = outputs_to_make(folder)
+        theirs = stages_behind(folder, stale_in_dvc(folder))
     finally:
         for path, data in before.items():
             path.write_bytes(data)
@@ -207,9 +219,9 @@ def test_an_edited_source_file_reruns_the_same_jobs_in_both_engines(snakemake_cl
     text = (folder / file).read_text()
     try:
         (folder / file).write_text(f"{text}# a comment\n")
-        ours = outputs_to_make(folder, "snakemake")
-        theirs = outputs_to_make(folder, "dvc")
+        ours = outputs_to_make(folder)
         changed = stale_in_dvc(folder)
+        theirs = stages_behind(folder, changed)
     finally:
         (folder / file).write_text(text)
         call(folder, sys.executable, "-m", "reprise.engines.code")
@@ -242,16 +254,25 @@ def test_snakemakes_own_report_has_every_figure_and_table_with_caption_and_label
     assert {Path(path).name for path in results} == figures | tables
 
 
-@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
-def test_an_incomplete_report_does_not_pass_for_a_finished_one(engine, request):
-    folder = request.getfixturevalue(f"{engine}_clone")
+@pytest.mark.parametrize(
+    ("project", "engine"),
+    [
+        ("one_task", "snakemake"), ("one_task", "dvc"),
+        pytest.param("snakemake_clone", "snakemake", marks=pytest.mark.exhaustive),
+        pytest.param("dvc_clone", "dvc", marks=pytest.mark.exhaustive),
+    ],
+)  # fmt: skip
+def test_an_incomplete_report_does_not_pass_for_a_finished_one(project, engine, request):
+    folder = request.getfixturevalue(project)
     before = digests(folder / "results")
-    (folder / "results/classify/baseline/cnn/0/predictions.csv").unlink()
-    ended = call(folder, sys.executable, "-m", "reprise.engines.show", "page")
+    file = min((folder / "results").glob("classify/*/*/0/predictions.csv"))
+    file.unlink()
+    ended = call(folder, "python", "-m", "reprise.engines.show", "page")
     assert ended.returncode == 1
     assert "results/report.html: is incomplete" in ended.stderr.splitlines()[-1]
     incomplete = digests(folder / "results")
-    assert {"metrics.json", "tables/classify_baseline.md", "report.html"} <= incomplete.keys()
+    table = f"tables/classify_{file.parts[-4]}.md"
+    assert {"metrics.json", table, "report.html"} <= incomplete.keys()
     assert all(incomplete[name] != before[name] for name in ("metrics.json", "report.html"))
     build(folder, engine)
     assert first_difference(digests(folder / "results"), before) is None
@@ -278,7 +299,7 @@ def test_values_on_the_command_line_are_refused(snakemake_clone):
 
 
 @pytest.mark.skipif(which("taskset") is None, reason="needs taskset of Linux")
-def test_no_more_jobs_run_at_a_time_than_there_are_cpus(snakemake_clone):
+def test_no_more_jobs_run_at_a_time_than_there_are_cpus(one_task):
     cpu = f"{min(os.sched_getaffinity(0))}"
     command = [
         "snakemake",
@@ -289,7 +310,7 @@ def test_no_more_jobs_run_at_a_time_than_there_are_cpus(snakemake_clone):
         "--",
         "results/checksums.csv",
     ]
-    ended = call(snakemake_clone, "taskset", "--cpu-list", cpu, *command)
+    ended = real_call(one_task, "taskset", "--cpu-list", cpu, *command)
     assert ended.returncode == 0, ended.stderr
     assert "Provided cores: 1 " in ended.stderr
 
@@ -323,42 +344,55 @@ def edit_params(folder: Path, edit: Callable[[Any], Any]) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def small_task(params: Any, *runs: str) -> Any:
+    """A task of short trainings on one small dataset."""
+    tasks = params["classify"]
+    recipes = tasks["again" if "again" in tasks else "baseline"]["recipes"]
+    recipe = recipes.get("small", recipes.get("cnn")) | {"epochs": 1, "feature_epochs": [1]}
+    return {
+        "data": "glasses", "seeds": [0], "runs": [*runs], "recipes": dict.fromkeys(runs, recipe)
+    }  # fmt: skip
+
+
 def with_new_task(params: Any) -> Any:
-    recipe = params["classify"]["baseline"]["recipes"]["cnn"]
-    recipe = recipe | {"epochs": 1, "feature_epochs": [1]}
-    task = {"data": "glasses", "seeds": [0], "runs": ["small"], "recipes": {"small": recipe}}
-    return params | {"classify": params["classify"] | {"again": task}}
+    return params | {"classify": params["classify"] | {"more": small_task(params, "small")}}
 
 
-def test_a_new_task_is_one_block_and_runs_in_both_engines(snakemake_clone, dvc_clone):
+def only_one_task(params: Any) -> Any:
+    datasets = {"glasses": params["datasets"]["glasses"]}
+    return {"datasets": datasets, "classify": {"again": small_task(params, "small", "other")}}
+
+
+@pytest.fixture(params=["one_task", pytest.param("smoke", marks=pytest.mark.exhaustive)])
+def two_clones(request, tmp_path):
+    """The same results twice."""
+    if request.param == "smoke":
+        return [request.getfixturevalue(f"{engine}_clone") for engine in ("snakemake", "dvc")]
+    one = request.getfixturevalue("one_task")
+    return [shutil.copytree(one, tmp_path / name, symlinks=True) for name in ("one", "two")]
+
+
+def test_a_new_task_is_one_block_and_runs_in_both_engines(two_clones):
     outputs = []
-    for folder, engine in ((snakemake_clone, "snakemake"), (dvc_clone, "dvc")):
+    for folder, engine in zip(two_clones, ("snakemake", "dvc"), strict=True):
         edit_params(folder, with_new_task)
         build(folder, engine)
         assert "Nothing to be done" in call(folder, "snakemake", "-n").stdout
         assert "up to date" in call(folder, "dvc", "status").stdout
         files = digests(folder / "results")
-        outputs.append({name: files[name] for name in files if "again" in name})
+        outputs.append({name: files[name] for name in files if "more" in name})
     assert outputs[0] == outputs[1]
     assert {
-        "classify/again/small/0/model.safetensors",
-        "tables/classify_again.md",
-        "figures/misclassified_classify_again.png",
-        "figures/confusion_classify_again.png",
+        "classify/more/small/0/model.safetensors",
+        "tables/classify_more.md",
+        "figures/misclassified_classify_more.png",
+        "figures/confusion_classify_more.png",
     } <= outputs[0].keys()
 
 
-def only_the_new_task(params: Any) -> Any:
-    datasets = {"glasses": params["datasets"]["glasses"]}
-    return {"datasets": datasets, "classify": {"again": with_new_task(params)["classify"]["again"]}}
-
-
-def test_one_task_of_one_stage_runs_to_the_report(tmp_path):
-    folder = clone(ROOT, tmp_path / "clone", "smoke")
-    edit_params(folder, only_the_new_task)
-    build(folder, "snakemake")
-    assert "up to date" in call(folder, "dvc", "status").stdout
-    results = folder / "results"
+def test_one_task_of_one_stage_runs_to_the_report(one_task):
+    assert "up to date" in call(one_task, "dvc", "status").stdout
+    results = one_task / "results"
     metrics = json.loads((results / "metrics.json").read_text())
     assert list(metrics["classify"]["again"]["small"]) == ["test_accuracy"]
     assert "again" in (results / "report.html").read_text()

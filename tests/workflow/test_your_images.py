@@ -2,16 +2,15 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from support.own_folders import class_folders, mask_folders
+from support.smoke import call
 
 from reprise.atomic_io import read_json
-from reprise.engines.verify import clone, environment
+from reprise.engines.verify import clone
 from reprise.params.load import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +30,7 @@ def make(folder: Path, command: str, images: Path) -> None:
     """A command of the page, with the modules of the clone; `make` would install it."""
     _, target, *variables = shlex.split(command.replace("/path/to", str(images)))
     values = dict(variable.split("=", 1) for variable in variables)
-    arguments = [sys.executable, "-m"]
+    arguments = ["python", "-m"]
     if target == "preset":
         arguments += ["reprise.engines.preset", values["PRESET"], "--force"]
     elif target == "data":
@@ -39,13 +38,12 @@ def make(folder: Path, command: str, images: Path) -> None:
         arguments += [word for key, v in values.items() for word in (f"--{key.lower()}", v)]
     else:
         arguments = ["snakemake", "--cores", "2", "--quiet", "rules"]
-    ended = subprocess.run(
-        arguments, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    call(folder, *arguments, ok=True)
 
 
-def test_three_commands_lead_to_a_report_with_intervals(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seeds", [1, pytest.param(3, marks=pytest.mark.exhaustive)])
+def test_three_commands_lead_to_a_report_with_intervals(seeds: int, tmp_path: Path) -> None:
+    """In `make test` with the first seed of each task."""
     folder = clone(ROOT, tmp_path / "clone", "own")
     images = tmp_path / "images"
     class_folders(images / "shapes", 16)
@@ -55,7 +53,9 @@ def test_three_commands_lead_to_a_report_with_intervals(tmp_path: Path) -> None:
         if command != "make run":  # once, with all tasks
             make(folder, command, images)
     params = folder / "params.yaml"
-    text = re.sub(r"^( +)epochs: \d+", r"\1epochs: 2", params.read_text(), flags=re.M)
+    text, tasks = re.subn(r"seeds: \[0, 1, 2\]", f"seeds: {list(range(seeds))}", params.read_text())
+    assert tasks == 4  # two of classify and segment; finetune, and its pretrain
+    text = re.sub(r"^( +)epochs: \d+", r"\1epochs: 2", text, flags=re.M)
     params.write_text(re.sub(r"feature_epochs: \[1, \d+\]", "feature_epochs: [1, 2]", text))
     make(folder, "make run", images)
     tables = folder / "results" / "tables"
@@ -65,7 +65,7 @@ def test_three_commands_lead_to_a_report_with_intervals(tmp_path: Path) -> None:
         ("finetune", "shapes", ["A", "B", "C", "D", "E"]),
     ):
         table = pd.read_csv(tables / f"{stage}_{task}.csv")
-        assert table["run"].tolist() == runs and (table["seeds"] == 3).all()
+        assert table["run"].tolist() == runs and (table["seeds"] == seeds).all()
         lows = [column for column in table.columns if column.endswith("_low")]
         assert lows and table[lows[0]].notna().all()
     answers = pd.read_csv(tables / "answers.csv")
@@ -75,9 +75,5 @@ def test_three_commands_lead_to_a_report_with_intervals(tmp_path: Path) -> None:
     assert "your own images, registered as scenes" in page
     info = read_json(folder / "results" / "prepare" / "shapes" / "dataset.json")
     assert info["images"] == {"train": 33, "val": 6, "test": 9}
-    dry = subprocess.run(
-        ["dvc", "status"], cwd=folder, env=environment(folder), capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
-    assert "up to date" in dry.stdout
+    assert "up to date" in call(folder, "dvc", "status", ok=True).stdout
     assert [*load_params(params).datasets] == ["shapes", "scenes", "photos"]

@@ -73,8 +73,8 @@ DRAW.maps = async (place, data) => {
     }));
     return show();
   };
-  data.keys = (title, ...chosen) =>
-    [title, ...chosen.slice(0, { image: 1, truth: 2 }[title] ?? 3)].join("/");
+  data.keys = (title, image, run, epoch) =>
+    [title, image, ...({ image: [data.crops[run]], truth: [run] }[title] ?? [run, epoch])].join("/");
   for (const panel of panels.slice(1)) {
     panel.canvas.addEventListener("mousemove", (event) => {
       const { width, height } = panel.canvas.getBoundingClientRect();

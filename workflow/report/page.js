@@ -10,7 +10,8 @@ const compare = (left, right, sign) => {
   return sign * (a !== null && b !== null ? a - b : left.localeCompare(right));
 };
 for (const table of document.querySelectorAll("main table")) {
-  if (table.tBodies[0].rows.length < 3) continue;
+  // a few rows are sorted by eye, and each heading would be a stop of the keyboard
+  if (table.tBodies[0].rows.length < 5) continue;
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
     const button = document.createElement("button");

@@ -18,6 +18,8 @@ rule checksums:
     params:
         results=subpath(output.table, parent=True),
         params_keys=config_values(*axis_keys()),
+    message:
+        "Compute the checksums of all results"
     shell:
         "env PYTHONPATH=src python workflow/scripts/checksums.py --results {params.results}"
         " --out {output.table} --log {log}"

@@ -13,11 +13,11 @@ rule classify:
         task=names_in("classify"),
     # long jobs first, so that none is left alone at the end
     priority: 5
-    threads: PARAMS.runtime.threads
+    threads: for_processes("classify", PARAMS.runtime.threads)
     resources:
         mem_mb=for_training("classify", "mem_mb"),
         runtime=for_training("classify", "runtime"),
-        gpu=GPU,
+        gpu=gpu_of("classify"),
     params:
         task="{task}",
         run="{run}",
@@ -25,6 +25,8 @@ rule classify:
         data=subpath(input.images, parent=True),
         out=subpath(output.history, parent=True),
         params_keys=config_values("classify.{task}.recipes.{run}", "runtime", "weights"),
+    message:
+        "Train {wildcards.task} to classify: run {wildcards.run}, seed {wildcards.seed}"
     shell:
         "env PYTHONPATH=src python workflow/scripts/classify.py --task {params.task}"
         " --run {params.run} --seed {params.seed} --data {params.data} --out {params.out}"

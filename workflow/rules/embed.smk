@@ -17,6 +17,8 @@ rule embed:
         name="{name}",
         method="{method}",
         params_keys=config_values("embed.{name}"),
+    message:
+        "Lay out the features of {wildcards.name} by {wildcards.method}"
     shell:
         "env PYTHONPATH=src python workflow/scripts/embed.py --name {params.name}"
         " --method {params.method} --features {input.features} --out {output.points} --log {log}"

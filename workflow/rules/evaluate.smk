@@ -38,5 +38,7 @@ rule evaluate:
     params:
         results=subpath(output.metrics, parent=True),
         params_keys=config_values("datasets", *STAGES, "warning"),
+    message:
+        "Score all predictions and compare the runs"
     shell:
         "env PYTHONPATH=src python workflow/scripts/evaluate.py --results {params.results} --log {log}"

@@ -12,11 +12,11 @@ rule finetune:
         "logs/finetune/{task}/{run}/{seed}.log",
     wildcard_constraints:
         task=names_in("finetune"),
-    threads: PARAMS.runtime.threads
+    threads: for_processes("finetune", PARAMS.runtime.threads)
     resources:
         mem_mb=for_training("finetune", "mem_mb"),
         runtime=for_training("finetune", "runtime"),
-        gpu=GPU,
+        gpu=gpu_of("finetune"),
     params:
         task="{task}",
         run="{run}",
@@ -27,6 +27,8 @@ rule finetune:
         params_keys=config_values(
             "finetune.{task}.common", "finetune.{task}.recipes.{run}", "runtime"
         ),
+    message:
+        "Fine-tune {wildcards.task}: run {wildcards.run}, seed {wildcards.seed}"
     shell:
         "env PYTHONPATH=src python workflow/scripts/finetune.py --task {params.task}"
         " --run {params.run} --seed {params.seed} --data {params.data}{params.backbone}"

@@ -37,6 +37,22 @@ def gpus(stage):
     return int(OVERWRITTEN.get(stage, {}).get("gpu", GPU))
 
 
+def for_processes(stage, each):
+    """A function: threads or GPUs of a training, from those of each of its processes."""
+
+    def count(wildcards):
+        if PLACEHOLDERS:
+            return each
+        return each * resources.processes(PARAMS, stage, wildcards.task, wildcards.run)
+
+    return count
+
+
+def gpu_of(stage):
+    """The GPUs of a training: here it has all to itself, a cluster gives one to each process."""
+    return GPU if here else for_processes(stage, GPU)
+
+
 def bound(name, resources_of):
     """A function: one of the bounds of a job, which grow with each attempt."""
 

@@ -27,6 +27,8 @@ rule model_summary:
     params:
         results=subpath(output.networks, ancestor=2),
         params_keys=config_values(*STAGES, "segment_anything"),
+    message:
+        "Count the parameters and multiply-adds of every network"
     shell:
         "env PYTHONPATH=src python workflow/scripts/model_summary.py --results {params.results}"
         " --log {log}"

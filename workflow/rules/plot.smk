@@ -25,6 +25,8 @@ rule plot_tables:
         figures=figures(PARAMS, "tables"),
         # `pretrain`: which networks have a target network
         params_keys=config_values("plot", "pretrain"),
+    message:
+        "Draw {params.figures}"
     shell:
         "env PYTHONPATH=src python workflow/scripts/plot.py --figures {params.figures} --log {log}"
 

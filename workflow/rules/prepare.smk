@@ -20,6 +20,8 @@ rule prepare:
         dataset="{dataset}",
         out=subpath(output.images, parent=True),
         params_keys=config_values("datasets.{dataset}"),
+    message:
+        "Prepare the dataset {wildcards.dataset}"
     shell:
         "env PYTHONPATH=src python workflow/scripts/prepare.py --dataset {params.dataset}"
         " --out {params.out} --log {log}"

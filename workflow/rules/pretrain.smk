@@ -11,11 +11,11 @@ rule pretrain:
         task=names_in("pretrain"),
     # fine-tuning waits for it
     priority: 10
-    threads: PARAMS.runtime.threads
+    threads: for_processes("pretrain", PARAMS.runtime.threads)
     resources:
         mem_mb=for_training("pretrain", "mem_mb"),
         runtime=for_training("pretrain", "runtime"),
-        gpu=GPU,
+        gpu=gpu_of("pretrain"),
     params:
         task="{task}",
         run="{run}",
@@ -23,6 +23,8 @@ rule pretrain:
         data=subpath(input.images, parent=True),
         out=subpath(output.history, parent=True),
         params_keys=config_values("pretrain.{task}.recipes.{run}", "runtime", "weights"),
+    message:
+        "Pretrain {wildcards.task}: run {wildcards.run}, seed {wildcards.seed}"
     shell:
         "env PYTHONPATH=src python workflow/scripts/pretrain.py --task {params.task}"
         " --run {params.run} --seed {params.seed} --data {params.data} --out {params.out}"

@@ -36,6 +36,8 @@ rule report:
     params:
         results=subpath(input.metrics, parent=True),
         params_keys=config_values("datasets", *STAGES, "segment_anything", "embed", "warning"),
+    message:
+        "Write the report"
     shell:
         "env PYTHONPATH=src python workflow/scripts/report.py --results {params.results}"
         " --out {output.page} --log {log}"

@@ -13,11 +13,11 @@ rule segment:
         task=names_in("segment"),
     # long jobs first, so that none is left alone at the end
     priority: 5
-    threads: PARAMS.runtime.threads
+    threads: for_processes("segment", PARAMS.runtime.threads)
     resources:
         mem_mb=for_training("segment", "mem_mb"),
         runtime=for_training("segment", "runtime"),
-        gpu=GPU,
+        gpu=gpu_of("segment"),
     params:
         task="{task}",
         run="{run}",
@@ -27,6 +27,8 @@ rule segment:
         params_keys=config_values(
             "segment.{task}.images", "segment.{task}.recipes.{run}", "runtime", "weights"
         ),
+    message:
+        "Train {wildcards.task} to segment: run {wildcards.run}, seed {wildcards.seed}"
     shell:
         "env PYTHONPATH=src python workflow/scripts/segment.py --task {params.task}"
         " --run {params.run} --seed {params.seed} --data {params.data} --out {params.out}"

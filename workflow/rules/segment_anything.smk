@@ -27,6 +27,8 @@ rule segment_anything:
             "runtime",
             "weights",
         ),
+    message:
+        "Find the masks of {wildcards.task}: run {wildcards.run}"
     shell:
         "env PYTHONPATH=src python workflow/scripts/segment_anything.py --task {params.task}"
         " --run {params.run} --data {params.data} --out {params.out} --log {log}"

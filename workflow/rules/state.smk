@@ -7,6 +7,7 @@ try:
     hooks = Hooks(workflow)
     if hooks.on_slurm and hooks.purpose == "run":
         slurm.check(DEFAULTS, OVERWRITTEN, GPU)
+        resources.check_gpus(PARAMS, OVERWRITTEN)
 except RepriseError as error:
     fail(error)
 

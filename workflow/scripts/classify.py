@@ -1,11 +1,10 @@
 """Train and evaluate a classifier."""
 
 from reprise.cli import run
-from reprise.models.build import build_classifier, is_depthwise, load_weights_into
+from reprise.models.build import is_depthwise
 from reprise.params.classify import ClassifyTask
 from reprise.params.training import load_weights
-from reprise.training.classification import train_classifier, write_classifier
-from reprise.training.ensemble import predict_by_vote
+from reprise.training.classify import classify
 from reprise.training.job import job_parser, load_task, open_job
 
 
@@ -16,19 +15,7 @@ def main() -> None:
         args, "classify", "classification", recipe, recipe.weights, recipe.image_size,
         is_depthwise(recipe.model),
     )  # fmt: skip
-    model = build_classifier(recipe, len(context.data.classes.names))
-    files = load_weights_into(model, recipe.model, recipe.weights, load_weights(args.params))
-    if recipe.frozen:
-        model.backbone.freeze()
-    votes = recipe.ensemble_epochs > 1
-    checkpoint = context.checkpoint(args.out, files)
-    result = train_classifier(
-        model, context, checkpoint, "test", recipe.feature_epochs, keep_predictions=votes
-    )
-    if votes:
-        predict_by_vote(result, recipe.ensemble_epochs)
-    write_classifier(args.out, result, context.device)
-    checkpoint.remove()
+    classify(context, load_weights(args.params), args.out)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,14 @@
 """Fine-tune a backbone with a new head: the whole network, or the head on a frozen backbone."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from reprise.cli import run
-from reprise.datasets.label_share import with_share_of_labels
 from reprise.errors import RepriseError
-from reprise.models.build import build_finetuned
-from reprise.models.weights import load_pretrained
 from reprise.params.base import value_at
 from reprise.params.finetune import FinetuneTask
 from reprise.params.reader import read_yaml
-from reprise.training.classification import train_classifier, write_classifier
+from reprise.training.finetune import finetune
 from reprise.training.job import config_key, job_parser, load_task, open_job
 
 
@@ -24,19 +20,9 @@ def main() -> None:
     args = parser.parse_args()
     task = load_task(args, "finetune", FinetuneTask)
     check_backbone(args, task)
-    recipe = task.training(args.run)
-    frozen, labels = task.recipes[args.run].frozen, task.recipes[args.run].labels
-    context = open_job(args, "finetune", "classification", recipe)
-    context = replace(context, data=with_share_of_labels(context.data, labels, args.seed))
-    model = build_finetuned(recipe, len(context.data.classes.names))
-    if args.backbone:
-        load_pretrained(model.backbone, args.backbone)
-    if frozen:
-        model.backbone.freeze()
-    checkpoint = context.checkpoint(args.out, filter(None, [args.backbone]), frozen, labels)
-    result = train_classifier(model, context, checkpoint, "train", recipe.feature_epochs)
-    write_classifier(args.out, result, context.device)
-    checkpoint.remove()
+    recipe = task.recipes[args.run]
+    context = open_job(args, "finetune", "classification", task.training(args.run))
+    finetune(context, args.out, args.backbone, recipe.frozen, recipe.labels)
 
 
 def check_backbone(args: argparse.Namespace, task: FinetuneTask) -> None:

@@ -1,7 +1,6 @@
 """Prepare one dataset: cut it from its source, split it by place or person, describe it."""
 
 import argparse
-import importlib
 import logging
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from reprise.cli import run
 from reprise.datasets.writer import write_dataset
 from reprise.params.base import load_block
 from reprise.params.datasets import DatasetRecipe
+from reprise.plugins import load
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     recipe = load_block(args.params, f"datasets.{args.dataset}", RootModel[DatasetRecipe]).root
     # found by name, so that a job depends on its own source alone: earth_tiles is made by
     # reprise.datasets.earth
-    source = importlib.import_module(f"reprise.datasets.{recipe.source.partition('_')[0]}")
+    source = load("datasets", recipe.source.partition("_")[0])
     dataset = source.prepare(recipe)
     write_dataset(args.out, args.dataset, dataset)
     logging.info(

@@ -8,7 +8,7 @@ from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.evaluation.markdown import summary
 from reprise.params.load import load_params
-from reprise.params.reader import preset_name, read_text
+from reprise.params.reader import parse_yaml, preset_name, read_text
 from reprise.report.sections import report
 
 
@@ -23,7 +23,8 @@ def main() -> None:
     params = load_params(args.params)
     inputs = (file for file in files_in([args.results]) if file.suffix != ".html")
     refuse_overwrite([args.out], [args.params, *inputs])
-    html, missing = report(args.results, params, preset_name(read_text(args.params)))
+    text = read_text(args.params)
+    html, missing = report(args.results, params, preset_name(text), parse_yaml(text))
     write_text(args.out, html)
     if missing:
         raise RepriseError(summary(missing, str(args.out)))

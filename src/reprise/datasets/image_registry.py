@@ -7,7 +7,7 @@ run; and NAME.png, to look at.
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,16 +75,22 @@ class RegisteredImages:
 
 
 def register_images(
-    path: Path, name: str, options: ImageOptions, raw: Path = RAW
+    path: Path,
+    name: str,
+    options: ImageOptions,
+    raw: Path = RAW,
+    check: Callable[[ImageKind], None] = lambda kind: None,
 ) -> RegisteredImages:
     """Check the images of a folder, an archive or a csv file, then list and link them.
 
+    check: of the kind of images, before they are read; it raises RepriseError if it is not wanted.
     Raises RepriseError for any problem, after the first ones are logged; then nothing is written.
     """
     check_name(name, raw)
     if path.is_file() and path.suffix.lower() != ".csv":
         path = unpack(path, raw / "unpacked")
     files = list_image_files(path, options.kind)
+    check(files.kind)
     folder = files.root.resolve()
     if folder in raw.resolve().parents:
         raise RepriseError(f"{path}: contains {raw}, which links to folders; pass the images' own")

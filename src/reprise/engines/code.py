@@ -16,7 +16,7 @@ from reprise.atomic_io import sha256_lines, write_text
 from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.figures import FAMILIES, modules
-from reprise.import_closure import SRC, closure, dataset_module, loaded_by_name
+from reprise.import_closure import SRC, closure, dataset_modules, loaded_by_name
 from reprise.jobs import STAGES
 from reprise.params.base import value_at
 from reprise.params.finetune import FinetuneTask
@@ -64,7 +64,7 @@ def job_sources(params: Params) -> dict[str, list[str]]:
     A name is such as classify/baseline/cnn, evaluate or plot_masks.
     """
     datasets = {
-        f"prepare/{name}": [dataset_module(recipe.source)]
+        f"prepare/{name}": dataset_modules(recipe.source)
         for name, recipe in params.datasets.items()
     }
     runs = {

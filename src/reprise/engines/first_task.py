@@ -197,13 +197,7 @@ def pretrain_block(name: str, images: int, labelled: bool) -> str:
 
 
 def finetune_block(name: str, images: int, start: str, params: Params) -> str:
-    """The settings A to E, as far as the pretraining task `start` has runs for them.
-
-    Raises RepriseError if there is no such task.
-    """
-    if start not in params.pretrain:
-        known = ", ".join(params.pretrain) or "none yet: register images with TASK=pretrain first"
-        raise RepriseError(f"START={start}: not a task of pretrain in params.yaml ({known})")
+    """The settings A to E, as far as the pretraining task `start` has runs for them."""
     task = params.pretrain[start]
     supervised = [run for run in task.runs if task.recipes[run].method == "supervised"]
     others = [run for run in task.runs if run not in supervised]
@@ -222,3 +216,10 @@ def finetune_block(name: str, images: int, start: str, params: Params) -> str:
         backbone=recipe.backbone, stem=recipe.stem, epochs=epochs, batch=batch,
         recipes="".join(sorted(lines)), comparisons=_comparisons(runs),
     )  # fmt: skip
+
+
+def require_start(start: str, params: Params) -> None:
+    """Raise RepriseError if there is no pretraining task of this name."""
+    if start not in params.pretrain:
+        known = ", ".join(params.pretrain) or "none yet: register images with TASK=pretrain first"
+        raise RepriseError(f"START={start}: not a task of pretrain in params.yaml ({known})")

@@ -7,6 +7,7 @@ import logging
 import re
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from reprise.engines.first_task import (
     dataset_block,
     finetune_block,
     pretrain_block,
+    require_start,
     segment_block,
 )
 from reprise.engines.selection import check_form, set_registered
@@ -51,14 +53,15 @@ def add_images(args: Namespace, raw: Path) -> RegisteredImages:
     """Register images, and write their blocks into params.yaml if there is one.
 
     args: path, name, kind, task, start, legend, size, resize, origin, licence, as of the command.
-    Raises RepriseError for any problem, and then changes nothing in params.yaml.
+    Raises RepriseError for any problem, and then writes nothing.
     """
     text = read_text(PARAMS) if PARAMS.exists() else None
     params = parse(parse_yaml(text)) if text is not None else None
     if text is not None:
         check_form(text)
     old = _old_recipe(params, args.name)
-    registered = register_images(args.path, args.name, _options(args, old), raw)
+    check = partial(check_task, args, params)
+    registered = register_images(args.path, args.name, _options(args, old), raw, check)
     recipe = old or validate(ImagesDataset, _values(args, registered), "make data")
     splits = image_splits(registered.items, recipe, class_names(registered.items))
     values = [(name, as_number(value)) for name, value in recipe.legend.items()]
@@ -68,15 +71,8 @@ def add_images(args: Namespace, raw: Path) -> RegisteredImages:
     if text is None or params is None:
         logging.warning("no params.yaml: `make preset PRESET=own`, then the same command again")
         return registered
-    task = args.task or ("finetune" if args.start else TASKS[registered.kind])
-    if registered.kind not in KINDS_OF_TASKS[task]:
-        kinds = " or ".join(KINDS_OF_TASKS[task])
-        raise RepriseError(f"TASK={task}: needs images for {kinds}, these are {registered.kind}")
+    task = task_of(args, registered.kind)
     existing = getattr(params, task).get(args.name)
-    if existing is not None and existing.data != args.name:
-        raise RepriseError(
-            f"params.yaml: {task}.{args.name}: is a task on {existing.data}; choose another NAME"
-        )
     if old is None:
         block = dataset_block(args.name, recipe.model_dump())
         text = with_block(text, "datasets", args.name, block)
@@ -88,6 +84,33 @@ def add_images(args: Namespace, raw: Path) -> RegisteredImages:
     parse(parse_yaml(text))
     write_text(PARAMS, text)
     return registered
+
+
+def task_of(args: Namespace, kind: ImageKind) -> str:
+    """The stage of the first task for images of a kind."""
+    return args.task or ("finetune" if args.start else TASKS[kind])
+
+
+def check_task(args: Namespace, params: Params | None, kind: ImageKind) -> None:
+    """Raise RepriseError if images of this kind cannot have the requested values or first task."""
+    values = {"source": "images", "kind": "unlabelled", "registered_as": "any", "size": args.size}
+    values |= {"origin": args.origin or "", "licence": args.licence or ""}
+    validate(ImagesDataset, values, "make data")  # what is written for any kind
+    task = task_of(args, kind)
+    if kind not in KINDS_OF_TASKS[task]:
+        kinds = " or ".join(KINDS_OF_TASKS[task])
+        raise RepriseError(f"TASK={task}: needs images for {kinds}, these are {kind}")
+    if params is None:
+        return
+    existing = getattr(params, task).get(args.name)
+    if existing is not None and existing.data != args.name:
+        raise RepriseError(
+            f"params.yaml: {task}.{args.name}: is a task on {existing.data}; choose another NAME"
+        )
+    if task == "finetune" and existing is None:
+        if not args.start:
+            raise RepriseError("TASK=finetune: needs START, the pretraining task to start from")
+        require_start(args.start, params)
 
 
 def _old_recipe(params: Params | None, name: str) -> ImagesDataset | None:
@@ -146,8 +169,6 @@ def _task_block(
     """The text of a first task."""
     images, size = splits.count("train"), recipe.size or default_size(registered)
     if task == "finetune":
-        if not args.start:
-            raise RepriseError("TASK=finetune: needs START, the pretraining task to start from")
         return finetune_block(args.name, images, args.start, params)
     if task == "pretrain":
         return pretrain_block(args.name, images, recipe.kind == "classification")

@@ -6,12 +6,16 @@ with the networks as they are and with jobs as they were measured (tests/unit/te
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
 
+from reprise.errors import RepriseError
+from reprise.jobs import STAGES
 from reprise.params.load import Params
+from reprise.params.pieces import processes_of
 
 # of a network at width 1: thousands of multiply-adds per pixel of the input, forward; millions of
 # parameters. Another network: OTHER
@@ -35,6 +39,7 @@ EVALUATED = 1.5  # epochs are also evaluated, on the images that are not trained
 ACTIVATIONS = 10_000  # bytes of a training step per pixel of the batch
 # bytes of a trained parameter: weight, gradient, two moments, best epoch, checkpoint in writing
 PARAMETER = 28
+GRADIENT = 8  # bytes of a parameter's gradient of each piece of a batch, twice while it is gathered
 FEATURES = 2048  # that a projector reads, at most
 PROCESS = 1500  # MiB of a process with torch and its libraries, and of the Snakemake that starts it
 SHAPE = re.compile(rb"'shape': \((\d{1,9}), ([1-9]\d{0,5}),")
@@ -62,8 +67,7 @@ def training(
     images: images.npy of the dataset. gpu: GPUs that the job asks for, whose memory then holds the
     network and its activations. attempt: from 1; each has as much more as the first.
     """
-    block = getattr(params, stage)[task]
-    recipe = block.training(run) if stage == "finetune" else block.recipes[run]
+    recipe, count = _recipe(params, stage, task, run), processes(params, stage, task, run)
     n_images, stored = array_shape(images)
     size = getattr(recipe, "image_size", stored)
     method = getattr(recipe, "method", "")
@@ -71,14 +75,44 @@ def training(
     width = getattr(recipe, "width_mult", 1.0) ** 2
     cost, parameters = (width * number for number in COSTS.get(network, OTHER))
     work = EVALUATED * recipe.epochs * n_images * size**2 * 1e3 * cost * PASSES.get(method, 3)
-    minutes = work / (GPU_RATE if gpu else CPU_RATE * params.runtime.threads) / 60
-    memory = 3 * images.stat().st_size * max(1, (size / stored) ** 2)
+    minutes = work / (GPU_RATE if gpu else CPU_RATE * params.runtime.threads) / 60 / count
+    memory = 3 * images.stat().st_size * max(1, (size / stored) ** 2) * count
     if not gpu:
         views = 1 if PASSES.get(method, 3) == 3 else 2
-        memory += views * recipe.batch_size * size**2 * ACTIVATIONS
-        memory += (1e6 * parameters + projector(recipe)) * PARAMETER
-    memory = PROCESS * (2 if gpu else 1) + memory / 2**20
+        together = recipe.batch_size // recipe.micro_batches * count
+        memory += views * together * size**2 * ACTIVATIONS
+        pieces = GRADIENT * recipe.micro_batches if recipe.micro_batches > 1 else 0
+        memory += (1e6 * parameters + projector(recipe)) * (PARAMETER + pieces) * count
+    memory = PROCESS * (2 if gpu else 1) * count + memory / 2**20
     return Resources(attempt * ceil(memory), attempt * ceil(SHORTEST + minutes))
+
+
+def processes(params: Params, stage: str, task: str, run: str) -> int:
+    """The processes that compute one training together, on a GPU or on threads of its own each."""
+    return processes_of(params.runtime, _recipe(params, stage, task, run))
+
+
+def _recipe(params: Params, stage: str, task: str, run: str) -> Any:
+    block = getattr(params, stage)[task]
+    return block.training(run) if stage == "finetune" else block.recipes[run]
+
+
+def check_gpus(params: Params, overwritten: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise RepriseError if a profile gives a training fewer GPUs than it has processes.
+
+    overwritten: the option --set-resources, by stage.
+    """
+    for stage in STAGES:
+        gpus = str(overwritten.get(stage, {}).get("gpu", 0))
+        for task, block in getattr(params, stage).items():
+            for run in block.runs:
+                count = processes(params, stage, task, run)
+                if gpus.isdigit() and 0 < int(gpus) < count:
+                    raise RepriseError(
+                        f"set-resources: {stage}: gpu is {gpus}, but {stage}.{task}.{run} has "
+                        f"{count} processes, a GPU each; set it to {count}, or runtime.processes "
+                        f"to {gpus}"
+                    )
 
 
 def projector(recipe: Any) -> int:

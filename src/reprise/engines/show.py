@@ -37,6 +37,7 @@ from reprise.report.html_tables import cells, headline_columns
 RESULTS = Path("results")
 TEXTS = ["question", "answer", "number", "certainty", "why"]
 REPORT = RESULTS / "report.html"
+STAMPED = Path("logs/report.html")  # see reprise.engines.stamp
 PREVIOUS = Path(".snakemake/page")  # the files of the last report, until there is a new one
 # what is made from the outputs of the jobs
 DERIVED = ["tables/[!.]*", "figures/[!.]*", "vector/[!.]*", "latex/[!.]*"]
@@ -45,13 +46,22 @@ DERIVED += ["checksums.csv", "report.html"]
 
 
 def main() -> None:
-    """Print the tables of results/, or rebuild the report with what is missing marked."""
+    """Print the tables of results/; or rebuild the report; or stamp a copy of it.
+
+    page: the report of the files that exist, with what is missing marked. stamped: logs/report.html
+    with commit, date and times.
+    """
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("what", nargs="?", choices=["tables", "page"], default="tables")
-    if parser.parse_args().what == "page":
-        rebuild_report(load_params())
+    parser.add_argument("what", nargs="?", choices=["tables", "page", "stamped"], default="tables")
+    what, params = parser.parse_args().what, load_params()
+    if what == "page":
+        rebuild_report(params)
+    elif what == "stamped":
+        from reprise.engines.stamp import write_stamped  # here: Matplotlib takes a second to import
+
+        write_stamped(RESULTS, params)
     else:
-        print_tables(RESULTS, load_params(), Console(highlight=False), machine_note())
+        print_tables(RESULTS, params, Console(highlight=False), machine_note())
 
 
 def print_tables(results: Path, params: Params, console: Console, note: str = "") -> None:
@@ -79,7 +89,8 @@ def print_tables(results: Path, params: Params, console: Console, note: str = ""
     console.print(Text(f"Trained on: {_machine(results)}", style="dim"), soft_wrap=True)
     if len(questions):
         console.print(_questions(questions.head(FIRST)))
-    console.print(f"The report with everything: {results / 'report.html'}", soft_wrap=True)
+    stamped = f"; with commit, date and times: {STAMPED}" if STAMPED.is_file() else ""
+    console.print(f"The report with everything: {results / 'report.html'}{stamped}", soft_wrap=True)
 
 
 def _blocks(path: Path) -> list[str]:

@@ -48,7 +48,7 @@ def training_times(
     known = {(t["stage"], t["task"], t["run"]): t["seconds"] for t in times.to_dict("records")}
     rows = []
     for job in jobs(params):
-        used = _resources(logs / f"{job.path}.json")
+        used = resources(logs / f"{job.path}.json")
         if used is None:
             continue
         theirs = known.get((job.stage, job.task, job.run))
@@ -68,7 +68,7 @@ def _texts(job: Job, used: dict[str, Any]) -> list[str]:
     return [f"{job.stage} {job.task}", job.run, str(job.seed), *times, memory]
 
 
-def _resources(path: Path) -> dict[str, Any] | None:
+def resources(path: Path) -> dict[str, Any] | None:
     """What a job used, from its record; None without a record, or in one of an older version."""
     try:
         record = json.loads(path.read_bytes())

@@ -16,7 +16,7 @@ from reprise.evaluation.comparisons import compare, comparisons_table
 from reprise.evaluation.confusion_table import confusion_table
 from reprise.evaluation.job_outputs import METRICS
 from reprise.evaluation.latex import latex_files
-from reprise.evaluation.machines import kinds_sentence
+from reprise.evaluation.machines import kinds_sentence, pieces_sentence
 from reprise.evaluation.markdown import Missing, Table, document
 from reprise.evaluation.published_numbers import PUBLISHED, published_numbers_table
 from reprise.evaluation.questions import questions_table
@@ -24,6 +24,7 @@ from reprise.evaluation.recipe_differences import PRESETS
 from reprise.evaluation.scores import BEST_EPOCH, ClassCounts, MaskCounts
 from reprise.jobs import CLASSIFYING, Job, init_weights, jobs, tasks
 from reprise.metrics.confusion import mean_iou
+from reprise.params.finetune import FinetuneTask
 from reprise.params.load import Params
 
 JOBS = ["stage", "task", "run", "seed", "weights", "history", "counts", "shown_miou"]
@@ -176,11 +177,19 @@ def _task_tables(
             table = tables.accuracy_table(rows[1], rows[2], dataset, block)
             gap = training_tables.gap_sentence(rows[0], getattr(block, "gap", ()))
             table = Table(table.frame, document(table.markdown, gap))
+        if pieces := pieces_sentence({run: micro_batches(block, run) for run in block.runs}):
+            table = Table(table.frame, document(table.markdown, pieces))
         if kinds := kinds_sentence(rows[0]):
             table = Table(table.frame, document(table.markdown, kinds))
         lacks = [f"{stage}_{name}", f"{HISTORIES} of {stage}_{name}"]
         named[f"{stage}_{name}"] = missing.mark(table, lacks)
     return named
+
+
+def micro_batches(block: Any, run: str) -> int:
+    """In how many pieces the batches of a run are computed."""
+    recipe = block.training(run) if isinstance(block, FinetuneTask) else block.recipes[run]
+    return int(recipe.micro_batches)
 
 
 def _json_trees(params: Params, named: dict[str, Table]) -> tuple[dict[str, Any], dict[str, Any]]:

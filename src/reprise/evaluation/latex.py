@@ -4,7 +4,7 @@ A paper that uses them has `\\usepackage{booktabs}` and `\\input{variables}` in 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -30,21 +30,21 @@ def latex_files(
     """
     head = HEAD + (f"% {warning}\n" if warning else "")
     blocks = [_questions(tables["answers"].frame)]
-    lines: list[str] = []
+    variables = Variables()
     for name in tasks:
         frame = tables[name].frame
         score = next((column for column in SCORES if column in frame), None)
         if score is None or frame.empty:
             continue
         blocks.append(_headline(name, frame, score))
-        lines += _variables([name], "run", frame, score)
+        _variables(variables, name, frame, score)
     for row in tables["answers"].frame.to_dict("records"):
         names = [row["stage"], row["task"], row["a"], "minus", row["b"]]
         if not pd.isna(row["difference"]):
-            lines.append(f"\\newcommand{{\\{command(*names)}}}{{{100 * row['difference']:.1f}}}")
+            variables.add(names, f"{100 * row['difference']:.1f}")
     return {
         "tables.tex": "\n".join([head, *filter(None, blocks)]),
-        "variables.tex": "\n".join([head, *lines]) + "\n",
+        "variables.tex": "\n".join([head, *variables.lines]) + "\n",
     }
 
 
@@ -59,12 +59,31 @@ def escape(text: object) -> str:
     return "".join(ESCAPES.get(character, character) for character in str(text))
 
 
-def _variables(names: list[str], key: str, frame: pd.DataFrame, score: str) -> Iterator[str]:
+class Variables:
+    """The commands of variables.tex, one a line, each with another name."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._taken: set[str] = set()
+
+    def add(self, names: Sequence[str], value: str) -> None:
+        """A command for a value; where other names gave the same command, with a number."""
+        plain = named = command(*names)
+        number = 1
+        while named in self._taken:
+            number += 1
+            named = plain + command(str(number))
+        self._taken.add(named)
+        whose = "" if named == plain else f"  % {' '.join(names)}"
+        self.lines.append(f"\\newcommand{{\\{named}}}{{{value}}}{whose}")
+
+
+def _variables(variables: Variables, name: str, frame: pd.DataFrame, score: str) -> None:
     for row in frame.to_dict("records"):
         for column in (score, f"{score}_sd", f"{score}_ci_low", f"{score}_ci_high"):
             if not pd.isna(row.get(column)):
-                named = command(*names, row[key], column.removeprefix("test_"))
-                yield f"\\newcommand{{\\{named}}}{{{row[column]:.4f}}}"
+                names = [name, row["run"], column.removeprefix("test_")]
+                variables.add(names, f"{row[column]:.4f}")
 
 
 def _table(label: str, caption: str, columns: str, rows: Sequence[Sequence[Any]]) -> str:

@@ -1,4 +1,6 @@
-"""Which jobs of a table were trained on which kind of machine, where there were several."""
+"""Which jobs of a table were trained in another way: on several kinds of machine, or in pieces."""
+
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -39,4 +41,18 @@ def kinds_sentence(jobs: pd.DataFrame) -> str:
     return (
         f"These were trained on {len(kinds)} kinds of machine, whose numbers may differ for the "
         f"same recipe. {'; '.join(kinds)}."
+    )
+
+
+def pieces_sentence(pieces: Mapping[str, int]) -> str:
+    """A sentence that names the runs whose batches were cut; "" where none was.
+
+    pieces: the `micro_batches` of each run.
+    """
+    cut = [f"{run} in {count}" for run, count in pieces.items() if count > 1]
+    if not cut:
+        return ""
+    return (
+        f"Batches were computed in equal pieces, each with its own statistics of batch norm: "
+        f"{', '.join(cut)}."
     )

@@ -14,6 +14,7 @@ from reprise.evaluation.statistics import Estimate, SeedScores, group_sums, wils
 from reprise.metrics.confusion import mean_iou, pixel_accuracy
 
 MIN_EFFECTIVE_GROUPS = 4  # see `concentrated_classes`
+MIN_GROUP_IMAGES = 10  # of a group, to be the worst one
 
 
 def over_seeds(scores: Sequence[Score], groups: NDArray[np.int64]) -> SeedScores:
@@ -50,7 +51,8 @@ def summarize(jobs: pd.DataFrame) -> pd.DataFrame:
     the interval of the difference to it is above 0 (with one group there is none: true). In 0..1:
     val_<m> of the metric of METRICS, and for each metric test_<m>, test_<m>_sd (NaN for one seed)
     and the intervals test_<m>_groups_low, _groups_high, _ci_low and _ci_high (see `_intervals`).
-    Classification: correct, n (summed over the seeds). Segmentation: present_classes,
+    Classification: correct, n (summed over the seeds), and what
+    `worst_group` returns. Segmentation: present_classes,
     classes, test_pixel_accuracy, pixels, concentrated.
     """
     keys = ["stage", "task", "run"]
@@ -102,7 +104,23 @@ def _correct(seeds: Sequence[ClassCounts]) -> dict[str, Any]:
     """Correct images of all seeds."""
     correct = sum(int(counts.correct.sum()) for counts in seeds)
     n = len(seeds) * len(seeds[0].correct)
-    return {"correct": correct, "n": n, "test_accuracy": correct / n}
+    return {"correct": correct, "n": n, "test_accuracy": correct / n} | worst_group(seeds)
+
+
+def worst_group(seeds: Sequence[ClassCounts]) -> dict[str, float]:
+    """The group of test images with the lowest accuracy, which is the mean over the seeds.
+
+    Of the groups with at least MIN_GROUP_IMAGES; NaN where there is none. As the worst-group
+    accuracy of Sagawa et al. 2020 (ICLR, section 2), with the groups of the dataset.
+    """
+    right = np.mean([counts.correct for counts in seeds], axis=0)
+    _, place, images = np.unique(seeds[0].groups, return_inverse=True, return_counts=True)
+    share = np.bincount(place, right) / images
+    large = np.flatnonzero(images >= MIN_GROUP_IMAGES)
+    if not large.size:
+        return {"worst_group_accuracy": nan, "worst_group_images": nan}
+    worst = large[share[large].argmin()]
+    return {"worst_group_accuracy": share[worst], "worst_group_images": images[worst]}
 
 
 def _pixels(seeds: Sequence[MaskCounts]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from reprise.datasets.prepared import Classes, PreparedDataset
 from reprise.evaluation import markdown as md
 from reprise.evaluation.job_outputs import METRICS
 from reprise.evaluation.scores import BEST_EPOCH, COURSE_METRICS
-from reprise.evaluation.summaries import constant_sentences
+from reprise.evaluation.summaries import MIN_GROUP_IMAGES, constant_sentences
 from reprise.evaluation.training_tables import NO_RUN_OF_TASK, WEIGHTS
 from reprise.metrics.confusion import iou
 from reprise.metrics.courses import cs6550_class_ious
@@ -23,7 +23,7 @@ from reprise.params.finetune import FinetuneTask
 ENDS = ("_groups_low", "_groups_high", "_ci_low", "_ci_high")
 ACCURACY = ["run", "test_accuracy", "test_accuracy_sd", "correct", "n", "images", "groups"]
 ACCURACY += ["val_accuracy", "seeds", *(f"test_accuracy{end}" for end in ENDS), "constant"]
-ACCURACY += ["weights"]
+ACCURACY += ["worst_group_accuracy", "worst_group_images", "weights"]
 MIOU = ["run", "test_miou", "test_miou_sd", "present_classes", "classes", "test_pixel_accuracy"]
 MIOU += ["pixels", "images", "groups", "val_miou", "seeds"]
 MIOU += [f"test_miou{end}" for end in ENDS]
@@ -69,6 +69,7 @@ def accuracy_table(
         frame.insert(3, "labels", used)
         if frame["labels"].nunique() > 1:
             columns.append(md.Column("Labels", md.number("labels", ".0f")))
+    worst = md.Column("Worst group", _worst_group)
     columns += [
         *md.named(md.number, "test_accuracy"),
         md.Column("sd", md.number("test_accuracy_sd")),
@@ -76,6 +77,7 @@ def accuracy_table(
         md.Column(IMAGES_AND_SEEDS, md.interval("test_accuracy_ci")),
         md.Column("k/n", lambda row: f"{row['correct']}/{row['n']}"),
         *md.named(md.number, "val_accuracy"),
+        *([worst] if frame["worst_group_accuracy"].notna().any() else []),
         *md.named(md.text, "seeds"),
     ]
     most_frequent = int(dataset.index.loc[dataset.rows("train"), "label"].mode().min())
@@ -84,8 +86,25 @@ def accuracy_table(
         f"A constant prediction of the most frequent class "
         f"('{dataset.classes.names[most_frequent]}'): {runs['constant'].max():.4f}."
     )
-    notes = [note, _ensemble_note(frame, task), _sentences(runs, comparisons)]
+    notes = [note, _worst_note(frame, dataset), _ensemble_note(frame, task)]
+    notes.append(_sentences(runs, comparisons))
     return md.page(frame, [md.table(frame, columns)], *notes, empty=NO_RUN_OF_TASK)
+
+
+def _worst_group(row: pd.Series) -> str:
+    if pd.isna(row["worst_group_accuracy"]):
+        return "-"
+    return f"{row['worst_group_accuracy']:.3f} ({row['worst_group_images']:.0f} images)"
+
+
+def _worst_note(frame: pd.DataFrame, dataset: PreparedDataset) -> str:
+    """What the column of the worst group is of; "" where no run has one."""
+    if frame["worst_group_accuracy"].isna().all():
+        return ""
+    return (
+        f"Worst group: the lowest accuracy among the {dataset.group_words['many']} with at least "
+        f"{MIN_GROUP_IMAGES} test images, mean over seeds. The lowest of many is low by chance too."
+    )
 
 
 def miou_table(runs: pd.DataFrame, comparisons: pd.DataFrame, dataset: PreparedDataset) -> md.Table:

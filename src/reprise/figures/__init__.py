@@ -26,6 +26,7 @@ FAMILIES = {
         "published_numbers": "published",
         "labels": "labels",
         "calibration": "calibration",
+        "cost": "cost",
     },
     "curves": {
         "curves": "curves",
@@ -77,7 +78,7 @@ def specs(params: Params) -> Iterator[Spec]:
         yield Spec("iou")
     if params.classify or params.finetune:
         yield Spec("calibration")
-    yield from (Spec("comparisons"), Spec("published_numbers"))
+    yield from (Spec("comparisons"), Spec("published_numbers"), Spec("cost"))
     for stage, task, _ in tasks(params, *CLASSIFYING, "segment"):
         yield Spec("confusion", (stage, task))
     for stage, task, _ in tasks(params, *CLASSIFYING):

@@ -90,12 +90,13 @@ def draw(name: str, results: Path, params: Params, missing: Missing | None = Non
         svg_metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
         dpi = min(params.plot.dpi, MAX_PIXELS / max(figure.get_size_inches()))
         return Drawn(
-            _saved(figure, "png", {"Software": None}, dpi=dpi),
-            _saved(figure, "svg", svg_metadata),
+            saved(figure, "png", {"Software": None}, dpi=dpi),
+            saved(figure, "svg", svg_metadata),
         )
 
 
-def _saved(figure: Figure, form: str, metadata: dict[str, None], **options: Any) -> bytes:
+def saved(figure: Figure, form: str, metadata: dict[str, None], **options: Any) -> bytes:
+    """A figure as a file of a format, with metadata of Matplotlib's `savefig` left out."""
     stream = io.BytesIO()
     figure.savefig(stream, format=form, metadata=metadata, **options)
     return stream.getvalue()

@@ -7,7 +7,6 @@ DEPTHWISE: whether its networks consist of depthwise convolutions.
 """
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from reprise.models.backbone import Backbone, Classifier, Options
 from reprise.models.weights import load_backbone_weights, read_weights
 from reprise.params.models import module_file, packaged_weights
 from reprise.params.training import WeightsFile
+from reprise.plugins import load
 from reprise.torch_compiler import without_dynamo
 
 
@@ -27,7 +27,7 @@ def module_of(name: str) -> Any:
     if file is None:
         raise KeyError(name)
     with without_dynamo():
-        return import_module(f"reprise.models.{file.stem}")
+        return load("models", file.stem)
 
 
 def is_depthwise(name: str) -> bool:

@@ -90,8 +90,15 @@ class Task(Block):
 
     @model_validator(mode="after")
     def _runs_have_recipes(self) -> Self:
+        spelled: dict[str, str] = {}
         for run in self.runs:
             require_name("runs", run, getattr(self, "recipes", {}), "recipes")
+            other = spelled.setdefault(run.lower().replace("_", ""), run)
+            if other != run:
+                raise invalid(
+                    f"runs: '{other}' and '{run}' differ in case or underscores only, so that "
+                    "files or LaTeX commands would have one name; rename one"
+                )
         return self
 
 

@@ -1,9 +1,10 @@
 """The datasets: what each is cut from, and the shares of its splits."""
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
 
 from pydantic import AfterValidator, Field, model_validator
 
+from reprise import plugins
 from reprise.params.base import Block, Name, Pixels, Positive, Seed, Share, invalid
 
 PIXELS_PER_DEGREE = 15  # of the globe that tiles are cut from
@@ -167,7 +168,14 @@ class ImagesDataset(Block):
         return self
 
 
-DatasetRecipe = Annotated[
-    TileDataset | MapDataset | OrlDataset | CourseDataset | ImagesDataset,
-    Field(discriminator="source"),
-]
+def _of_plugins() -> tuple[type[Block], ...]:
+    """The classes `Dataset` of other packages (see reprise.plugins)."""
+    modules = plugins.files("params", "\nclass Dataset(")
+    return tuple(plugins.load("params", file.stem).Dataset for file in modules)
+
+
+OWN = TileDataset | MapDataset | OrlDataset | CourseDataset | ImagesDataset
+if TYPE_CHECKING:
+    DatasetRecipe = Annotated[OWN, Field(discriminator="source")]
+else:
+    DatasetRecipe = Annotated[Union[(OWN, *_of_plugins())], Field(discriminator="source")]

@@ -14,6 +14,7 @@ from reprise.params.datasets import DatasetRecipe
 from reprise.params.embed import Embed
 from reprise.params.finetune import FinetuneTask
 from reprise.params.libraries import prefix_of
+from reprise.params.pieces import pieces_problem
 from reprise.params.pretrain import PretrainTask
 from reprise.params.reader import read_yaml
 from reprise.params.segment import SegmentTask
@@ -69,6 +70,7 @@ class Params(Block):
             self._check_embedded(f"embed.{name}", embed)
         for stage, name in tasks:
             self._check_networks(stage, name)
+        self._check_processes()
         return self
 
     def _check_starts(self, key: str, task: FinetuneTask) -> None:
@@ -97,6 +99,25 @@ class Params(Block):
         if embed.split != split:
             raise invalid(
                 f"{key}.split: {embed.stage} jobs save the features of {split}; set split: {split}"
+            )
+
+    def _check_processes(self) -> None:
+        """Every batch can be cut into its pieces, and these be shared by the processes."""
+        recipes = {
+            f"{stage}.{name}.recipes.{run}": task.training(run)
+            if stage == "finetune"
+            else task.recipes[run]
+            for stage in ("pretrain", "finetune", "classify", "segment")
+            for name, task in getattr(self, stage).items()
+            for run in task.runs
+        }
+        for key, recipe in recipes.items():
+            if problem := pieces_problem(recipe, self.runtime):
+                raise invalid(f"{key}.micro_batches: {problem}")
+        if self.runtime.processes > 1 and all(r.micro_batches == 1 for r in recipes.values()):
+            raise invalid(
+                f"runtime.processes: is {self.runtime.processes}, but no recipe has micro_batches "
+                "above 1, so one process would train each; set micro_batches, or processes: 1"
             )
 
     def _check_networks(self, stage: str, name: str) -> None:

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from reprise import plugins
 from reprise.errors import did_you_mean
 from reprise.params import libraries
 
@@ -21,7 +22,8 @@ KINDS = ("BACKBONES", "CLASSIFIERS", "SEGMENTERS")
 
 def names(kind: str) -> list[str]:
     """All names of a kind (BACKBONES, CLASSIFIERS or SEGMENTERS), sorted by module."""
-    return [name for file in sorted(MODELS.glob("*.py")) for name in _constants(file).get(kind, ())]
+    files = [*sorted(MODELS.glob("*.py")), *plugins.files("models")]
+    return [name for file in files for name in _constants(file).get(kind, ())]
 
 
 def unknown(name: str, kind: str) -> str | None:
@@ -66,9 +68,9 @@ def image_sizes(model: str) -> tuple[int, int]:
 
 
 def module_file(model: str, folder: Path = MODELS) -> Path | None:
-    """The file of `folder` that declares the network named `model`; None if there is none."""
+    """The file of `folder`, or of another package, that declares a network; None if none does."""
     prefix = libraries.prefix_of(model)
-    for file in sorted(folder.glob("*.py")):
+    for file in [*sorted(folder.glob("*.py")), *plugins.files("models")]:
         constants = _constants(file)
         if prefix and constants.get("LIBRARY") == prefix:
             return file

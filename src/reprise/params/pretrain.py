@@ -1,11 +1,11 @@
 """Pretraining tasks; the recipe of a method is the class `Recipe` of params/<method>.py."""
 
-import importlib
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import SerializeAsAny, field_validator, model_validator
 
+from reprise import plugins
 from reprise.params.base import Channels, Name, Positive, TrainingTask, invalid, require_name
 from reprise.params.training import Augment, NetworkName, Training
 
@@ -26,12 +26,21 @@ class TwoViewRecipe(Pretraining):
 
     proj_hidden_dim, proj_output_dim: widths of the projector.
 
-    allow_collapse: go on when all projections are the same.
+    allow_collapse: go on when all projections are the same. patience: must be 0, because the last
+    epoch is kept: the loss cannot choose one.
     """
 
     proj_hidden_dim: Channels
     proj_output_dim: Channels
     allow_collapse: bool = False
+
+    @model_validator(mode="after")
+    def _last_epoch_is_kept(self) -> Self:
+        if self.patience:
+            raise invalid(
+                f"patience: {self.method} keeps the last epoch, and chooses none by val; set 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _views_differ(self) -> Self:
@@ -47,10 +56,13 @@ class TwoViewRecipe(Pretraining):
 
 
 def methods() -> list[str]:
-    """Names of the pretraining methods: modules of reprise.params that subclass Pretraining."""
-    folder = Path(__file__).parent
-    files = sorted(folder.glob("*.py"))
-    return [file.stem for file in files if "\nclass Recipe(" in file.read_text("utf-8")]
+    """Names of the pretraining methods: modules of reprise.params that subclass Pretraining.
+
+    Those of other packages come last (see reprise.plugins).
+    """
+    folder, marker = Path(__file__).parent, "\nclass Recipe("
+    ours = [file.stem for file in sorted(folder.glob("*.py")) if marker in file.read_text("utf-8")]
+    return ours + [file.stem for file in plugins.files("params", marker) if file.stem not in ours]
 
 
 class PretrainTask(TrainingTask):
@@ -73,4 +85,4 @@ def _typed(run: str, values: Any) -> Any:
     if not isinstance(method, str):
         raise invalid(f"{run}: needs a method; choose from {', '.join(methods())}")
     require_name("method", method, methods(), "the methods")
-    return importlib.import_module(f"reprise.params.{method}").Recipe.model_validate(values)
+    return plugins.load("params", method).Recipe.model_validate(values)

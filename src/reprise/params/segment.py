@@ -4,7 +4,15 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from reprise.params.base import Distinct, Name, Pixels, Positive, TrainingTask, require_name
+from reprise.params.base import (
+    Distinct,
+    Name,
+    Pixels,
+    Positive,
+    TrainingTask,
+    invalid,
+    require_name,
+)
 from reprise.params.training import NetworkName, Training, WidthMult
 
 
@@ -34,6 +42,12 @@ class SegmentRecipe(Training):
         middle = self.middle_epoch or (self.epochs + 1) // 2
         return {"early": 1, "middle": middle, "final": self.epochs}
 
+    @model_validator(mode="after")
+    def _shown_epochs_are_trained(self) -> Self:
+        if self.patience and self.score_shown_epochs:
+            raise invalid("patience: score_shown_epochs needs the last epoch; remove one of them")
+        return self
+
 
 class SegmentTask(TrainingTask):
     """Segmentation networks on one dataset.
@@ -54,4 +68,10 @@ class SegmentTask(TrainingTask):
             require_name("overlays", run, self.recipes, "recipes")
         if self.published_curve is not None:
             require_name("published_curve", self.published_curve, self.recipes, "recipes")
+        early = [run for run in self.runs if self.recipes[run].patience]
+        if self.images and early:
+            raise invalid(
+                f"recipes.{early[0]}.patience: the masks of `images` are of the last epoch too; "
+                "set images: [], or patience: 0"
+            )
         return self

@@ -59,15 +59,18 @@ EPOCHS = ("warmup", "feature_epochs", "middle_epoch", "ensemble_epochs")
 
 
 class Runtime(Block):
-    """Device, precision and threads of every job.
+    """Device, precision and threads of every job, processes of a training.
 
     precision: auto is bfloat16 where the CPU or GPU has instructions for it, otherwise float32;
-    float16: only on GPUs.
+    float16: only on GPUs. processes: that compute one training together, on a GPU each or, without
+    GPUs, on `threads` CPU cores each; the result does not depend on their number. A recipe with
+    micro_batches: 1 is trained by one.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: Annotated[int, Field(gt=0, le=64)] = 1
+    processes: Annotated[int, Field(gt=0, le=64)] = 1
 
 
 class WeightsFile(Block):
@@ -96,8 +99,9 @@ class Augment(Block):
 
     min_scale: smallest area of a random resized crop. flip: left-right. flip_vertical: up-down too,
     with flip. dihedral: one of the eight flips and quarter turns. translate: maximum shift, as a
-    share of the width. degrees: maximum rotation. brightness, contrast, saturation, hue: maximum
-    change, for a share color_jitter_p of the images. grayscale_p: share of the images.
+    share of the width and of the height. degrees: maximum rotation. brightness, contrast,
+    saturation, hue: maximum change, for a share color_jitter_p of the images. grayscale_p: share of
+    the images.
     auto_augment: published policies (see datasets/policies.py). shared_auto_augment: the same,
     drawn once for an image: both views of pretraining share them; applied before everything.
     order: of the policies of auto_augment, of geometry (crops, flips, turns, rotations and shifts)
@@ -177,17 +181,22 @@ Normalize = Literal["dataset", "imagenet", "none", "network"]
 class Training(Block):
     """What every training job shares; see training/schedules.py for the schedules.
 
-    momentum: of sgd. amsgrad: of adam and adamw. max_grad_norm: clip the gradient's norm.
+    micro_batches: the pieces in which a batch is computed, each with its own statistics of batch
+    norm (see training/pieces.py); a multiple of runtime.processes. momentum: of sgd. amsgrad: of
+    adam and adamw. max_grad_norm: clip the gradient's norm.
     lr_interval: how often the learning rate changes. warmup: epochs. step_size: epochs, of the
     schedule step. T_0, T_mult: of cosine_restarts: epochs of the first cycle, growth factor.
     milestones: epochs after which the rate falls. gamma: factor of step, milestones, exponential.
     power: of polynomial. restart_epochs: consecutive trainings, each with a new optimizer and the
-    whole schedule. normalize: whose mean and std: of the train images, of ImageNet, of a network of
-    timm or smp, or the numbers themselves; none: pixels are in 0..1.
+    whole schedule. patience: epochs without a better score on val after which the training stops,
+    but no epoch that the recipe names is left out; 0: it never stops early. The schedule is that of
+    `epochs` in any case. normalize: whose mean and std: of the train images, of ImageNet, of a
+    network of timm or smp, or the numbers themselves; none: pixels are in 0..1.
     """
 
     epochs: Positive
     batch_size: Positive
+    micro_batches: Positive = 1
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: Rate
     momentum: Share = 0.9
@@ -204,6 +213,7 @@ class Training(Block):
     gamma: Share = 0.1
     power: Rate = 0.9
     restart_epochs: list[Positive] = []
+    patience: Count = 0
     normalize: Normalize | MeanStd = "dataset"
     augment: Augment = Augment()
 
@@ -244,7 +254,18 @@ class Training(Block):
             value = getattr(self, key, None) or 0
             if (last := max(value) if isinstance(value, list) else value) > self.epochs:
                 raise invalid(f"{key}: {last} is after the last epoch; epochs is {self.epochs}")
+        if self.patience and self.named_epochs == self.epochs:
+            raise invalid(
+                f"patience: no epoch can be left out, because another key needs epoch "
+                f"{self.epochs}; remove it from feature_epochs, or set patience: 0"
+            )
         return self
+
+    @property
+    def named_epochs(self) -> int:
+        """The last epoch that a key of EPOCHS needs; 0 if there is none."""
+        values = [getattr(self, key, None) or 0 for key in EPOCHS]
+        return max(max(value) if isinstance(value, list) else value for value in values)
 
 
 def load_runtime(path: Path = PARAMS) -> Runtime:

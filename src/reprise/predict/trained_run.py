@@ -58,7 +58,8 @@ class TrainedRun:
     @property
     def cut(self) -> bool:
         """Whether those images were cut from larger ones, and not scaled to their size."""
-        return self.dataset.scaling == "cut" or self.recipe.augment.crop_pixels is not None
+        stored = (self.dataset.height, self.dataset.width)
+        return self.dataset.scaling == "cut" or self.shape != stored
 
     @property
     def batch_size(self) -> int:

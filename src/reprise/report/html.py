@@ -26,6 +26,7 @@ from reprise.figures import Spec
 from reprise.report.html_tables import markdown
 
 FOLDER = Path("workflow/report")
+COMPARE = Path("workflow/compare")  # the page of two results, which the report does not read
 # photographs and thousands of points are smaller as PNG
 PNG = ("pca", "tsne", "masks", "overlays", "misclassified", "segment_anything")
 # bytes of all figures of a page. One with more than its share is embedded as WebP: photographs with
@@ -42,6 +43,7 @@ DATA = {
     "labels": "tables/finetune_{0}.csv",
     "iou": "tables/class_iou.csv",
     "calibration": "tables/calibration.csv",
+    "cost": "tables/layers.csv",
     "comparisons": "tables/comparisons.csv",
     "published_numbers": "tables/published_numbers.csv",
     "confusion": "tables/confusion.csv",
@@ -60,7 +62,7 @@ def _escaped(value: object) -> Markup:
 
 
 TEMPLATES = Environment(
-    loader=FileSystemLoader(FOLDER),
+    loader=FileSystemLoader([FOLDER, COMPARE]),
     autoescape=True,
     finalize=_escaped,
     undefined=StrictUndefined,
@@ -125,7 +127,7 @@ class ResultsReader:
         """
         spec, is_image = Spec(kind, subject), kind in PNG
         try:
-            source, size = self._embedded(spec.name, is_image)
+            source, size = self.embedded(spec.name, is_image)
         except FileNotFoundError as error:
             return self.missing_note(
                 f"{error.filename}: not found; run `plot` for this figure first"
@@ -153,7 +155,7 @@ class ResultsReader:
             not is_image,
         )
 
-    def _embedded(self, name: str, is_image: bool) -> tuple[str, tuple[int, int]]:
+    def embedded(self, name: str, is_image: bool) -> tuple[str, tuple[int, int]]:
         """A figure as a URL, and its size in CSS pixels. Raises FileNotFoundError."""
         svg, png = (self.results / folder / f"{name}.{form}" for folder, form in
                     (("vector", "svg"), ("figures", "png")))  # fmt: skip
@@ -194,9 +196,7 @@ class ResultsReader:
         html = [self.missing_note(reason) for reason in missing.reasons()]
         if data:
             self.charts.add(kind)
-            # a "<" in the data could end the script
-            text = json.dumps(data, separators=(",", ":"), sort_keys=True).replace("<", "\\u003c")
-            html.insert(0, macro("chart", name, help_text, kind, Markup(text)))
+            html.insert(0, macro("chart", name, help_text, kind, json_text(data)))
         return Markup("\n").join(html)
 
     def missing_note(self, reason: str) -> Markup:
@@ -204,6 +204,11 @@ class ResultsReader:
         if reason not in self.missing:
             self.missing.append(reason)
         return macro("missing_note", MARK + reason)
+
+
+def json_text(data: Any) -> Markup:
+    """Data as JSON inside a script of a page, which a "<" could end."""
+    return Markup(json.dumps(data, separators=(",", ":"), sort_keys=True).replace("<", "\\u003c"))
 
 
 def as_webp(png: bytes, lossless: bool) -> bytes:

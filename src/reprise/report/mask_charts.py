@@ -36,7 +36,8 @@ def masks(
     """The maps of a task, for the lists of images, runs, epochs and classes.
 
     Returns images, epochs and panels, lists of names; runs, the names and colors of the entries of
-    the legend by run; maps, URLs by panel/image[/run[/epoch]]. None if the task has no run, seed or
+    the legend by run; crops, which part of the images a run sees; and maps, URLs by
+    image/<image>/<crop> or <panel>/<image>/<run>[/<epoch>]. None if the task has no run, seed or
     image. `missing` collects which masks are missing or cannot be read; their panels are empty.
     """
     block = params.segment[task]
@@ -49,13 +50,16 @@ def masks(
     while sum(map(len, urls.values())) > budget and step < 64:
         step *= 2
         urls = {key: map_url(pixels[::step, ::step]) for key, pixels in maps.items()}
-    for image in block.images:
-        pixels, _ = shown_pixels(dataset, image, block.recipes[block.runs[0]], WHOLE)
-        photo = Image.fromarray(pixels)
-        photo.thumbnail((PHOTO, PHOTO))
-        urls[f"image/{image}"] = data_url(photo, "webp", quality=80)
+    crops = {run: str(block.recipes[run].augment.crop_pixels or "whole") for run in block.runs}
+    # runs with the same crop share a photo
+    for crop, run in {crop: run for run, crop in reversed(crops.items())}.items():
+        for image in block.images:
+            pixels, _ = shown_pixels(dataset, image, block.recipes[run], WHOLE)
+            photo = Image.fromarray(pixels)
+            photo.thumbnail((PHOTO, PHOTO))
+            urls[f"image/{image}/{crop}"] = data_url(photo, "webp", quality=80)
     lists = {"images": block.images, "epochs": list(EPOCHS), "panels": list(PANELS)}
-    return lists | {"runs": legends, "maps": urls}
+    return lists | {"runs": legends, "crops": crops, "maps": urls}
 
 
 def _maps(

@@ -1,6 +1,8 @@
 """The page: workflow/report/page.html, filled from the results and the tasks in params.yaml."""
 
+from collections.abc import Mapping
 from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from reprise.compare import machine_line
 from reprise.csv_io import read_csv
 from reprise.datasets.prepared import PreparedDataset, read_prepared
 from reprise.errors import RepriseError
+from reprise.evaluation.costs import read_costs
 from reprise.evaluation.questions import FIRST, how_sure
 from reprise.figures import METHODS, figures
 from reprise.jobs import STAGES, jobs, tasks
@@ -19,12 +22,16 @@ from reprise.params.classify import ClassifyTask
 from reprise.params.load import Params
 from reprise.params.segment import SegmentTask
 from reprise.report import charts, mask_charts, methods
-from reprise.report.html import FOLDER, TEMPLATES, ResultsReader, scripts
+from reprise.report.html import FOLDER, TEMPLATES, ResultsReader, json_text, scripts
 
+# of params.yaml: what the rule `report` depends on
+KEYS = ("datasets", *STAGES, "segment_anything", "embed", "warning")
 MISSING_DATA = Path("data/missing.csv")  # written by `make data`
 
 
-def report(results: Path, params: Params, preset: str = "") -> tuple[str, list[str]]:
+def report(
+    results: Path, params: Params, preset: str = "", values: Mapping[str, Any] | None = None
+) -> tuple[str, list[str]]:
     """Build the page.
 
     Args:
@@ -32,6 +39,7 @@ def report(results: Path, params: Params, preset: str = "") -> tuple[str, list[s
             shown, and prepare/<dataset>/.
         params: the configuration of these results.
         preset: that it was written from; "" if that is not known.
+        values: those of params.yaml as they are written, which the page keeps for comparisons.
 
     Returns:
         HTML that needs no other file, the same bytes for the same results; and what was missing,
@@ -62,10 +70,12 @@ def report(results: Path, params: Params, preset: str = "") -> tuple[str, list[s
         embeddings=METHODS,
         missing_data=missing_data(MISSING_DATA),
         transfer_rows=transfer_rows,
+        cost_rows=cost_rows,
         embedding_chart=partial(charts.embedding, results, params),
         masks_chart=partial(mask_charts.masks, results, params),
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         scripts=scripts,
+        parameters=json_text({key: value for key, value in (values or {}).items() if key in KEYS}),
     )
     return page, reader.missing
 
@@ -114,9 +124,37 @@ def transfer_rows(reader: ResultsReader, task: str, block: ClassifyTask) -> list
         better = sum(accuracy[other] > accuracy[run] for other in block.runs if other in accuracy)
         weights = "no" if recipe.weights == "none" else f"yes, {recipe.weights}"
         tuned = "the last layer" if recipe.frozen else "all layers"
-        values = f"{tuned}, {trained[run]:,.0f} parameters", f"{accuracy[run]:.4f}"
-        rows.append([run, weights, *values, str(better + 1)])
+        known = not isnan(accuracy[run])
+        score = [f"{accuracy[run]:.4f}", str(better + 1)] if known else ["-", "-"]
+        rows.append([run, weights, f"{tuned}, {trained[run]:,.0f} parameters", *score])
     return rows
+
+
+def cost_rows(reader: ResultsReader) -> list[list[str]]:
+    """A row for each run with a test score: the score, that of its worst group, and its cost."""
+    try:
+        costs = read_costs(reader.results)
+    except RepriseError as error:
+        reader.missing_note(str(error))
+        return []
+    rows = []
+    for row in costs.to_dict("records"):
+        name = f"{row['stage']} {row['task']} {row['run']}"
+        known = not isnan(row["multiply_adds"])
+        cost = [f"{row['parameters']:,.0f}", f"{row['multiply_adds'] / 1e6:,.1f}"]
+        rows.append([name, f"{row['score']:.4f}", worst_group(reader, row)])
+        rows[-1] += [*(cost if known else ["-", "-"]), "yes" if row["pareto_optimal"] else "no"]
+    return rows
+
+
+def worst_group(reader: ResultsReader, row: Mapping[Any, Any]) -> str:
+    """The accuracy of a run's worst group; "-" where there is none."""
+    if row["metric"] != "accuracy":
+        return "-"
+    columns = ["run", "worst_group_accuracy"]
+    table = reader.csv(f"tables/{row['stage']}_{row['task']}.csv", columns, ["run"])
+    values = table.loc[table["run"] == row["run"], "worst_group_accuracy"].tolist()
+    return f"{values[0]:.4f}" if values and not isnan(values[0]) else "-"
 
 
 def runs(task: Any) -> str:

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,8 +13,10 @@ from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
 from reprise.errors import RepriseError, did_you_mean
 from reprise.models.build import normalization_of
 from reprise.params.base import PARAMS, Task, load_block
+from reprise.params.pieces import pieces_problem, processes_of
 from reprise.params.training import Training, load_runtime
 from reprise.training.checkpoint import Checkpoint, job_checkpoint
+from reprise.training.processes import join
 from reprise.training.runtime import Device, configure_torch, predict_batches
 
 TaskT = TypeVar("TaskT", bound=Task)
@@ -91,14 +93,18 @@ def open_job(
     image_size: int | None = None,
     depthwise: bool = False,
 ) -> JobContext[RecipeT]:
-    """Configure torch for a job, and open its dataset.
+    """Configure torch for a job, open its dataset, and start its other processes.
 
     weights: what its network starts from, for the normalization. image_size: of the batches, by
     default that of the dataset. depthwise: see `configure_torch`.
-    Raises RepriseError if the dataset or the block `runtime` is missing or wrong.
+    Raises RepriseError if the dataset or the block `runtime` is missing or wrong, and if the
+    processes cannot share the pieces of a batch, or lack GPUs.
     """
-    data = read_prepared(args.data, kind)
-    device = configure_torch(load_runtime(args.params), args.seed, depthwise)
+    data, runtime = read_prepared(args.data, kind), load_runtime(args.params)
+    if problem := pieces_problem(recipe, runtime):
+        raise RepriseError(f"{config_key(args, stage)}.micro_batches: {problem}")
+    device = configure_torch(runtime, args.seed, depthwise)
+    device = replace(device, processes=join(processes_of(runtime, recipe), device.device))
     batches = Batches(
         data, recipe.augment, args.seed, device.device, image_size,
         normalization_of(recipe, weights),

@@ -19,10 +19,14 @@ from reprise.atomic_io import write_csv
 from reprise.datasets.batches import Rows
 from reprise.datasets.rng import permutation, uniform
 from reprise.errors import RepriseError
+from reprise.params.pieces import pieces_problem
 from reprise.params.training import Training
 from reprise.torch_compiler import without_dynamo
 from reprise.training.checkpoint import Checkpoint, State
+from reprise.training.early_stopping import stops_early
 from reprise.training.job import JobContext
+from reprise.training.live import Live
+from reprise.training.pieces import backward_in_pieces
 from reprise.training.runtime import Device
 from reprise.training.schedules import learning_rate, restart_at
 
@@ -77,7 +81,8 @@ class TrainingJob:
     batch and the epoch to its mean 'loss', and further values to be summed over an epoch.
     validation_step: called with the row of a finished epoch and the progress; it adds to both.
     after_step: called with the number of steps done and their total. validate_first: validate
-    before the first step too, as epoch 0.
+    before the first step too, as epoch 0. per_image: attributes of the model that a training step
+    sets to a tensor with a row an image; `after_step` needs those of the whole batch.
     """
 
     model: nn.Module
@@ -86,6 +91,15 @@ class TrainingJob:
     validation_step: Callable[[Row, Progress], None]
     after_step: Callable[[int, int], None] = lambda step, steps: None
     validate_first: bool = False
+    per_image: tuple[str, ...] = ()
+
+    def seed_step(self, number: int, piece: int = 0) -> None:
+        """Seed what draws without an address, such as dropout, for a piece of step `number`."""
+        # for dropout; torch.manual_seed would cost a small step a millisecond
+        seed = step_seed(self.context.seed, number, piece)
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.manual_seed(seed)
 
 
 @without_dynamo()
@@ -104,15 +118,18 @@ def train(job: TrainingJob, checkpoint: Checkpoint) -> Progress:
     if (state := checkpoint.load()) is not None:
         progress = restore(state, stateful)
         logging.info("%s: resuming from step %d of %d", key, progress.step, steps)
+    processes = job.context.device.processes
+    processes.require_same(progress.step, job.context.device.device)
     job.model.train()
+    live = Live(key, recipe.epochs, steps, progress.step)
     if job.validate_first and not progress.rows:
-        end_epoch(job, progress, {"epoch": 0, "step": 0})
+        end_epoch(job, progress, {"epoch": 0, "step": 0}, live)
     bar = tqdm(total=steps, initial=progress.step, disable=None, leave=False)
     finished_epochs, first_batch = divmod(progress.step, per_epoch)
     for epoch in range(finished_epochs + 1, recipe.epochs + 1):
         shuffled = train_rows[permutation(seed, epoch, len(train_rows))]
         for batch in range(first_batch, per_epoch):
-            if progress.step and checkpoint.due():
+            if progress.step and processes.rank == 0 and checkpoint.due():
                 states = {name: member.state_dict() for name, member in stateful.items()}
                 checkpoint.save({"progress": vars(progress)} | states)
             if progress.step and progress.step == restart_at(recipe, progress.step, per_epoch)[0]:
@@ -126,7 +143,10 @@ def train(job: TrainingJob, checkpoint: Checkpoint) -> Progress:
         first_batch = 0
         loss = check_finite(progress.sums["loss"] / per_epoch, key, epoch)
         row: Row = {"epoch": epoch, "step": progress.step, "learning_rate": rate}
-        end_epoch(job, progress, row | {"train_loss": loss})
+        end_epoch(job, progress, row | {"train_loss": loss}, live)
+        if stops_early(recipe, progress.rows):
+            logging.info("%s: no better score on val for %d epochs", key, recipe.patience)
+            break
     bar.close()
     return progress
 
@@ -143,13 +163,13 @@ def step(
     """Step `number` of the optimizer; returns the values of its batch."""
     for group in optimizer.param_groups:
         group["lr"] = rate
-    # for dropout; torch.manual_seed would cost a small step a millisecond
-    torch.default_generator.manual_seed(step_seed(job.context.seed, number))
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.manual_seed(step_seed(job.context.seed, number))
-    values = job.training_step(rows, epoch)
-    optimizer.zero_grad(set_to_none=True)
-    scaler.scale(values["loss"]).backward()  # type: ignore[no-untyped-call]
+    if job.context.recipe.micro_batches > 1:
+        values = backward_in_pieces(job, scaler, rows, epoch, number)
+    else:
+        job.seed_step(number)
+        values = job.training_step(rows, epoch)
+        optimizer.zero_grad(set_to_none=True)
+        scaler.scale(values["loss"]).backward()  # type: ignore[no-untyped-call]
     if job.context.recipe.max_grad_norm:
         scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(job.model.parameters(), job.context.recipe.max_grad_norm)
@@ -158,13 +178,12 @@ def step(
     return values
 
 
-def end_epoch(job: TrainingJob, progress: Progress, row: Row) -> None:
+def end_epoch(job: TrainingJob, progress: Progress, row: Row, live: Live) -> None:
     """Validate, and add the row to the history and the log."""
     job.validation_step(row, progress)
     progress.rows.append(row)
     progress.sums = {}
-    words = [f"{key} {value:.4g}" for key, value in row.items() if key not in ("step", "selected")]
-    logging.info("%s: %s", job.context.config_key, ", ".join(words))
+    live.show(progress.rows)
     sys.stderr.flush()
 
 
@@ -190,6 +209,8 @@ def count_steps(images: int, recipe: Training, config_key: str) -> int:
             f"{config_key}.batch_size is {recipe.batch_size}, more than the {images} training "
             "images; make it smaller"
         )
+    if problem := pieces_problem(recipe):
+        raise RepriseError(f"{config_key}.micro_batches: {problem}")
     return images // recipe.batch_size
 
 
@@ -221,9 +242,9 @@ def check_finite(loss: Tensor, config_key: str, epoch: int) -> float:
     return value
 
 
-def step_seed(seed: int, number: int) -> int:
-    """A seed for torch's generator, a function of the job's seed and the step's number."""
-    return int(uniform(seed, number, np.zeros(1, np.int64), 1, 1)[0, 0] * 2**53)
+def step_seed(seed: int, number: int, piece: int = 0) -> int:
+    """A seed for torch's generator: of the job's seed, the step's number and the piece's."""
+    return int(uniform(seed, number, np.array([piece]), 1, 1)[0, 0] * 2**53)
 
 
 def write_history(path: Path, rows: list[Row], device: Device) -> None:

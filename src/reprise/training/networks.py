@@ -6,7 +6,6 @@ Groups of layers, the sizes of their outputs, parameters and multiply-adds.
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +20,7 @@ from reprise.jobs import STAGES, tasks
 from reprise.models.build import BUILDERS
 from reprise.models.sam import build_sam, image_size
 from reprise.params.load import Params
+from reprise.plugins import load
 
 COLUMNS = ["stage", "task", "run", "model", "input", "group", "layers", "output", "parameters"]
 COLUMNS += ["trained", "multiply_adds"]
@@ -87,7 +87,7 @@ def _network(stage: str, task: Any, run: str, info: Info) -> tuple[str, Any, Siz
     options = task.common if stage == "finetune" else recipe
     network: Any
     if stage == "pretrain":
-        method = import_module(f"reprise.training.ssl.{recipe.method}")
+        method = load("ssl", recipe.method)
         network = nn.Sequential(OrderedDict(method.trained_layers(recipe, n_classes)))
     else:
         network = BUILDERS[stage](options, n_classes)

@@ -6,7 +6,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from reprise.datasets.batches import Rows
 from reprise.datasets.device import to_device
 from reprise.errors import RepriseError
 from reprise.params.training import Runtime
+from reprise.training.processes import Processes
 
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 os.environ.setdefault(CUBLAS, ":4096:8")  # read when cuBLAS starts, in the first product on a GPU
@@ -32,12 +33,14 @@ VENDORS = {"AuthenticAMD": "AMD", "GenuineIntel": "Intel"}
 class Device:
     """A device, and the dtype in which autocast multiplies matrices there (float32: no autocast).
 
-    name: of the GPU; empty on CPU.
+    name: of the GPU; empty on CPU. processes: that compute one training together.
     """
 
     device: torch.device
     dtype: torch.dtype
     name: str = ""
+    # no result depends on them, so they are not in the text of a device
+    processes: Processes = field(default=Processes(), repr=False, compare=False)
 
     def machine(self) -> dict[str, str | int]:
         """What the bytes of a training depend on, other than its parameters, data and code.
@@ -183,5 +186,7 @@ def predict_batches(
     `batch_size` rows to their batch, such as `Batches.eval_batch`.
     """
     with torch.no_grad(), device.autocast():
-        batches = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-        return torch.cat([network(eval_batch(batch)).float() for batch in batches])
+        batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+        return device.processes.concatenate(
+            lambda batch: network(eval_batch(batch)).float(), batches
+        )

@@ -39,8 +39,10 @@ class Dino(TwoViews):
     """
 
     further_parts = ("prototypes",)
+    per_image = ("teacher_logits",)
 
     center: Tensor
+    teacher_logits: Tensor
 
     def __init__(self, backbone: Backbone, recipe: Recipe, concat_views: bool = False) -> None:
         super().__init__(backbone, recipe, concat_views)
@@ -66,8 +68,7 @@ class Dino(TwoViews):
         loss = distillation_loss(
             *logits, *teacher, self.center, student=self.recipe.student_temperature, teacher=warm
         )
-        with torch.no_grad():
-            self.center.lerp_(torch.cat(list(teacher)).to(self.center.dtype).mean(dim=0), 0.1)
+        self.teacher_logits = torch.cat(list(teacher)).to(self.center.dtype)
         return loss
 
     def teacher_temperature(self) -> float:
@@ -76,8 +77,13 @@ class Dino(TwoViews):
         share = min(1.0, (self.epoch - 1) / max(self.recipe.teacher_warmup - 1, 1))
         return low + (high - low) * share if self.recipe.teacher_warmup else high
 
+    @torch.no_grad()
     def after_step(self, step: int, steps: int) -> None:
-        """Move the teacher towards the student; tau rises to 1 along a cosine."""
+        """Move the teacher towards the student, and the center to the teacher's mean logits.
+
+        tau rises to 1 along a cosine.
+        """
+        self.center.lerp_(self.teacher_logits.mean(dim=0), 0.1)
         self.tau = schedules.tau(self.recipe.base_tau, step - 1, steps)
         follow(self.teacher, self.student(), self.tau)
 

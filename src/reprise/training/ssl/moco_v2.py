@@ -23,6 +23,8 @@ class MocoV2(TwoViews):
     queue. The projector is linear, ReLU, linear, without batch norm.
     """
 
+    per_image = ("keys",)
+
     queue: Tensor
     oldest: Tensor
     keys: Tensor

@@ -43,13 +43,15 @@ class TwoViews(nn.Module):
     the layers see both views in one batch, which only changes the order in which numbers are
     added: weights are read once, at the price of a copy for each norm, for batch norm sees one
     view at a time. epoch: of the present step, from 1. further_parts: names of trained modules
-    besides the encoder.
+    besides the encoder. per_image: names of attributes that forward sets to a tensor with a row an
+    image or a view, for `after_step`.
     """
 
     encoder: nn.Sequential
     concat_views = False
     epoch = 1
     further_parts: tuple[str, ...] = ()
+    per_image: tuple[str, ...] = ()
 
     def __init__(self, backbone: Backbone, recipe: Any, concat_views: bool = False) -> None:
         """A subclass builds its layers; recipe: of its method."""
@@ -104,7 +106,7 @@ class TwoViews(nn.Module):
             row["knn_accuracy"] = evaluate_knn(context, backbone)
 
         steps = training_step, validation_step, model.after_step
-        job = TrainingJob(model, context, *steps, validate_first=True)
+        job = TrainingJob(model, context, *steps, validate_first=True, per_image=model.per_image)
         history = train(job, checkpoint).rows
         return backbone.net.state_dict(), history
 
