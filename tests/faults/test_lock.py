@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
+from dvc_data.hashfile.hash_info import HashInfo
 from support import faults
 from support.small_workflow import SmallWorkflow
 
@@ -72,6 +74,24 @@ def test_it_has_the_bytes_that_dvc_writes(before: str, whole: bytes) -> None:
         written.append(LOCK.read_bytes())
     assert written[0] == written[1]
     assert is_whole(written[0])
+
+
+def test_values_that_stages_share_are_written_for_each(whole: bytes) -> None:
+    repo = Repo()
+    of_params = [
+        dependency
+        for stage in repo.index.stages
+        for dependency in stage.deps
+        if isinstance(dependency, ParamsDependency) and dependency.params
+    ]
+    shared = {"model": "cnn"}
+    for dependency in of_params:
+        values = dict.fromkeys(dependency.params, shared)
+        dependency.hash_info = HashInfo("params", values)
+    assert len(of_params) > 1
+    dvc_lock.write(repo, list(repo.index.stages))
+    assert b"&id" not in LOCK.read_bytes() and b"*id" not in LOCK.read_bytes()
+    assert LOCK.read_bytes().count(b"model: cnn") >= len(of_params)
 
 
 def test_while_it_is_written_every_read_is_whole(whole: bytes) -> None:

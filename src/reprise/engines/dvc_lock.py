@@ -10,13 +10,16 @@ import logging
 import shutil
 import subprocess
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 
+from dvc.dependency import ParamsDependency
 from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from dvc.utils.serialize import parse_yaml
+from dvc_data.hashfile.hash_info import HashInfo
 
 from reprise.atomic_io import atomic_file, remove_leftovers, write_bytes
 
@@ -27,10 +30,23 @@ CONFLICT = b"<<<<<<<"  # of Git
 
 def write(repo: Repo, stages: Sequence[PipelineStage]) -> None:
     """Enter stages in dvc.lock, in the bytes that DVC writes, by one rename."""
+    for stage in stages:
+        _copy_values(stage)
     with atomic_file(LOCK) as temporary:
         if LOCK.exists():
             shutil.copy(LOCK, temporary)
         Lockfile(repo, str(temporary.absolute())).dump_stages(stages)
+
+
+def _copy_values(stage: PipelineStage) -> None:
+    """Give a stage its own parameters: values that stages share would be written as YAML aliases.
+
+    `sync` parses params.yaml once for all stages, DVC once for each.
+    """
+    for dependency in stage.deps:
+        if isinstance(dependency, ParamsDependency) and dependency.hash_info.value:
+            values = {name: deepcopy(value) for name, value in dependency.hash_info.value.items()}
+            dependency.hash_info = HashInfo(dependency.PARAM_PARAMS, values)  # type: ignore[arg-type]
 
 
 def keep() -> None:
