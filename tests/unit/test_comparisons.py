@@ -180,7 +180,7 @@ def test_a_run_that_is_not_above_the_constant_prediction_is_not_compared(params:
     assert frame[["a", "b"]].to_numpy().tolist() == [["C", "B"]]
     table = pd.DataFrame([runs[0] | {"test_accuracy": 0.3, "constant": 0.29}])
     (words,) = constant_sentences(table)
-    assert words.startswith("A (0.300) is not above the constant prediction")
+    assert words.startswith("A (0.300) is not significantly above the constant prediction")
 
 
 def test_the_seeds_needed_are_those_at_holms_level() -> None:

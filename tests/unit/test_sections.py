@@ -18,7 +18,13 @@ from reprise.figures import figures
 from reprise.params.load import Params
 from reprise.report import html as parts
 from reprise.report.html_tables import cells
-from reprise.report.sections import missing_data, recipe_summary, report, transfer_rows
+from reprise.report.sections import (
+    missing_data,
+    recipe_summary,
+    report,
+    starts_in_words,
+    transfer_rows,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -154,6 +160,16 @@ def test_the_first_screen_is_made_of_rows(results: Path, params: Params) -> None
     changed_page, _ = report(results, params)
     assert "B wins" in changed_page and "+40 points" in changed_page
     assert "B wins" not in page and "+40 points" not in page
+
+
+def test_the_first_screen_says_what_the_names_of_runs_mean(html: str, params: Params) -> None:
+    task = params.finetune["tiny"]
+    (sentence,) = starts_in_words(params)
+    assert sentence in html and f"{task.runs[0]}: from scratch;" in sentence
+    frozen = task.recipes[task.runs[0]].model_copy(update={"start": "byol", "frozen": True})
+    other = changed(params, "finetune", "tiny", recipes=task.recipes | {task.runs[0]: frozen})
+    words = f"{task.runs[0]}: from byol pretraining without labels, frozen backbone;"
+    assert words in starts_in_words(other)[0]
 
 
 def test_a_preset_whose_numbers_mean_nothing_has_a_banner(

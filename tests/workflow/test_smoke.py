@@ -186,10 +186,12 @@ def stale_in_dvc(folder: Path) -> set[str]:
 
 
 def outputs_to_make(folder: Path) -> dict[str, set[str]]:
-    """What Snakemake would make again, by the name of the rule, with all that reads it."""
-    output = call(folder, "snakemake", "-n", REPRISE_STATE="off").stdout
-    jobs = re.findall(r"rule (\w+):\n(?:    .*\n)*?    output: (.*)\n", output)
-    return {f"{rule} {out}": set(out.split(", ")) for rule, out in jobs}
+    """What Snakemake would make again, by rule and file, with all that reads it."""
+    summary = call(folder, "snakemake", "--summary", ok=True, REPRISE_STATE="off").stdout
+    lines = [line.split("\t") for line in summary.splitlines()]
+    heading, rows = lines[0], lines[1:]
+    assert [heading[0], heading[2], heading[-1]] == ["output_file", "rule", "plan"]
+    return {f"{row[2]} {row[0]}": {row[0]} for row in rows if row[-1] == "update pending"}
 
 
 @pytest.mark.parametrize(("what", "stages"), rows(), ids=lambda value: str(value)[:40])

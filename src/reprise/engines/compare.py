@@ -15,6 +15,7 @@ import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from reprise import tar_io
 from reprise.atomic_io import files_in, refuse_overwrite, write_text
 from reprise.cli import run
 from reprise.compare import Side, comparison
@@ -96,7 +97,7 @@ def extract(name: str, commit: str, folder: Path) -> None:
     if archive is None:
         raise RepriseError(f"{name}: has no results, params.yaml or dvc.lock in Git")
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
+        tar_io.extract(files, folder)
     cache = cache_folder()
     for path, digest in FIGURE.findall((folder / "dvc.lock").read_text(encoding="utf-8")):
         cached = cache / "files" / "md5" / digest[:2] / digest[2:]

@@ -196,5 +196,6 @@ def _method(rows: pd.DataFrame) -> str:
         f"95 % CI: over {drawn}, leaving out one group at a time, and over seeds where there are "
         f"several. p: {test}, with Holm's correction for {pairs}; significant: below "
         f"{1 - LEVEL:.2f} with at least {MIN_SEEDS} seeds. Seeds needed: for a power of "
-        f"{100 * POWER:.0f} % at the level of the correction."
+        f"{100 * POWER:.0f} % at the level of the correction; '-': significant, without a "
+        "verdict, or no number is enough, because the groups of images differ too much."
     )

@@ -213,17 +213,26 @@ def _where(frame: pd.DataFrame, values: dict[str, str]) -> pd.DataFrame:
     return frame
 
 
+def _on_own_images(same: int, all_numbers: int) -> str:
+    """How many of the published numbers are measured here on the images of their homework."""
+    if not same:
+        return f"None of these {all_numbers} numbers is measured here on the homework's own images."
+    return (
+        f"{same} of these {all_numbers} numbers are measured here on the homework's own images: "
+        "the SHA-256 of all files of each split are those of its known archive. Not verified: the "
+        "course's layout, but no such checksum is known."
+    )
+
+
 def _document(frame: pd.DataFrame) -> str:
     texts = pd.DataFrame([_cells(row) for _, row in frame.iterrows()])
     columns = [md.Column(n, md.text(n), "---" if n in LEFT else "---:") for n in map(str, texts)]
     same = int(frame["same_data"].sum())
     return md.document(
         *md.sections(frame, ["homework"], lambda rows: [md.table(texts.loc[rows.index], columns)]),
-        f"{same} of these {len(frame)} numbers are measured here on the homework's own images: the "
-        "SHA-256 of all files of each split are those of its known archive. Not verified: the "
-        "course's layout, but no such checksum is known. On other images their number and size and "
-        "the labels differ: only the order of our runs can be compared with the order of the "
-        "published ones. Differs: what our recipe has instead of the homework's, which is in "
+        f"{_on_own_images(same, len(frame))} On other images their number and size and the labels "
+        "differ: compare the order of our runs with the order of the published ones, not the "
+        "numbers. Differs: what our recipe has instead of the homework's, which is in "
         "brackets; docs/homeworks.md has what differs in all recipes.",
         "Published: each number is of one training, whose epoch was selected on the test images "
         "where the homework says how; ours is selected on the val split. The 95 % CI is Wilson's "

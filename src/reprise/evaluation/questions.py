@@ -125,7 +125,7 @@ def _words(row: Mapping[str, Any]) -> dict[str, str]:
     """What a row says: answer, number, certainty and why."""
     if isnan(row["difference"]):
         if row["below"]:
-            why = f"{' and '.join(row['below'])} not above the constant prediction"
+            why = f"{' and '.join(row['below'])} not significantly above the constant prediction"
         else:
             why = "different seeds or classes"
         return {"answer": "not compared", "number": "-", "certainty": NO_VERDICT, "why": why}

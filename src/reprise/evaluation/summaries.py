@@ -136,12 +136,12 @@ def _pixels(seeds: Sequence[MaskCounts]) -> dict[str, Any]:
 
 
 def constant_sentences(runs: pd.DataFrame) -> list[str]:
-    """A sentence for each run that is not above a constant prediction, and so is not compared."""
+    """A sentence for each run that is not above a constant prediction, and is not compared."""
     sentences = []
     for row in runs[~runs["above_constant"].astype(bool)].to_dict("records"):
         score = row[f"test_{METRICS[row['stage']]}"]
         sentences.append(
-            f"{row['run']} ({score:.3f}) is not above the constant prediction of the most frequent "
-            f"class ({row['constant']:.3f}), so it is not compared."
+            f"{row['run']} ({score:.3f}) is not significantly above the constant prediction of the "
+            f"most frequent class ({row['constant']:.3f}), so it is not compared."
         )
     return sentences

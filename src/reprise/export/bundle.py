@@ -32,6 +32,7 @@ from reprise.params.load import Params, load_params
 from reprise.params.reader import preset_name, read_text
 from reprise.predict.exported import describe
 from reprise.predict.trained_run import open_run
+from reprise.tar_io import extract
 
 TOP, BUNDLE = "reprise-bundle", "bundle"
 RESULTS = Path("results")
@@ -164,7 +165,7 @@ def unpack(path: Path, folder: Path) -> Path:
     """The folder of an unpacked archive. Raises RepriseError if it is none of `reprise bundle`."""
     try:
         with tarfile.open(path) as archive:
-            archive.extractall(folder, filter="data")
+            extract(archive, folder)
     except (OSError, tarfile.TarError) as error:
         raise RepriseError(f"{path}: not an archive of `reprise bundle` ({error})") from None
     return folder / TOP

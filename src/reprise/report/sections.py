@@ -58,6 +58,7 @@ def report(
         datasets={name: read_prepared(results / "prepare" / name) for name in names},
         images=whose_images(params),
         runs=runs,
+        starts=starts_in_words,
         questions=question_rows,
         shown_first=FIRST,
         how_sure=how_sure,
@@ -229,3 +230,19 @@ def class_ious(reader: ResultsReader) -> str:
     table = reader.csv("tables/class_iou.csv", columns, columns[:3]).dropna(subset="iou")
     values = table[columns].values.tolist()
     return ", ".join(f"{task} {run} {name} {iou:.2f}" for task, run, name, iou in values)
+
+
+def starts_in_words(params: Params) -> list[str]:
+    """For each task of fine-tuning a sentence that says what the names of its runs mean."""
+    sentences = []
+    for name, task in params.finetune.items():
+        words = []
+        for run in task.runs:
+            recipe, start = task.recipes[run], "from scratch"
+            if recipe.start != "none":
+                pretraining = params.pretrain[task.pretraining].recipes[recipe.start]
+                unlabeled = "" if pretraining.method == "supervised" else " without labels"
+                start = f"from {recipe.start} pretraining{unlabeled}"
+            words.append(f"{run}: {start}{', frozen backbone' if recipe.frozen else ''}")
+        sentences.append(f"Runs of {name}: {'; '.join(words)}.")
+    return sentences
