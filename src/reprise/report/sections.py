@@ -239,7 +239,7 @@ def starts_in_words(params: Params) -> list[str]:
         words = []
         for run in task.runs:
             recipe, start = task.recipes[run], "from scratch"
-            if recipe.start != "none":
+            if recipe.start != "none" and task.pretraining:
                 pretraining = params.pretrain[task.pretraining].recipes[recipe.start]
                 unlabeled = "" if pretraining.method == "supervised" else " without labels"
                 start = f"from {recipe.start} pretraining{unlabeled}"
