@@ -30,6 +30,7 @@ OTHER_PAGES = [
     "library",
     "networks",
     "overview",
+    "reader-test",
     "reliability",
     "replay",
     "results",
