@@ -24,13 +24,13 @@ from reprise.engines.baseline import git
 from reprise.engines.dvc_lock import LOCK
 from reprise.engines.locks import alone
 from reprise.engines.snakemake_hooks import name_user, uses_dvc
+from reprise.engines.sync import REPLACED
 from reprise.errors import RepriseError
 from reprise.jobs import STAGES, jobs
 from reprise.params.load import Params, load_params
 
 DIR = ".dir"  # ends the name of a list of files
 DIGEST = re.compile(rb"\bmd5: ([0-9a-f]{32}(?:\.dir)?)\b")
-REPLACED = Path(".snakemake/replaced")
 SHOWN = 5  # names of a kind, unless all are requested
 
 

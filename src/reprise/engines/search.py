@@ -8,7 +8,7 @@ import argparse
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -19,16 +19,15 @@ import pandas as pd
 
 from reprise.atomic_io import write_csv
 from reprise.cli import run
-from reprise.compare import aligned
+from reprise.compare import aligned, changed_parameters
 from reprise.datasets.prepared import PreparedDataset, read_prepared
 from reprise.engines.baseline import git
 from reprise.errors import RepriseError, did_you_mean
-from reprise.evaluation.job_outputs import METRICS, read_mask, read_predictions
-from reprise.evaluation.scores import Score, accuracy, miou
+from reprise.evaluation.job_outputs import METRICS, read_predictions
+from reprise.evaluation.scores import Score, accuracy, count_split, miou
 from reprise.evaluation.statistics import Estimate, SeedScores
 from reprise.evaluation.summaries import over_seeds
 from reprise.jobs import CLASSIFYING
-from reprise.metrics.confusion import center_crop, confusion
 from reprise.params.base import PARAMS
 from reprise.params.load import Params, parse
 from reprise.params.reader import parse_yaml
@@ -53,7 +52,7 @@ class Trial:
     """
 
     name: str
-    changes: dict[str, Any]
+    changes: dict[str, str]
     seeds: tuple[int, ...]
     val: SeedScores
     images: tuple[str, ...]
@@ -120,8 +119,7 @@ def read_trial(name: str, revision: str, stage: str, task: str, run: str) -> Tri
     values = _values(revision)
     params = parse(values, f"{name}:params.yaml")
     block = getattr(params, stage)[task]
-    base = flat(_values("HEAD"))
-    changes = {key: value for key, value in flat(values).items() if base.get(key) != value}
+    changes = {key: new for key, _, new in changed_parameters(_values("HEAD"), values)}
     with tempfile.TemporaryDirectory(prefix="reprise-search-") as temporary:
         folder = Path(temporary)
         data = f"results/prepare/{block.data}"
@@ -153,14 +151,8 @@ def val_score(
         table = read_predictions(path, dataset).set_index("id").loc[dataset.index["id"].iloc[rows]]
         return accuracy((table["label"] == table["prediction"]).to_numpy())
     classes, new_ids = dataset.merged(merge_classes)
-    matrices = []
-    for row in rows:
-        truth = new_ids[dataset.labels[row]]
-        if crop is not None:
-            truth = center_crop(truth, crop, crop)
-        mask = read_mask(path / f"{dataset.index['id'].iloc[row]}.png", truth.shape, classes)
-        matrices.append(confusion(truth, mask, len(classes.names), classes.ignore))
-    return miou(np.array(matrices), classes.ids)
+    matrices, _ = count_split("val", path, dataset, classes, new_ids, crop)
+    return miou(matrices, classes.ids)
 
 
 def comparable(trials: list[Trial]) -> tuple[list[Trial], list[Trial]]:
@@ -239,19 +231,6 @@ def fetch(revision: str, paths: list[str], folder: Path) -> None:
             raise FileNotFoundError(f"{path}: is not in DVC's cache") from None
         if not os.path.exists(place):
             raise FileNotFoundError(f"{path}: is not in DVC's cache")
-
-
-def flat(values: Any, above: str = "") -> dict[str, Any]:
-    """The values of nested mappings by dotted key; a list is a value."""
-    return dict(_flat(values, above))
-
-
-def _flat(values: Any, above: str) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
 
 
 def _crop(block: Any, run: str) -> int | None:

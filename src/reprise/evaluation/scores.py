@@ -150,8 +150,8 @@ def count_masks(
     class, or a split has no labeled pixel.
     """
     classes, new_ids = dataset.merged(merge_classes)
-    val, _ = _count_split("val", folder, dataset, classes, new_ids, crop)
-    images, ignored = _count_split("test", folder, dataset, classes, new_ids, crop)
+    val, _ = count_split("val", folder, dataset, classes, new_ids, crop)
+    images, ignored = count_split("test", folder, dataset, classes, new_ids, crop)
     val_score = mean_iou(val.sum(axis=0), classes.ids).value
     pixels = np.zeros(256, np.int64)
     for row in dataset.rows("train"):
@@ -161,7 +161,7 @@ def count_masks(
     return MaskCounts(classes, val_score, images, ignored, groups, most_frequent)
 
 
-def _count_split(
+def count_split(
     split: str,
     folder: Path,
     dataset: PreparedDataset,

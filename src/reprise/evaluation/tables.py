@@ -179,8 +179,8 @@ def _concentrated_notes(runs: pd.DataFrame) -> list[str]:
     """One line for each set of classes that lie in too few groups for an interval of the mIoU."""
     few = runs.loc[runs["concentrated"] != "", ["concentrated", "run"]]
     return [
-        f"No interval for the mIoU of {', '.join(rows['run'])}: {names} lie in too few groups; "
-        "the interval of a difference is right also then (docs/coverage.md)."
+        f"No interval for the mIoU of {', '.join(rows['run'])}: {names} lie in too few groups. "
+        "That of a difference holds the truth on simulated data (docs/coverage.md)."
         for names, rows in few.groupby("concentrated", sort=False)
     ]
 

@@ -22,11 +22,8 @@ def calibration(results: Path, params: Params, missing: Missing) -> Figure:
     panels = list(groups(table, "stage", "task"))
     if not panels:
         return style.empty_figure("No results of classification.")
-    columns = min(PANELS_IN_ROW, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = style.new_figure(2.9 * columns + 0.3, 3.6 * lines + 0.2)
-    grid = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes, ((stage, task), rows) in zip(grid, panels, strict=False):
+    figure, grid = style.panel_grid(len(panels), PANELS_IN_ROW, (2.9, 3.6), (0.3, 0.2))
+    for axes, ((stage, task), rows) in zip(grid, panels, strict=True):
         axes.plot([0, 1], [0, 1], color=style.OUTLINE, lw=1.0, ls="--")
         for number, ((run,), bins) in enumerate(groups(rows, "run")):
             _run(axes, bins, f"{run}: ECE {bins['ece'].iloc[0]:.3f}", style.color(number))
@@ -35,8 +32,6 @@ def calibration(results: Path, params: Params, missing: Missing) -> Figure:
         axes.set_box_aspect(1)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=7)
     grid[0].set_ylabel("accuracy on the test split")
-    for axes in grid[len(panels) :]:
-        axes.set_axis_off()
     return figure
 
 

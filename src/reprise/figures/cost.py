@@ -36,17 +36,12 @@ def draw_costs(table: pd.DataFrame, column: str, unit: float, label: str) -> Fig
     panels = [family for family in families if family[1][column].nunique() > 1] or families
     if not panels:
         return style.empty_figure("No run has a test score.")
-    columns = min(PANELS_IN_ROW, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = style.new_figure(3.3 * columns + 0.4, 3.1 * lines + 0.2)
-    grid = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes, ((stage, task, _), rows) in zip(grid, panels, strict=False):
+    figure, grid = style.panel_grid(len(panels), PANELS_IN_ROW, (3.3, 3.1), (0.4, 0.2))
+    for axes, ((stage, task, _), rows) in zip(grid, panels, strict=True):
         _panel(axes, rows.assign(cost=rows[column] / unit))
         axes.set_xlabel(label)
         axes.set_title(f"{stage}, {task}", loc="left")
         axes.set_ylabel(f"{NAMES[rows['metric'].iloc[0]]} on the test split")
-    for axes in grid[len(panels) :]:
-        axes.set_axis_off()
     return figure
 
 

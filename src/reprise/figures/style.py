@@ -118,6 +118,19 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def panel_grid(
+    count: int, in_row: int, size: tuple[float, float], margin: tuple[float, float]
+) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels, `in_row` in a row; size of one and margin of all in inches."""
+    columns = min(in_row, count)
+    lines = -(-count // columns)
+    figure = new_figure(size[0] * columns + margin[0], size[1] * lines + margin[1])
+    grid = list(figure.subplots(lines, columns, squeeze=False).ravel())
+    for axes in grid[count:]:
+        axes.set_axis_off()
+    return figure, grid[:count]
+
+
 def lay_out(figure: Figure) -> None:
     """Run the layout once and round all positions to about a millionth of the figure.
 
