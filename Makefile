@@ -7,7 +7,10 @@ S3 := .venv-s3/.installed
 CORES ?= 4
 UV := uv==0.13.8
 READY := .venv/.installed
-# `make data PATH=...` names a folder, and would hide every program
+ifeq ($(origin FROM),command line)
+FOLDER := $(FROM)
+endif
+# the name of FROM= before; on the command line it hides every program
 ifeq ($(origin PATH),command line)
 FOLDER := $(PATH)
 override PATH := /usr/local/bin:/usr/bin:/bin
@@ -47,7 +50,7 @@ onnx: $(READY) ## the packages with which `make export` also writes ONNX, in .ve
 	.venv/bin/uv pip install --quiet --python .venv --no-deps -r requirements/onnx.txt
 
 run: $(READY) ## everything in params.yaml: from prepared images to the tables and the report
-	snakemake --cores $(CORES) --quiet rules
+	@snakemake --cores $(CORES)
 	@reprise show stamped
 	@reprise show tables
 
@@ -116,7 +119,7 @@ dvc.yaml: $(READY) ## derive the stages of dvc.yaml, after a change of tasks or 
 	$(REPOSITORY) dvc.yaml
 
 ##@ Your data
-data: $(READY) ## check and register images: PATH=/where/it/is; your own: NAME=mine, KIND=..., see docs/your-images.md
+data: $(READY) ## check and register images: FROM=/where/it/is; your own: NAME=mine, KIND=..., see docs/your-images.md
 	@reprise data $(if $(FOLDER),"$(FOLDER)") $(if $(NAME),--name "$(NAME)") \
 	    $(if $(ACCEPT),--accept-counts) $(if $(ALL),--all) $(if $(KIND),--kind "$(KIND)") \
 	    $(if $(TASK),--task "$(TASK)") $(if $(START),--start "$(START)") \

@@ -171,7 +171,7 @@ clone:
 
 ```console
 $ make preset PRESET=dlcv2022
-$ make data PATH=/where/it/is
+$ make data FROM=/where/it/is
 $ make run
 ```
 

@@ -77,7 +77,7 @@ def table(rows: pd.DataFrame) -> str:
     for what, kinds in PAIRS.items():
         both = [of_kind(rows, kind).set_index([*keys, "seed"]) for kind in kinds]
         one = pd.concat(
-            first.join(second, rsuffix="_other", how="inner")
+            first.join(second.add_suffix("_other"), how="inner")
             for first, second in (both, both[::-1])
         )
         # `auto` takes float32 for some networks, whose trainings are then the same
@@ -97,6 +97,8 @@ def of_kind(rows: pd.DataFrame, kind: tuple[int, str]) -> pd.DataFrame:
 
 def line(what: str, pairs: pd.DataFrame) -> str:
     """A row of the table; each comparison is counted in both directions."""
+    if pairs.empty:
+        return f"| {what} | 0 | | | |"
     other = pairs["difference_other"]
     outside = int(((other < pairs["ci_low"]) | (other > pairs["ci_high"])).sum())
     moved = 100 * (other - pairs["difference"]).abs()

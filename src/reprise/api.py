@@ -5,6 +5,7 @@ line that says what to do, for a mistake in what it was given. `train` and the f
 a model make torch deterministic in this process, on `threads` threads.
 """
 
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reprise import numerics
 from reprise.datasets.batches import Batches
 from reprise.datasets.prepared import Kind, PreparedDataset, read_prepared
 from reprise.errors import RepriseError, did_you_mean
@@ -93,7 +95,7 @@ def train(
     if stage != "finetune" and (backbone or frozen or labels != 1):
         raise RepriseError(f"train: backbone, frozen and labels are of finetune, not of {stage}")
     files = {k: validate(WeightsFile, v, f"weights.{k}") for k, v in (weights or {}).items()}
-    context = _context(stage, values, dataset, seed, threads, precision)
+    context = _context(stage, values, dataset, _seed(seed), threads, precision)
     if stage == "finetune":
         finetune(context, folder, Path(backbone) if backbone else None, frozen, labels)
     else:
@@ -108,14 +110,16 @@ def score(
     dataset: PreparedDataset,
     merge_classes: int | None = None,
     crop: int | None = None,
+    metric: str | None = None,
 ) -> Estimate:
-    """Accuracy or mIoU on the test split, with its intervals; folders: of the seeds of one recipe.
+    """A metric on the test split, with its intervals; folders: of the seeds of one recipe.
 
     `value` is the mean over the seeds in 0..1; `groups_low` and `groups_high` are the 95 % interval
     over groups of images, `ci_low` and `ci_high` over groups and seeds (NaN for one seed).
     merge_classes, crop: of a segmentation recipe, if it has them (crop: augment.crop_pixels).
+    metric: accuracy or miou by default; also ece, miou_dlcv, or one of another package.
     """
-    return _over_seeds(folders, dataset, merge_classes, crop).estimate()
+    return _over_seeds(folders, dataset, merge_classes, crop, metric).estimate()
 
 
 def compare_runs(
@@ -124,12 +128,13 @@ def compare_runs(
     dataset: PreparedDataset,
     merge_classes: int | None = None,
     crop: int | None = None,
+    metric: str | None = None,
 ) -> Estimate:
     """The paired difference a - b of two recipes with the same seeds, with intervals (see `score`).
 
     The method `p()` gives its two-sided p.
     """
-    one, two = (_over_seeds(folders, dataset, merge_classes, crop) for folders in (a, b))
+    one, two = (_over_seeds(folders, dataset, merge_classes, crop, metric) for folders in (a, b))
     if len(one.values) != len(two.values):
         raise RepriseError(f"{len(one.values)} and {len(two.values)} seeds; compare the same seeds")
     return (one - two).estimate()
@@ -160,10 +165,25 @@ def _known(name: str, choices: Any, where: str) -> str:
     return name
 
 
+def _seed(seed: int) -> int:
+    """A seed as NumPy takes it; RepriseError for another value."""
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**32:
+        raise RepriseError(
+            f"train: seed: must be a whole number from 0 to 2**32 - 1 (got {seed!r})"
+        )
+    return number
+
+
 def _recipe(stage: str, recipe: Values) -> Training:
-    """A typed recipe of a stage."""
+    """A typed recipe of a stage, with its values checked: `model_copy` does not check them."""
     if isinstance(recipe, Training):
-        return recipe
+        return validate(type(recipe), recipe.model_dump(mode="json"), "recipe")
+    if not isinstance(recipe, Mapping):
+        raise RepriseError("recipe: pass a dictionary, or what `read_recipe` returns")
     if stage in RECIPES:
         return validate(RECIPES[stage], dict(recipe), "recipe")
     task = {"data": "data", "runs": ["run"], "seeds": [0], "recipes": {"run": dict(recipe)}}
@@ -176,7 +196,8 @@ def _context(
     """What every training gets."""
     kind: Kind = "segmentation" if stage == "segment" else "classification"
     data = read_prepared(data.folder, kind)
-    runtime = validate(Runtime, {"threads": threads, "precision": precision}, "train")
+    values = {"threads": threads, "precision": precision, "numerics": numerics.mode()}
+    runtime = validate(Runtime, values, "train")
     depthwise = stage == "classify" and is_depthwise(network_name(recipe))
     device = configure_torch(runtime, seed, depthwise)
     batches = Batches(
@@ -191,10 +212,13 @@ def _over_seeds(
     dataset: PreparedDataset,
     merge_classes: int | None,
     crop: int | None,
+    metric: str | None,
 ) -> SeedScores:
     """The scores of the seeds of one recipe, whose outputs are in these folders."""
-    if not folders:
-        raise RepriseError("no folders; pass those that `train` returned, one for each seed")
+    if not folders or isinstance(folders, str | Path):
+        raise RepriseError(
+            "no list of folders; pass those that `train` returned, one for each seed"
+        )
     if dataset.kind == "segmentation":
         counts: list[Any] = [
             count_masks(Path(folder) / "predictions", dataset, merge_classes, crop)
@@ -202,5 +226,6 @@ def _over_seeds(
         ]
     else:
         counts = [count_classes(Path(folder) / "predictions.csv", dataset)[0] for folder in folders]
-    metric = "miou" if dataset.kind == "segmentation" else "accuracy"
+    metric = metric or ("miou" if dataset.kind == "segmentation" else "accuracy")
+    _known(metric, counts[0].scores, "metric")
     return over_seeds([each.scores[metric] for each in counts], counts[0].groups)

@@ -168,8 +168,8 @@ def move(source: Path, target: Path) -> None:
 
 
 def delete(path: Path) -> None:
-    """Delete a file or a folder, if it exists."""
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    """Delete a file, a folder, or a link but not what it names, if it exists."""
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[Path]:

@@ -125,7 +125,8 @@ def _start_logging() -> Path | None:
     parser.add_argument("--log", type=Path)
     args, sys.argv[1:] = parser.parse_known_args()
     logging.raiseExceptions = False  # a log that cannot be written must not hide the reason
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    screen = logging.StreamHandler(sys.stderr)
+    handlers: list[logging.Handler] = [screen]
     try:
         if args.log:
             # it is emptied, and the file of the same name that ends in .json is replaced
@@ -135,10 +136,26 @@ def _start_logging() -> Path | None:
             with writing(args.log):
                 args.log.parent.mkdir(parents=True, exist_ok=True)
                 handlers.append(logging.FileHandler(args.log, "w", "utf-8"))
+            screen.setFormatter(_Named("/".join(args.log.with_suffix("").parts[1:])))
     finally:
         logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers)
     log: Path | None = args.log
     return log
+
+
+class _Named(logging.Formatter):
+    """Puts the job before a line, such as finetune/earth/B/0: several jobs write to one terminal.
+
+    Not before an error, which names what is wrong, and which the engine prints with the job.
+    """
+
+    def __init__(self, job: str) -> None:
+        super().__init__()
+        self.job = job
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return f"{self.job}: {line}" if self.job and record.levelno < logging.ERROR else line
 
 
 @contextmanager

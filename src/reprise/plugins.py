@@ -1,8 +1,9 @@
-"""Other packages that add ways to pretrain, networks and sources of datasets.
+"""Other packages that add ways to pretrain, networks, sources of datasets and metrics.
 
 An entry point of the group `reprise.plugins` names such a package. It has folders and files as
 Reprise has them, of which each may be absent: `params/<name>.py` with the class `Recipe` of a
-method or `Dataset` of a source, `ssl/<method>.py`, `models/<file>.py`, `datasets/<source>.py`.
+method or `Dataset` of a source, `ssl/<method>.py`, `models/<file>.py`, `datasets/<source>.py`,
+`metrics/<name>.py`.
 """
 
 import os
@@ -21,6 +22,7 @@ OWN = {
     "ssl": "reprise.training.ssl",
     "models": "reprise.models",
     "datasets": "reprise.datasets",
+    "metrics": "reprise.metrics",
 }
 
 
@@ -62,11 +64,15 @@ def load(kind: str, stem: str) -> Any:
     return import_module(module_name(kind, stem))
 
 
+def added(kind: str) -> dict[str, Path]:
+    """The modules of a kind that packages add, by name; none that Reprise has."""
+    first = {file.stem: file for file in reversed(files(kind))}
+    return {name: file for name, file in sorted(first.items()) if not _is_own(kind, name)}
+
+
 def file_of(kind: str, stem: str) -> Path | None:
     """The file of a module of a kind that a package adds; None if none does, or Reprise has it."""
-    if _is_own(kind, stem):
-        return None
-    return next((file for file in files(kind) if file.stem == stem), None)
+    return added(kind).get(stem)
 
 
 def sources(file: Path) -> list[Path]:

@@ -1,7 +1,9 @@
 """The record that a finished job leaves next to its log (written by reprise.cli), as it is read."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -41,3 +43,13 @@ class Record(BaseModel):
         digests = {Path(path).absolute(): digest for path, digest in self.outputs.items()}
         files = files_in(path.absolute() for path in paths)
         return next((file for file in files if digests.get(file) != sha256(file)), None)
+
+
+def resources(path: Path) -> dict[str, Any] | None:
+    """What a job used, from its record; None without a record, or in one of an older version."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    used = record.get("resources") if isinstance(record, dict) else None
+    return used if isinstance(used, dict) and "seconds" in used else None

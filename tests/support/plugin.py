@@ -1,4 +1,4 @@
-"""A tiny package of somebody else: a method, a network and a source of datasets, by entry point."""
+"""A tiny package of somebody else: a method, a network, a source of datasets and a metric."""
 
 from pathlib import Path
 
@@ -95,11 +95,40 @@ def prepare(recipe):
         source="drawn", licence="none", note="",
     )
 '''
+METRIC = '''
+"""Balanced accuracy (Brodersen et al. 2010, ICPR): the mean of the accuracies of the classes."""
+
+import numpy as np
+
+from reprise.evaluation.scores import Score
+
+KIND = "classification"
+TITLE = "Balanced accuracy"
+
+
+def score(counts):
+    of_class = counts.labels[:, None] == np.arange(len(counts.classes.names))
+    right = of_class & counts.correct[:, None]
+    columns = np.hstack([right, of_class]).astype(np.int64)
+
+    def of_sums(sums):
+        right, images = np.split(sums, 2, axis=1)
+        shares = right / np.maximum(images, 1)
+        return shares.sum(axis=1) / np.maximum((images > 0).sum(axis=1), 1)
+
+    return Score(float(of_sums(columns.sum(axis=0, keepdims=True))[0]), columns, of_sums)
+'''
 FILES = {
     "params/pull.py": RECIPE, "ssl/pull.py": METHOD, "models/colors.py": MODEL,
-    "params/stripes.py": SOURCE, "datasets/stripes.py": PREPARE,
+    "params/stripes.py": SOURCE, "datasets/stripes.py": PREPARE, "metrics/balanced.py": METRIC,
 }  # fmt: skip
 NAME = "elsewhere"
+# recipes of its method and its network
+PULL = {"method": "pull", "backbone": "resnet10", "stem": "small", "epochs": 1, "batch_size": 4}
+PULL |= {"learning_rate": 0.001, "proj_hidden_dim": 8, "proj_output_dim": 8, "knn_k": 2}
+PULL |= {"allow_collapse": True, "augment": {"min_scale": 0.5, "flip": True}, "weight": 2.0}
+COLORS = {"model": "colors", "image_size": 16, "epochs": 3, "batch_size": 4}
+COLORS |= {"learning_rate": 0.1, "feature_epochs": []}
 
 
 def install(folder: Path, name: str = NAME) -> Path:

@@ -1,5 +1,6 @@
 """`reprise bundle`: one archive with fixed bytes, which is computed anew and compared."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -115,6 +116,14 @@ def test_results_that_are_not_those_of_a_commit_are_refused(project, tmp_path, m
     assert not out.exists()
 
 
+@pytest.mark.parametrize("name", ["params.yaml", "link", "dvc.lock", "results/report.html"])
+def test_what_it_is_made_from_is_not_overwritten(name: str, project: Path) -> None:
+    before = (project / name).read_bytes()
+    with pytest.raises(RepriseError, match=f"{name}: is an input; pass another path"):
+        bundle.write(Path(name))
+    assert (project / name).read_bytes() == before
+
+
 @pytest.fixture
 def unpacked(tmp_path: Path) -> Path:
     """The folder of an archive whose pipeline copies its numbers."""
@@ -152,16 +161,67 @@ def test_a_replay_with_other_numbers_says_which(unpacked, capsys):
     assert "-0.2500" in capsys.readouterr().out
 
 
-def test_a_replay_that_fails_and_a_file_of_another_kind_are_one_line(unpacked, tmp_path):
+def test_a_replay_that_fails_is_one_line(unpacked, tmp_path):
     (unpacked / "numbers.json").unlink()
     with pytest.raises(RepriseError, match="the replay failed; the reason is above"):
         bundle.replay(unpacked, 1)
-    other = tmp_path / "other.tar"
-    other.write_text("text")
-    with pytest.raises(RepriseError, match="not an archive of `reprise bundle`"):
-        bundle.unpack(other, tmp_path)
     with pytest.raises(RepriseError, match=r"digests.txt: not found"):
         bundle.replay(tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"text", "not an archive that `reprise bundle` wrote"),
+        (gzip.compress(b"0" * 9999)[:-12], "not an archive that `reprise bundle` wrote"),
+        ({"other/a.txt": b""}, "has no reprise-bundle/bundle/digests.txt"),
+        ({"../a.txt": b""}, "not an archive that `reprise bundle` wrote"),
+    ],
+    ids=["text", "truncated", "other", "climbing"],  # compressed bytes contain the time
+)
+def test_a_file_of_another_kind_is_one_line(
+    content: bytes | dict[str, bytes], reason: str, tmp_path: Path
+) -> None:
+    archive = tmp_path / "other.tar"
+    if isinstance(content, bytes):
+        archive.write_bytes(content)
+    else:
+        with tarfile.open(archive, "w") as opened:
+            for name in content:
+                opened.addfile(tarfile.TarInfo(name))
+    with pytest.raises(RepriseError, match=f"other.tar: .*{reason}") as raised:
+        bundle.unpack(archive, tmp_path / "unpacked")
+    assert "\n" not in str(raised.value)
+    with pytest.raises(RepriseError, match="none.tar: not found; pass an archive that"):
+        bundle.unpack(tmp_path / "none.tar", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        (bundle.DIGESTS, b"garbage\n", "does not list the files of results/"),
+        (bundle.DIGESTS, b"", "does not list the files of results/"),
+        (bundle.DIGESTS, b"\xff", "is not text"),
+        (bundle.LOCKS[0], b"\xff", "is not text"),
+        (bundle.LOCKS[1], None, "not found; pass an archive"),
+    ],
+)
+def test_a_damaged_folder_is_one_line(
+    name: str, content: bytes | None, reason: str, unpacked: Path
+) -> None:
+    (unpacked / name).unlink()
+    if content is not None:
+        (unpacked / name).write_bytes(content)
+    with pytest.raises(RepriseError, match=f"{name}: {reason}"):
+        bundle.replay(unpacked, 1)
+    assert not (unpacked / "results").exists()
+
+
+def test_no_cores_are_refused(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["reprise bundle", "--replay", str(unpacked), "--cores", "0"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(RepriseError, match="--cores 0: pass at least 1"):
+        bundle.main()
 
 
 def test_packages_of_another_version_are_named(unpacked):

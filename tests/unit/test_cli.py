@@ -14,6 +14,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from reprise import cli
+from reprise.errors import RepriseError
 from reprise.params.training import Runtime
 from reprise.training.runtime import configure_torch
 
@@ -120,6 +121,24 @@ def test_a_bug_of_ours_keeps_its_traceback(
     monkeypatch.chdir(tmp_path)
     text = end(main, capsys, monkeypatch, *JOB)
     assert "Traceback (most recent call last)" in text and f"{kind}: " in text
+
+
+def test_a_line_on_the_terminal_names_its_job_and_the_log_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = "logs/finetune/earth/B/0.log"
+
+    def main() -> None:
+        logging.info("epoch 1")
+        logging.warning("a warning")
+        raise RepriseError("x.csv: not found")
+
+    printed = end(main, capsys, monkeypatch, "--log", log).splitlines()
+    assert printed[:2] == ["finetune/earth/B/0: epoch 1", "finetune/earth/B/0: a warning"]
+    assert printed[2:] == ["reprise: x.csv: not found"]  # an error is said as without a log
+    assert Path(log).read_text().splitlines() == ["epoch 1", "a warning", printed[2]]
+    assert end(main, capsys, monkeypatch).splitlines() == Path(log).read_text().splitlines()
 
 
 @pytest.mark.parametrize(

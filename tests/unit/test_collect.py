@@ -113,6 +113,47 @@ def test_results_of_jobs_that_params_yaml_does_not_have(project, monkeypatch, ca
     assert Path(f"results/{CLASSES}/a.txt").exists() and Path("logs/evaluate.log").exists()
 
 
+def test_what_a_running_experiment_has_stored_is_kept(project, monkeypatch, capsys):
+    folder = Path(".dvc/tmp/exps/tmpabc")
+    folder.mkdir(parents=True)
+    lock = Path("dvc.lock").read_bytes()
+    state("running", commit=False)
+    Path("dvc.lock").rename(folder / "dvc.lock")
+    Path("dvc.lock").write_bytes(lock)
+    output(monkeypatch, capsys, "--force")
+    assert contents() == of("first", "second", "experiment", "present", "running")
+
+
+def test_what_is_stored_while_it_looks_is_kept(project, monkeypatch):
+    looked = collect.referenced
+
+    def referenced() -> set[str]:
+        needed = looked()
+        state("late", commit=False)
+        return needed
+
+    monkeypatch.setattr(collect, "referenced", referenced)
+    names = [path.parent.name + path.name for path in collect.unused_cache().paths]
+    texts = {
+        Path(f".dvc/cache/files/md5/{n[:2]}/{n[2:]}").read_text() for n in names if "." not in n
+    }
+    assert texts == of("nobody")
+
+
+def test_a_link_to_a_folder_is_deleted_and_the_folder_is_kept(
+    project, monkeypatch, capsys, tmp_path_factory
+):
+    other = tmp_path_factory.mktemp("large disk")
+    (other / "model.txt").write_text("x")
+    for name in ("results/classify/baseline/gone/0", "live/classify/baseline/gone/0"):
+        Path(name).parent.mkdir(parents=True)
+        Path(name).symlink_to(other)
+    output(monkeypatch, capsys, "--force")
+    assert not Path("results/classify/baseline/gone/0").is_symlink()
+    assert not Path("live/classify/baseline/gone/0").is_symlink()
+    assert (other / "model.txt").read_text() == "x"
+
+
 def test_a_cache_that_others_may_use_is_left_alone(project, monkeypatch, tmp_path_factory):
     shared = tmp_path_factory.mktemp("shared")
     command = [sys.executable, "-m", "dvc", "cache", "dir", "--local", str(shared)]

@@ -162,7 +162,7 @@ def test_a_class_without_a_training_image_is_named(folders: Folders, tmp_path: P
 
 def test_what_was_registered_is_what_is_read(folders: Folders, tmp_path: Path) -> None:
     raw, folder = tmp_path / "raw", copy(folders("office_home"), tmp_path)
-    with pytest.raises(RepriseError, match=r"not registered; run `make data PATH=<folder>` with"):
+    with pytest.raises(RepriseError, match=r"not registered; run `make data FROM=<folder>` with"):
         prepare(recipe("office_home"), raw)
     digest = register(folder, "here", raw, accept_counts=True).digest
     dataset = prepare(recipe("office_home", size=32, sha256=digest), raw)

@@ -22,7 +22,7 @@ def test_rows_have_their_lines_and_stripped_cells(tmp_path: Path) -> None:
     with pytest.raises(RepriseError, match="rows.csv: not a readable csv file"):
         read_rows(path)
     path.unlink()
-    with pytest.raises(RepriseError, match="rows.csv: not found; copy it from the course's"):
+    with pytest.raises(RepriseError, match="rows.csv: not found; restore it, or pass another path"):
         read_rows(path)
 
 

@@ -296,3 +296,27 @@ def test_a_folder_with_other_files_is_kept(project: Path, tmp_path: Path) -> Non
     with pytest.raises(RepriseError, match="is not a folder"):
         export(run, tmp_path / "file", project)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["README.md", "model.pt2", "model.safetensors"])
+def test_files_of_its_names_that_it_has_not_written_are_kept(
+    name: str, project: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text("somebody else's")
+    with pytest.raises(RepriseError, match="is not an earlier export .*; pass a new folder"):
+        export("classify/dlcv2023/resnet101/0", tmp_path, project)
+    assert (tmp_path / name).read_text() == "somebody else's"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("architecture", "lite0"), ("architecture", "none"), ("kind", "segmentation")]
+)
+def test_metadata_that_contradict_the_recipe_are_one_line(
+    key: str, value: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    source = folders["classify/dlcv2023/resnet101/0"]
+    text = json.dumps(json.loads(metadata(source)) | {key: value})
+    weights = load_file(source / "model.safetensors")
+    save_file(weights, tmp_path / "model.safetensors", {"reprise": text})
+    with pytest.raises(RepriseError, match=f"model.safetensors: {key}: is {value}, but classify"):
+        open_model(tmp_path)

@@ -1,9 +1,11 @@
 """`reprise exps`: what differs between experiments of DVC, within 160 columns."""
 
 import io
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from rich.console import Console
 
 from reprise.engines.exps import Experiment, _experiments, print_experiments, shown
@@ -71,3 +73,23 @@ def test_the_experiments_of_dvc_follow_their_commit() -> None:
     found = list(_experiments(states))
     assert [one.name for one in found] == ["1074bd084", "main", "loud"]
     assert found[-1] == Experiment("loud", {"a.rate": "0.2"}, {"score": "0.1"})
+
+
+def test_one_changed_value_gives_twelve_columns_of_dvc_at_most() -> None:
+    """`dvc exp show --only-changed`: a column for each file or folder that a stage reads."""
+    stages = yaml.safe_load((Path(__file__).parents[2] / "dvc.yaml").read_text())["stages"]
+    changed, read = {"results/finetune/earth/B/0/predictions.csv"}, set()
+    while True:
+        before = len(changed), len(read)
+        for stage in stages.values():
+            # a file of another run, such as the one that is embedded
+            named = {path for path in stage.get("deps", []) if "${" not in path}
+            affected = {path for path in named if any(one.startswith(path) for one in changed)}
+            read |= affected
+            if affected:
+                changed |= {next(iter(o)) if isinstance(o, dict) else o for o in stage["outs"]}
+        if (len(changed), len(read)) == before:
+            break
+    assert {"results/finetune/earth", "results/tables", "results/figures"} < read
+    # with the name, the time, the value and its metric
+    assert len(read) + 4 <= 12, sorted(read)

@@ -1,5 +1,7 @@
 """Parts of the page, what it reads of the results, and the notes about what is missing."""
 
+import base64
+import gzip
 from pathlib import Path
 
 import pytest
@@ -59,11 +61,14 @@ def test_a_chart_cannot_end_its_script(tmp_path: Path) -> None:
     assert chart.count("</script>") == 1
 
 
-def test_the_script_of_charts_brings_vega_and_cannot_end_itself() -> None:
-    with_charts, without = html.scripts(frozenset({"scatter", "maps"})), html.scripts()
-    assert "vega" in with_charts and "vega" not in without
-    assert "vega" not in html.scripts(frozenset({"maps"}))
-    assert "</script" not in with_charts + without and "<!--" not in with_charts
+def test_the_scripts_cannot_end_themselves_and_vega_is_packed() -> None:
+    with_maps, without = html.scripts(frozenset({"scatter", "maps"})), html.scripts()
+    assert "DRAW.maps" in with_maps and "DRAW.maps" not in without
+    assert "</script" not in with_maps + without and "<!--" not in with_maps
+    assert len(with_maps) < 20_000
+    bundle = gzip.decompress(base64.b64decode(html.packed_script())).decode()
+    assert "vega" in bundle and "DRAW.scatter" in bundle
+    assert html.packed_script.__wrapped__() == html.packed_script()  # no time in it
 
 
 def test_a_table_that_is_missing_is_noted_once(tmp_path: Path) -> None:

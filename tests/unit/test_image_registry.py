@@ -124,6 +124,33 @@ def test_one_class_and_a_class_without_training_images_are_refused(
     assert "has only the class 'disc'; add the others" in caplog.text
 
 
+def test_a_class_with_a_line_break_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = class_folders(tmp_path / "mine", 2)
+    (folder / "disc").rename(folder / "di\nsc")
+    with pytest.raises(RepriseError, match="1 problem "):
+        register(folder, tmp_path / "raw")
+    assert r"class 'di\nsc' has characters that are not shown; rename it" in caplog.text
+    assert not any((tmp_path / "raw").glob("*"))
+
+
+def test_a_folder_of_a_class_without_images_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = class_folders(tmp_path / "mine" / "train", 2).parent
+    for name in ("oval", ".hidden"):
+        (folder / "train" / name).mkdir()
+        (folder / "train" / name / "a.heic").touch()
+    (folder / "val" / "disc").mkdir(parents=True)
+    register(folder, tmp_path / "raw")
+    lines = [line for line in caplog.messages if "no image in it" in line]
+    assert lines == [
+        f"mine: {folder}/train/oval: no image in it (.jpg, .jpeg, .png, .tif, .tiff, .webp, .bmp), "
+        "so it is not a class"
+    ]
+
+
 def test_too_many_classes_are_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,21 +162,28 @@ def test_scores_are_those_of_the_predictions(tmp_path: Path) -> None:
     assert reprise.compare_runs(runs, runs, data).value == 0
     with pytest.raises(RepriseError, match="2 and 1 seeds; compare the same seeds"):
         reprise.compare_runs(runs, runs[:1], data)
-    with pytest.raises(RepriseError, match="no folders"):
-        reprise.score([], data)
+    assert 0 <= reprise.score(runs, data, metric="ece").value <= 1
+    with pytest.raises(RepriseError, match="metric: no 'accurcy'; did you mean 'accuracy'"):
+        reprise.score(runs, data, metric="accurcy")
+    for folders in ([], str(runs[0]), runs[0]):
+        with pytest.raises(RepriseError, match="no list of folders"):
+            reprise.score(folders, data)
 
 
-def test_an_exported_model_predicts_files(project: Path, tmp_path: Path) -> None:
+def test_an_exported_model_predicts_files(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = "classify/dlcv2023/resnet101/0"
-    reprise.export_run(run, tmp_path / "model", project)
-    model = reprise.open_model(tmp_path / "model")
+    reprise.export_run(run, str(tmp_path / "model"), str(project))
+    model = reprise.open_model(str(tmp_path / "model"))
     Image.new("RGB", (50, 40), (200, 10, 10)).save(tmp_path / "a.png")
     table = reprise.predict_files(model, [tmp_path / "a.png"])
     assert list(table.columns) == ["file", "label", *model.classes.names]
     shares = table[list(model.classes.names)].iloc[0]
     assert shares.sum() == pytest.approx(1, abs=1e-4) and shares.idxmax() == table["label"][0]
     assert len(reprise.predict_files(model, [])) == 0
-    same = reprise.predict_files(reprise.open_run(run, project), [tmp_path / "a.png"])
+    monkeypatch.chdir(project)
+    same = reprise.predict_files(reprise.open_run(run), [tmp_path / "a.png"])
     pd.testing.assert_frame_equal(same, table)
 
 
@@ -194,3 +201,17 @@ def test_a_mistake_is_one_line_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(RepriseError, match="not for segmentation"):
         segmenter = {k: v for k, v in RECIPE.items() if k != "feature_epochs"}
         reprise.train("segment", segmenter | {"model": "fcn32s", "image_size": 32}, data, tmp_path)
+
+
+def test_wrong_values_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    data, out = dark_and_bright(tmp_path / "data"), tmp_path / "out"
+    for seed in (-1, 2**32, 1.5, "0"):
+        with pytest.raises(RepriseError, match="seed: must be a whole number from 0 to"):
+            reprise.train("classify", RECIPE, data, out, seed)
+    recipe = reprise.read_recipe("classify", "baseline", "cnn", ROOT / "presets" / "earth.yaml")
+    with pytest.raises(RepriseError, match="recipe: epochs: Input should be greater than 0"):
+        reprise.train("classify", recipe.model_copy(update={"epochs": -1}), data, out)
+    for wrong in (None, [1], "cnn"):
+        with pytest.raises(RepriseError, match="recipe: pass a dictionary, or what `read_recipe`"):
+            reprise.train("classify", wrong, data, out)
+    assert not out.exists()

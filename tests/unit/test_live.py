@@ -85,9 +85,9 @@ def test_the_log_says_how_long_it_will_take(job, caplog, monkeypatch):
         rows.append({"epoch": epoch, "step": 10 * epoch, "val_accuracy": 0.25, "selected": 0})
         progress.show(rows)
     assert [record.getMessage() for record in caplog.records] == [
-        "key: epoch 2, val_accuracy 0.25 (4 epochs, 20 s left)",
-        "key: epoch 3, val_accuracy 0.25 (4 epochs, 10 s left)",
-        "key: epoch 4, val_accuracy 0.25",
+        "epoch 2, val_accuracy 0.25 (4 epochs, 20 s left)",
+        "epoch 3, val_accuracy 0.25 (4 epochs, 10 s left)",
+        "epoch 4, val_accuracy 0.25",
     ]
 
 

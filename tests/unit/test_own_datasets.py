@@ -134,7 +134,7 @@ def test_what_changed_since_it_was_registered_is_refused(tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
     with pytest.raises(RepriseError, match=r"its sha256 is .*, but params.yaml has 0000"):
         prepare(recipe.model_copy(update={"sha256": "0" * 64}), raw)
-    with pytest.raises(RepriseError, match="not registered; run `make data NAME=other PATH="):
+    with pytest.raises(RepriseError, match="not registered; run `make data NAME=other FROM="):
         prepare(recipe.model_copy(update={"registered_as": "other"}), raw)
 
 

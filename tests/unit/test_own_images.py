@@ -104,6 +104,11 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
         (["--name", "x", "--resize", "crop"], "RESIZE=crop: needs SIZE"),
         (["--name", "x", "--size", "-3"], "make data: size: Input should be greater than 0"),
         (["--name", "a-b"], "NAME=a-b: use letters"),
+        (["--name", "1e3"], "NAME=1e3: is not text to some readers of YAML; choose another name"),
+        (["--name", "2024"], "NAME=2024: is not text"),
+        (["--name", "null"], "NAME=null: is not text"),
+        (["--name", "No"], "NAME=No: is not text"),
+        (["--name", "x", "--legend", "gone.csv"], "gone.csv: not found; restore it, or pass"),
         (["--name", "x", "--kind", "segmentation"], "problems"),
     ):
         with pytest.raises(RepriseError, match=message):
@@ -113,6 +118,25 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
     run_data(monkeypatch, folder, "--name", "x")
     with pytest.raises(RepriseError, match="datasets.x.kind: is classification; remove KIND"):
         run_data(monkeypatch, folder, "--name", "x", "--kind", "unlabelled")
+
+
+@pytest.mark.parametrize(
+    ("each", "kind", "lacking"),
+    [
+        (1, "classification", "val and test"),
+        (2, "classification", "val and test"),
+        (0, "unlabelled", "val"),
+    ],
+)
+def test_images_too_few_for_the_splits_are_refused_and_nothing_is_written(
+    each: int, kind: str, lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = class_folders(tmp_path / "a", each or 1)
+    for name in ("square", "stripe") if not each else ():
+        shutil.rmtree(folder / name)
+    with pytest.raises(RepriseError, match=f"a: no image is left for {lacking} \\("):
+        run_data(monkeypatch, folder, "--name", "x", "--kind", kind)
+    assert PARAMS.read_text() == OWN and not any(Path("data/raw").glob("*"))
 
 
 def test_a_course_folder_is_still_one_and_own_lists_are_not_taken_for_its(

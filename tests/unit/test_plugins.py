@@ -1,4 +1,4 @@
-"""A package of somebody else adds a method, a network and a source of datasets."""
+"""A package of somebody else adds a method, a network, a source of datasets and a metric."""
 
 import os
 import subprocess
@@ -7,17 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.plugin import NAME, install
+from support.plugin import COLORS, NAME, PULL, install
 
 from reprise import plugins
 from reprise.errors import RepriseError
 
 ROOT = Path(__file__).parents[2]
-PULL = {"method": "pull", "backbone": "resnet10", "stem": "small", "epochs": 1, "batch_size": 4}
-PULL |= {"learning_rate": 0.001, "proj_hidden_dim": 8, "proj_output_dim": 8, "knn_k": 2}
-PULL |= {"allow_collapse": True, "augment": {"min_scale": 0.5, "flip": True}, "weight": 2.0}
-COLORS = {"model": "colors", "image_size": 16, "epochs": 3, "batch_size": 4}
-COLORS |= {"learning_rate": 0.1, "feature_epochs": []}
 VALUES = {
     "runtime": {"device": "cpu", "precision": "float32"},
     "datasets": {"two": {"source": "stripes", "count": 16}},
@@ -73,8 +68,8 @@ def test_its_files_are_sources_of_the_jobs_that_use_it(project: Path) -> None:
         line.split(maxsplit=1) if " " in line else (line, "")
         for line in python(project, "-c", SCRIPT).splitlines()
     )
-    names = "colors.py pull.py stripes.py"
-    for job in ("prepare/two", "pretrain/a/pull", "classify/b/c"):
+    names = "balanced.py colors.py pull.py stripes.py"
+    for job in ("prepare/two", "pretrain/a/pull", "classify/b/c", "evaluate"):
         assert set(names.split()) <= set(listed[job].split()), job
     assert listed["embed"] == ""
 

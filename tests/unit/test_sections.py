@@ -18,6 +18,7 @@ from reprise.figures import figures
 from reprise.params.load import Params
 from reprise.report import html as parts
 from reprise.report.html_tables import cells
+from reprise.report.methods import differing_values
 from reprise.report.sections import (
     missing_data,
     recipe_summary,
@@ -44,7 +45,7 @@ def test_the_page_is_the_same_bytes_when_written_again(
 
 def test_the_page_needs_no_other_file(html: str) -> None:
     checker = read_html(html)
-    assert "vega" in html.rpartition("<script>")[2]
+    assert '<script type="application/gzip" data-draws="scatter">' in html
     assert not {"link", "iframe", "object", "embed"} & {tag for tag, _ in checker.tags}
     assert not [script for script in checker.attributes("script") if "src" in script]
     images = checker.attributes("img")
@@ -172,6 +173,28 @@ def test_the_first_screen_says_what_the_names_of_runs_mean(html: str, params: Pa
     assert words in starts_in_words(other)[0]
 
 
+def test_values_in_which_the_runs_of_a_task_differ_are_named_before_its_table(
+    results: Path, params: Params
+) -> None:
+    task = params.finetune["tiny"].model_copy(deep=True)
+    for run, recipe in task.recipes.items():
+        task.recipes[run] = recipe.model_copy(update={"learning_rate": 0.1, "epochs": None})
+    assert differing_values(task) == ""
+    first, *others = task.runs
+    task.recipes[first] = task.recipes[first].model_copy(update={"learning_rate": 0.25})
+    sentence = f" Not all have the same values: learning_rate is 0.25 in {first}; 0.1 in "
+    assert differing_values(task) == f"{sentence}{', '.join(others)}."
+    changed = params.model_copy(update={"finetune": params.finetune | {"tiny": task}})
+    assert sentence in report(results, changed)[0]
+
+
+def test_words_that_are_used_are_explained(html: str) -> None:
+    words = html[html.index('<section id="words">') :].partition("</section>")[0]
+    for word in ("Group, block", "ECE", "(proxy)", "resnet10, lite0, cnn"):
+        assert f"<dt>{word}</dt><dd>" in words
+    assert '<a href="#words">' in html
+
+
 def test_a_preset_whose_numbers_mean_nothing_has_a_banner(
     whole_results: Path, params: Params, html: str
 ) -> None:
@@ -261,7 +284,7 @@ def test_one_task_of_classify_alone_is_drawn_and_reported(results: Path, params:
     page = rebuilt(results, alone)
     assert re.findall('<section id="([^"]+)"', page) == [
         "questions", "limitations", "classify-baseline", "comparisons", "published", "calibration",
-        "cost", "networks", "training", "provenance", "datasets",
+        "cost", "networks", "training", "provenance", "words", "datasets",
     ]  # fmt: skip
     assert len(list((results / "figures").iterdir())) == len(figures(alone)) == 9
     assert "vega" not in page.rpartition("<script>")[2]  # no chart, no script for one

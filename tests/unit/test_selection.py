@@ -180,7 +180,7 @@ def test_what_is_missing_is_listed_with_where_to_get_it() -> None:
         "dataset", "tiles", "segment.maps (fcn)",
     )  # fmt: skip
     assert tiles["what"] == "images in the layout deepglobe"
-    assert tiles["where"].startswith("make data PATH=..., with the HW1 archive of NTU DLCV")
+    assert tiles["where"].startswith("make data FROM=..., with the HW1 archive of NTU DLCV")
     assert (sl["kind"], sl["name"]) == ("weights", "sl")
     assert sl["tables"] == "pretrain.ssl (supervised); finetune.abc (B)"
     assert sl["what"] == "the file data/weights/sl.pt"

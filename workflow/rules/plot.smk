@@ -6,11 +6,11 @@
 rule plot_tables:
     input:
         code="workflow/code/plot_tables.sha256",
+        # all of them, which to DVC are one dependency: it shows each as a column
         tables=expand(
-            "results/tables/{table}.csv",
-            table=["answers", "layers", "calibration", "convergence", "class_iou"]
-            + ["comparisons", "seeds"]
-            + ["published_numbers", *(f"finetune_{task}" for task in PARAMS.finetune)],
+            "results/tables/{table}.{form}",
+            table=[*TABLES, "networks", "layers"],
+            form=["csv", "md"],
         ),
     output:
         figures=drawings("tables"),

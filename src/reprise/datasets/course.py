@@ -51,7 +51,7 @@ def prepare(recipe: CourseDataset, raw: Path = RAW) -> Dataset:
     table, folder = raw / f"{name}.csv", raw / name
     if not (os.path.lexists(table) and folder.is_dir()):
         raise RepriseError(
-            f"{folder}: not registered; run `make data PATH=<folder>` with "
+            f"{folder}: not registered; run `make data FROM=<folder>` with "
             f"{LAYOUTS[recipe.layout].archive}"
         )
     if recipe.sha256 and sha256(table) != recipe.sha256:

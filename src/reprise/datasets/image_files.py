@@ -13,7 +13,7 @@ from typing import Literal
 from reprise.datasets.prepared import SPLITS
 from reprise.datasets.tables import Row, cell_fault, class_label, read_rows
 from reprise.errors import RepriseError
-from reprise.images import IMAGE_SUFFIXES, LITTER, check_utf8
+from reprise.images import IMAGE_SUFFIXES, LITTER, check_utf8, list_folders
 
 ImageKind = Literal["classification", "segmentation", "unlabelled"]
 SPLIT_NAMES = {name: name for name in SPLITS} | {"valid": "val", "validation": "val"}
@@ -58,12 +58,13 @@ class ImageFile:
 
 @dataclass
 class ImageFiles:
-    """The images of a folder in the order of their names, and what is wrong with them."""
+    """The images of a folder in the order of their names; what is wrong, and what may be."""
 
     root: Path
     kind: ImageKind
     items: list[ImageFile]
     faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def list_image_files(path: Path, kind: ImageKind | None = None) -> ImageFiles:
@@ -89,12 +90,21 @@ def list_image_files(path: Path, kind: ImageKind | None = None) -> ImageFiles:
         pairs = folders & IMAGE_FOLDERS and folders & MASK_FOLDERS
         in_classes = sum(bool(_class_of(file)[1]) for file in files) * 2 > len(files)
         kind = "segmentation" if pairs else "classification" if in_classes else "unlabelled"
-    listed = {
-        "classification": _in_class_folders,
-        "segmentation": _with_masks,
-        "unlabelled": _alone,
-    }[kind](root, files, faults)
-    return _checked(ImageFiles(root, kind, listed, faults))
+    ways = {"classification": _in_class_folders, "segmentation": _with_masks, "unlabelled": _alone}
+    listed = ways[kind](root, files, faults)
+    warnings = _empty_classes(root, listed) if kind == "classification" else []
+    return _checked(ImageFiles(root, kind, listed, faults, warnings))
+
+
+def _empty_classes(root: Path, items: list[ImageFile]) -> list[str]:
+    """Lines on folders that would be a class, but hold no image."""
+    tops = [root, *(folder for folder in list_folders(root) if folder.name.lower() in SPLIT_NAMES)]
+    classes = {item.label for item in items}
+    return [
+        f"{folder}: no image in it ({', '.join(IMAGE_SUFFIXES)}), so it is not a class"
+        for folder in (folder for top in tops for folder in list_folders(top))
+        if _class_of((folder / "image").relative_to(root).as_posix())[1] not in {"", *classes}
+    ]
 
 
 def _below(root: Path) -> Path:
@@ -177,8 +187,7 @@ def _with_masks(root: Path, files: list[str], faults: list[str]) -> list[ImageFi
     for key, file in images.items():
         if key in masks:
             parts = [folder.lower() for folder in PurePosixPath(file).parts[:-1]]
-            splits = [SPLIT_NAMES[folder] for folder in parts if folder in SPLIT_NAMES]
-            split = splits[0] if splits else ""
+            split = next((SPLIT_NAMES[folder] for folder in parts if folder in SPLIT_NAMES), "")
             items.append(ImageFile(file, str(root / file), mask=masks[key], split=split))
         else:
             faults.append(f"{root / file}: has no mask of that name; add it")

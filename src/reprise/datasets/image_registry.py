@@ -80,10 +80,12 @@ def register_images(
     options: ImageOptions,
     raw: Path = RAW,
     check: Callable[[ImageKind], None] = lambda kind: None,
+    check_items: Callable[[ImageKind, list[ImageFile]], None] = lambda kind, items: None,
 ) -> RegisteredImages:
     """Check the images of a folder, an archive or a csv file, then list and link them.
 
-    check: of the kind of images, before they are read; it raises RepriseError if it is not wanted.
+    check: of the kind of images, before they are read; check_items: of the images, before anything
+    is written. They raise RepriseError for what is not wanted.
     Raises RepriseError for any problem, after the first ones are logged; then nothing is written.
     """
     check_name(name, raw)
@@ -114,8 +116,9 @@ def register_images(
         problems += _class_problems(files)
     refuse(path, problems)
     items, lines = identical_images(files.items, contents.pixels)
+    check_items(files.kind, items)
     lines += _empty_masks(items, contents, [as_number(value) for value in ignore])
-    for line in lines:
+    for line in files.warnings + lines:
         logging.warning("%s: %s", name, one_line(line))
     digest = _write(files, items, contents, name, raw)
     sides = [side for size, count in contents.sizes.items() for side in [min(size)] * count]
@@ -164,6 +167,11 @@ def _class_problems(files: ImageFiles) -> list[str]:
         f"{files.root}: classes '{name}' and '{same[name.lower()]}' differ only in case; use one"
         for name in names
         if same[name.lower()] != name
+    ]
+    problems += [
+        f"{files.root}: class {name!a} has characters that are not shown; rename it"
+        for name in names
+        if not name.isprintable()
     ]
     trained = {item.label for item in files.items if item.split in ("", "train")}
     problems += [

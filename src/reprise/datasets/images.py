@@ -38,7 +38,7 @@ def prepare(recipe: ImagesDataset, raw: Path = RAW) -> Dataset:
     table, folder = raw / f"{recipe.registered_as}.csv", raw / recipe.registered_as
     if not (os.path.lexists(table) and folder.is_dir()):
         raise RepriseError(
-            f"{folder}: not registered; run `make data NAME={recipe.registered_as} PATH=<folder>`"
+            f"{folder}: not registered; run `make data NAME={recipe.registered_as} FROM=<folder>`"
         )
     if recipe.sha256 and sha256(table) != recipe.sha256:
         raise RepriseError(

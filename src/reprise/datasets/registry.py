@@ -29,6 +29,7 @@ from reprise.datasets.progress import progress
 from reprise.datasets.tables import RAW
 from reprise.errors import RepriseError, one_line
 from reprise.params.base import NAME
+from reprise.params.reader import parse_yaml
 
 SHOWN = 20  # problems of a folder that are listed; PROBLEMS has them all where there are more
 SHOWN_LAYOUTS = 3
@@ -73,7 +74,7 @@ def register(
     if path.is_file():
         path = unpack(path, raw / "unpacked")
     if not path.is_dir():
-        raise RepriseError(f"{path}: not a directory or archive; pass the course's folder as PATH")
+        raise RepriseError(f"{path}: not a directory or archive; pass that of the images as PATH")
     folder = path.resolve()  # it may be given by the very link that is replaced
     if folder in raw.resolve().parents:
         raise RepriseError(f"{path}: contains {raw}, which links to folders; pass the course's own")
@@ -156,7 +157,17 @@ def check_name(name: str, raw: Path) -> None:
     """Raise RepriseError for a name that cannot be registered."""
     if not re.fullmatch(NAME, name):
         raise RepriseError(f"NAME={name:.80}: use letters, digits and _, at most 60, no _ first")
+    if not _is_text(name):
+        raise RepriseError(f"NAME={name}: is not text to some readers of YAML; choose another name")
     _refuse_folder(raw / name)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is text in params.yaml, where it is a key: 1e3, 2024 and no are not."""
+    try:
+        return bool(parse_yaml(name) == name)
+    except RepriseError:
+        return False
 
 
 def _refuse_folder(link: Path) -> None:

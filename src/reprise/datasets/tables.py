@@ -31,7 +31,7 @@ def read_rows(path: Path) -> list[Row]:
 
     Raises RepriseError when the file is missing or not text.
     """
-    check_file(path, "copy it from the course's archive")
+    check_file(path, "restore it, or pass another path")
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)

@@ -7,10 +7,10 @@ that from then on it lists what a change of a parameter does.
 
 import argparse
 import json
-import subprocess
 from pathlib import Path
 
 from reprise.cli import run
+from reprise.engines.git import git
 from reprise.engines.snakemake_hooks import DECIDING, settled, uses_dvc
 from reprise.errors import RepriseError
 
@@ -67,17 +67,6 @@ def machine_note(intervals: Path = INTERVALS) -> str:
         f"The committed tables come from another kind of machine ({'; '.join(fields)}), so numbers "
         "may differ: see docs/determinism.md. `make baseline` commits yours."
     )
-
-
-def git(*words: str) -> str:
-    """What Git prints. Raises RepriseError if it fails or is not installed."""
-    try:
-        ended = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise RepriseError("git: not found; install it") from None
-    if ended.returncode:
-        raise RepriseError(f"git {words[0]}: {ended.stderr.strip() or ended.stdout.strip()}")
-    return ended.stdout
 
 
 if __name__ == "__main__":

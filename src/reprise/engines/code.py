@@ -12,11 +12,12 @@ from typing import Any
 
 import yaml
 
+from reprise import plugins
 from reprise.atomic_io import sha256_lines, write_text
 from reprise.cli import run
 from reprise.errors import RepriseError
 from reprise.figures import FAMILIES, modules
-from reprise.import_closure import SRC, closure, dataset_modules, loaded_by_name
+from reprise.import_closure import SRC, closure, dataset_modules, loaded_by_name, with_packages
 from reprise.jobs import STAGES
 from reprise.params.base import value_at
 from reprise.params.finetune import FinetuneTask
@@ -78,15 +79,16 @@ def job_sources(params: Params) -> dict[str, list[str]]:
         for name, named in (datasets | runs).items()
     }
     recipes = sorted({module for named in runs.values() for module in named})
+    metrics = with_packages(plugins.added("metrics").values())
     for script in sorted(SCRIPTS.glob("*.py")):
         if script.stem == "plot":
             for family in FAMILIES:
                 figures = [SRC / f"{name.replace('.', '/')}.py" for name in modules(family)]
                 sources[f"plot_{family}"] = _sources(script, figures, recipes)
         elif script.stem not in ("prepare", *RUN_STAGES):
-            # model_summary builds the networks of all runs
-            networks = recipes if script.stem == "model_summary" else []
-            sources[script.stem] = _sources(script, networks, recipes)
+            # the first builds the networks of all runs, the second loads metrics of packages
+            by_name = {"model_summary": recipes, "evaluate": metrics}
+            sources[script.stem] = _sources(script, by_name.get(script.stem, []), recipes)
     if "checksums" in sources:  # it takes the checksums of the sources of all trainings
         trained = [sources[name] for name in runs if name.split("/")[0] in STAGES]
         sources["checksums"] += sorted(set().union(*trained) - set(sources["checksums"]))

@@ -18,10 +18,10 @@ from typing import Any
 
 from dvc.repo import Repo
 
-from reprise.atomic_io import delete
+from reprise.atomic_io import delete, file_clock
 from reprise.cli import run
-from reprise.engines.baseline import git
 from reprise.engines.dvc_lock import LOCK
+from reprise.engines.git import git
 from reprise.engines.locks import alone
 from reprise.engines.snakemake_hooks import name_user, uses_dvc
 from reprise.engines.sync import REPLACED
@@ -31,6 +31,7 @@ from reprise.params.load import Params, load_params
 
 DIR = ".dir"  # ends the name of a list of files
 DIGEST = re.compile(rb"\bmd5: ([0-9a-f]{32}(?:\.dir)?)\b")
+EXPERIMENTS = Path(".dvc/tmp/exps")  # has a folder for each one that runs, with this cache
 SHOWN = 5  # names of a kind, unless all are requested
 
 
@@ -81,6 +82,9 @@ def unused_cache() -> Garbage:
     with Repo() as repo:
         folders = {Path(db.path) for _, db in repo.cache.by_scheme() if db and is_local(db)}
         project_cache = Path(repo.dvc_dir).resolve()
+    started = file_clock(
+        project_cache
+    )  # what an experiment that runs stores later is not looked at
     needed = referenced()
     for folder in sorted(folders):
         if project_cache not in folder.resolve().parents:
@@ -91,13 +95,14 @@ def unused_cache() -> Garbage:
         of_folders = [folder / name[:2] / name[2:] for name in needed if name.endswith(DIR)]
         needed |= {name for path in of_folders if path.is_file() for name in listed(path)}
     for path in (path for folder in sorted(folders) for path in sorted(folder.glob("??/*"))):
-        if path.is_file() and path.parent.name + path.name not in needed:
+        unused = path.is_file() and path.parent.name + path.name not in needed
+        if unused and path.stat().st_ctime_ns < started:
             garbage.paths.append(Path(os.path.relpath(path)))
     return garbage
 
 
 def referenced() -> set[str]:
-    """The MD5 of all files and folders that any commit, any experiment or dvc.lock here names."""
+    """The MD5 of all files and folders that a commit, an experiment or dvc.lock here names."""
     named = git("rev-list", "--all", "--objects", "--", LOCK.name, "*.dvc").splitlines()
     blobs = [
         line.split()[0]
@@ -108,9 +113,10 @@ def referenced() -> set[str]:
     ended = subprocess.run(
         command, input="\n".join(blobs).encode(), capture_output=True, check=True
     )
+    present = [LOCK, *Path().glob("*.dvc"), *EXPERIMENTS.glob(f"*/{LOCK.name}")]
     texts = [
         ended.stdout,
-        *(path.read_bytes() for path in [LOCK, *Path().glob("*.dvc")] if path.is_file()),
+        *(path.read_bytes() for path in present if path.is_file()),
     ]
     return {name.decode() for text in texts for name in DIGEST.findall(text)}
 
@@ -167,7 +173,7 @@ def summary(garbage: Garbage, shown: int | None) -> str:
 
 def size(path: Path) -> int:
     """Bytes of a file, or of all files in a folder; 0 if it does not exist."""
-    files = path.rglob("*") if path.is_dir() else [path]
+    files = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
     return sum(file.lstat().st_size for file in files if file.is_file())
 
 

@@ -10,8 +10,8 @@ import io
 import os
 import re
 import shutil
-import subprocess
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +19,7 @@ from reprise import tar_io
 from reprise.atomic_io import files_in, refuse_overwrite, write_text
 from reprise.cli import run
 from reprise.compare import Side, comparison
+from reprise.engines.git import experiments, git, git_bytes
 from reprise.errors import RepriseError
 
 ABOUT = "Compare two results: the numbers that differ, and which differences their intervals allow."
@@ -79,13 +80,13 @@ def side(name: str, folder: Path) -> Side:
 
 def find_commit(name: str) -> str | None:
     """The commit of a revision or of an experiment of DVC; None if there is none."""
-    listed = git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps")
-    for line in listed.decode().splitlines() if listed else ():
-        commit, _, reference = line.partition(" ")
-        if reference.rpartition("/")[2] == name:
-            return commit
-    commit_of = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    return commit_of.decode().split()[-1] if commit_of else None
+    with suppress(RepriseError):
+        if name in (listed := experiments()):
+            return listed[name]
+        return git(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
+        ).split()[-1]
+    return None
 
 
 def extract(name: str, commit: str, folder: Path) -> None:
@@ -93,9 +94,10 @@ def extract(name: str, commit: str, folder: Path) -> None:
 
     Raises RepriseError if the commit has no results.
     """
-    archive = git("archive", "--format=tar", commit, "results", "params.yaml", "dvc.lock")
-    if archive is None:
-        raise RepriseError(f"{name}: has no results, params.yaml or dvc.lock in Git")
+    try:
+        archive = git_bytes("archive", commit, "results", "params.yaml", "dvc.lock")
+    except RepriseError:
+        raise RepriseError(f"{name}: has no results, params.yaml or dvc.lock in Git") from None
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         tar_io.extract(files, folder)
     cache = cache_folder()
@@ -111,15 +113,6 @@ def cache_folder() -> Path:
     from dvc.config import Config  # here: it takes a third of a second to import
 
     return Path(Config.from_cwd()["cache"].get("dir", ".dvc/cache"))
-
-
-def git(*words: str) -> bytes | None:
-    """What Git prints; None if it fails or is not installed."""
-    try:
-        ended = subprocess.run(["git", *words], capture_output=True, check=False)
-    except FileNotFoundError:
-        return None
-    return None if ended.returncode else ended.stdout
 
 
 if __name__ == "__main__":

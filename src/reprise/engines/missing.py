@@ -59,7 +59,7 @@ def _about(params: Params, kind: str, name: str) -> dict[str, str]:
         assert isinstance(recipe, CourseDataset)
         return {
             "what": f"images in the layout {recipe.layout}",
-            "where": f"make data PATH=..., with {LAYOUTS[recipe.layout].archive}",
+            "where": f"make data FROM=..., with {LAYOUTS[recipe.layout].archive}",
         }
     file = params.weights[name]
     author = "the course's archive, which `make data` searches, or its author"

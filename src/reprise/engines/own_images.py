@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.atomic_io import write_text
-from reprise.datasets.image_files import ImageKind
+from reprise.datasets.image_files import ImageFile, ImageKind
 from reprise.datasets.image_registry import (
     ImageOptions,
     RegisteredImages,
@@ -22,6 +22,7 @@ from reprise.datasets.image_registry import (
 from reprise.datasets.image_splits import image_splits
 from reprise.datasets.images import class_names
 from reprise.datasets.legends import as_number, read_legend
+from reprise.datasets.prepared import SPLITS
 from reprise.engines.blocks import Section, read_sections, write_sections
 from reprise.engines.first_task import (
     classify_block,
@@ -60,8 +61,9 @@ def add_images(args: Namespace, raw: Path) -> RegisteredImages:
     if text is not None:
         check_form(text)
     old = _old_recipe(params, args.name)
-    check = partial(check_task, args, params)
-    registered = register_images(args.path, args.name, _options(args, old), raw, check)
+    check, check_items = partial(check_task, args, params), partial(check_splits, args, old)
+    options = _options(args, old)
+    registered = register_images(args.path, args.name, options, raw, check, check_items)
     recipe = old or validate(ImagesDataset, _values(args, registered), "make data")
     splits = image_splits(registered.items, recipe, class_names(registered.items))
     values = [(name, as_number(value)) for name, value in recipe.legend.items()]
@@ -111,6 +113,23 @@ def check_task(args: Namespace, params: Params | None, kind: ImageKind) -> None:
         if not args.start:
             raise RepriseError("TASK=finetune: needs START, the pretraining task to start from")
         require_start(args.start, params)
+
+
+def check_splits(
+    args: Namespace, old: ImagesDataset | None, kind: ImageKind, items: list[ImageFile]
+) -> None:
+    """Raise RepriseError if a split would have no image; old: their dataset, if there is one."""
+    values = {"source": "images", "kind": kind, "registered_as": args.name}
+    if kind == "segmentation":
+        values["legend"] = {"any": 0}  # it makes no difference to the splits
+    recipe = old or validate(ImagesDataset, values, "make data")
+    splits = image_splits(items, recipe, class_names(items))
+    needed = ("train", "val") if kind == "unlabelled" else SPLITS
+    if lacking := [name for name in needed if name not in splits]:
+        raise RepriseError(
+            f"{args.path}: no image is left for {' and '.join(lacking)} ({len(items)} in all); add "
+            "images, or name their splits by folders or in a csv file"
+        )
 
 
 def _old_recipe(params: Params | None, name: str) -> ImagesDataset | None:

@@ -18,16 +18,14 @@ from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, Res
 
 from reprise.cli import run
 from reprise.compare import changed_parameters
-from reprise.engines.training_times import minutes, resources
+from reprise.engines.forecast import TRAININGS, Expected, about, estimates, seconds_left
 from reprise.errors import RepriseError
-from reprise.jobs import STAGES
 from reprise.params.base import value_at
 from reprise.params.reader import parse_yaml, read_yaml
-from reprise.record import Record
+from reprise.record import Record, resources
 
 CORES = 4  # as `make run`
 SHOWN = 4  # changed values of a run
-TRAININGS = (*STAGES, "segment_anything")
 
 
 @dataclass(frozen=True)
@@ -146,14 +144,15 @@ def sentences(planned: list[Planned], cores: int) -> Iterator[str]:
 
 
 def _time(jobs: list[Planned], cores: int) -> str:
-    """How long jobs take on some cores, by their last records; "" without a record of each."""
-    known = [job.seconds for job in jobs if job.seconds is not None]
+    """How long jobs take on some cores, by their last records, in words."""
+    known = [job for job in jobs if job.seconds is not None]
     if not known:
         return ", time not known"
-    seconds = sum(known) * len(jobs) / len(known) / min(cores, len(jobs))
+    expected = [Expected(job.rule, job.seconds) for job in jobs]
+    seconds = estimates(dict(enumerate(expected)))
+    left = seconds_left([(job, seconds[place]) for place, job in enumerate(expected)], cores)
     guess = "" if len(known) == len(jobs) else f", by the {len(known)} that ran before"
-    about = f"{seconds:.0f} s" if seconds < 100 else minutes(seconds)
-    return f", about {about}{guess}"
+    return f", about {about(left)}{guess}"
 
 
 if __name__ == "__main__":

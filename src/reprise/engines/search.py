@@ -21,7 +21,7 @@ from reprise.atomic_io import write_csv
 from reprise.cli import run
 from reprise.compare import aligned, changed_parameters
 from reprise.datasets.prepared import PreparedDataset, read_prepared
-from reprise.engines.baseline import git
+from reprise.engines.git import experiments, git
 from reprise.errors import RepriseError, did_you_mean
 from reprise.evaluation.job_outputs import METRICS, read_predictions
 from reprise.evaluation.scores import Score, accuracy, count_split, miou
@@ -105,10 +105,7 @@ def known_run(params: Params, name: str) -> tuple[str, str, str]:
 def revisions() -> list[tuple[str, str]]:
     """Name and commit of HEAD and of the experiments that start from it, in the order of names."""
     head = git("rev-parse", "HEAD").strip()
-    pattern = f"refs/exps/{head[:2]}/{head[2:]}/"
-    listed = git("for-each-ref", "--format=%(refname) %(objectname)", pattern).splitlines()
-    pairs = [(line.split()[0].rpartition("/")[2], line.split()[1]) for line in listed]
-    return [("HEAD", head), *sorted(pairs)]
+    return [("HEAD", head), *experiments(head).items()]
 
 
 def read_trial(name: str, revision: str, stage: str, task: str, run: str) -> Trial:

@@ -51,6 +51,11 @@ class Hooks:
         self.has_jobs = False
         self.start = file_clock(Path())
         self.on_slurm = (command_line() or {}).get("executor") == "slurm"
+        self.terminal = None
+        if self.purpose == "run":
+            from reprise.engines.terminal import Terminal  # here: others import this module too
+
+            self.terminal = Terminal(workflow)
 
     def sync_before(self) -> None:
         """Before the graph is built: tell Snakemake what DVC did, and the reverse.
@@ -96,10 +101,15 @@ class Hooks:
     def lock_results(self) -> None:
         """Before the first job: keep other runs and DVC out of results/ until this process ends.
 
-        Raises RepriseError if one of them is working there, or nothing can be written there.
+        From then on the terminal shows how far the run is. Raises RepriseError if another run is
+        working there, or nothing can be written there.
         """
-        if not self.active:
-            return
+        if self.active:
+            self._lock_results()
+        if self.terminal:
+            self.terminal.start()
+
+    def _lock_results(self) -> None:
         if self.purpose == "call":
             with locks.turn_to_sync():
                 self.running.enter_context(locks.only_run(os.getpid()))
@@ -126,6 +136,8 @@ class Hooks:
 
     def record_after(self) -> None:
         """After the last job: DVC records what is proven to come from the present sources."""
+        if self.terminal:
+            self.terminal.end()
         self.kept_out.close()
         if self.shared and self.has_jobs:
             self.shared = False

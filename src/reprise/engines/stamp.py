@@ -15,9 +15,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from reprise.atomic_io import write_text
-from reprise.engines.baseline import git
+from reprise.engines.forecast import minutes
+from reprise.engines.git import git
 from reprise.engines.show import STAMPED
-from reprise.engines.training_times import LOGS, minutes, resources
+from reprise.engines.training_times import LOGS
 from reprise.errors import RepriseError
 from reprise.evaluation.costs import FAMILY, KEYS, pareto_optimal, read_costs
 from reprise.evaluation.markdown import groups
@@ -25,6 +26,7 @@ from reprise.figures.cost import draw_costs
 from reprise.figures.style import figure_style, lay_out, saved
 from reprise.jobs import OWN, Job, init_weights, jobs
 from reprise.params.load import Params
+from reprise.record import resources
 from reprise.report.html import macro, svg_size
 
 STAMP, TIMES = "<!-- stamp -->\n", "<!-- times -->\n"  # in workflow/report/page.html

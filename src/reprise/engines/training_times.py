@@ -5,7 +5,6 @@ file and no report has them.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,11 @@ from rich.table import Table
 
 from reprise.cli import run
 from reprise.csv_io import read_csv
+from reprise.engines.forecast import minutes
 from reprise.errors import RepriseError
 from reprise.jobs import Job, jobs
 from reprise.params.load import Params, load_params
+from reprise.record import resources
 
 LOGS = Path("logs")
 PUBLISHED = Path("workflow/published/training_times.csv")
@@ -56,26 +57,10 @@ def training_times(
     return rows
 
 
-def minutes(seconds: float) -> str:
-    """A time as a homework prints it, such as 4m 15s."""
-    rounded = round(seconds)
-    return f"{rounded // 60}m {rounded % 60:02d}s"
-
-
 def _texts(job: Job, used: dict[str, Any]) -> list[str]:
     times = minutes(used["seconds"]), minutes(used["cpu_seconds"])
     memory = f"{used['peak_memory_mib']} MiB"
     return [f"{job.stage} {job.task}", job.run, str(job.seed), *times, memory]
-
-
-def resources(path: Path) -> dict[str, Any] | None:
-    """What a job used, from its record; None without a record, or in one of an older version."""
-    try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    used = record.get("resources") if isinstance(record, dict) else None
-    return used if isinstance(used, dict) and "seconds" in used else None
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from reprise.atomic_io import files_in, sha256
+from reprise.atomic_io import files_in, sha256, write_text
 from reprise.cli import run
 from reprise.engines.code import RUN_STAGES
 from reprise.engines.preset import render
@@ -25,18 +25,15 @@ from reprise.errors import RepriseError, did_you_mean
 ENGINES = ("snakemake", "dvc")
 # folders and files of results/ in the order of the graph: the first difference explains the others
 ORDER = ("prepare", *RUN_STAGES, "embed", "metrics.json", "intervals.json", "tables", "figures")
+# of preset smoke, as `sha256sum` prints it
+PORTABLE_DIGESTS = Path("presets/smoke-portable.sha256")
+OF_CODE = ("checksums.csv", "report.html")  # they contain digests of the sources
 TAIL = 30  # lines of a failed build that are printed
 
 
 def main() -> None:
     """Build and compare; exit status 1 names the first file that differs."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--preset", default="smoke")
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
-    parser.add_argument("--cores", type=int, default=4, help="of the first build; then one less")
-    parser.add_argument("--until", metavar="STAGE", help="build only this stage and what it needs")
-    parser.add_argument("--present", action="store_true", help="compare with results/ here, too")
-    args = parser.parse_args()
+    args = _arguments()
     builds = []
     if args.present:
         if Path("params.yaml").read_text(encoding="utf-8") != render(args.preset, Path("presets")):
@@ -44,22 +41,65 @@ def main() -> None:
         builds.append(digests(Path("results")))
     with tempfile.TemporaryDirectory(prefix="reprise-verify-") as temporary:
         for number, engine in enumerate(args.engines, 1):
-            folder = clone(Path.cwd(), Path(temporary, str(number)), args.preset)
+            folder = clone(Path.cwd(), Path(temporary, str(number)), args.preset, args.portable)
             logging.info("build %d: %s, preset %s", number, engine, args.preset)
             seconds = build(folder, engine, number, max(1, args.cores + 1 - number), args.until)
             builds.append(digests(folder / "results"))
             logging.info("build %d: %d files in %.0f s", number, len(builds[-1]), seconds)
+    hint = "look at the stage that writes it"
+    if args.portable:
+        builds = with_committed(builds, args.write)
+        hint = "or, if recipes, code or words changed, replace the digests with --portable --write"
     if len(builds) < 2:
         raise RepriseError("--engines: nothing to compare one build with; add --present")
     for other in builds[1:]:
         first = {n: digest for n, digest in builds[0].items() if n in other or not args.until}
         if different := first_difference(first, other):
-            raise RepriseError(f"results/{different}: differs; look at the stage that writes it")
+            raise RepriseError(f"results/{different}: differs; {hint}")
     logging.info("all %d files are identical", len(builds[-1]))
 
 
-def clone(root: Path, folder: Path, preset: str) -> Path:
-    """Copy the working tree of `root` into a new Git repository with the params of a preset."""
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--preset", default="smoke")
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
+    parser.add_argument("--cores", type=int, default=4, help="of the first build; then one less")
+    parser.add_argument("--until", metavar="STAGE", help="build only this stage and what it needs")
+    parser.add_argument("--present", action="store_true", help="compare with results/ here, too")
+    parser.add_argument(
+        "--portable", action="store_true",
+        help=f"build with runtime.numerics: portable, and compare with {PORTABLE_DIGESTS}, too",
+    )  # fmt: skip
+    parser.add_argument("--write", action="store_true", help="replace that file before")
+    args = parser.parse_args()
+    if args.portable and (args.preset != "smoke" or args.until or args.present):
+        raise RepriseError(
+            f"--portable: {PORTABLE_DIGESTS} is of all of preset smoke; omit --preset, --until and "
+            "--present"
+        )
+    if args.write and not args.portable:
+        raise RepriseError("--write: replaces the digests of --portable; add it")
+    return args
+
+
+def with_committed(builds: list[dict[str, str]], write: bool) -> list[dict[str, str]]:
+    """The digests of PORTABLE_DIGESTS and of portable builds.
+
+    Without those of OF_CODE, whose bytes differ after each edit. write: the file is replaced by the
+    digests of the first build.
+    """
+    builds = [{n: d for n, d in build.items() if n not in OF_CODE} for build in builds]
+    if write:
+        write_text(PORTABLE_DIGESTS, "".join(f"{d}  {n}\n" for n, d in builds[0].items()))
+    lines = PORTABLE_DIGESTS.read_text(encoding="utf-8").splitlines()
+    return [{name: digest for digest, name in (line.split("  ") for line in lines)}, *builds]
+
+
+def clone(root: Path, folder: Path, preset: str, portable: bool = False) -> Path:
+    """Copy the working tree of `root` into a new Git repository with the params of a preset.
+
+    portable: with `runtime.numerics: portable`.
+    """
     listed = _output(["git", "ls-files", "-coz", "--exclude-standard"], root).split("\0")
     for name in filter(None, listed):
         is_output = name.startswith("results/") and name != "results/.gitignore"
@@ -67,6 +107,10 @@ def clone(root: Path, folder: Path, preset: str) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, folder / name)
     _output([sys.executable, "-m", "reprise.engines.preset", preset, "--force"], folder)
+    if portable:
+        params = folder / "params.yaml"
+        text = params.read_text(encoding="utf-8")
+        write_text(params, text.replace("numerics: fast", "numerics: portable"))
     _output(["git", "init", "--quiet"], folder)
     _output(["git", "add", "--all"], folder)
     author = ["-c", "user.name=verify", "-c", "user.email=verify@localhost"]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reprise.datasets.prepared import Bytes, Classes, PreparedDataset
 from reprise.errors import RepriseError
 from reprise.evaluation.job_outputs import read_mask, read_predictions
+from reprise.evaluation.package_metrics import added_scores
 from reprise.evaluation.statistics import Floats
 from reprise.metrics.confusion import (
     Matrix,
@@ -50,7 +51,7 @@ class ClassCounts:
     rows = truth; `correct` (test images,) says which are right, in the order of their ids, and
     `groups` to which group each belongs. `constant` are those that are right if every prediction is
     the most frequent class of the train split. `confidence` (test images,), 0..1, is that of each
-    prediction; None where it is not known.
+    prediction, and `labels` and `predictions` (test images,) are class ids; None where not known.
     """
 
     classes: Classes
@@ -60,13 +61,17 @@ class ClassCounts:
     groups: NDArray[np.int64]
     constant: NDArray[np.bool_]
     confidence: Floats | None = None
+    labels: NDArray[np.int64] | None = None
+    predictions: NDArray[np.int64] | None = None
 
     @cached_property
     def scores(self) -> dict[str, Score]:
-        """The accuracy on the test split, and the calibration error where there are confidences."""
+        """The accuracy on the test split, and what needs confidences, labels and predictions."""
         scores = {"accuracy": accuracy(self.correct)}
         if self.confidence is not None:
             scores["ece"] = calibration_error(self.correct, self.confidence)
+        if self.labels is not None:
+            scores |= added_scores("classification", self)
         return scores
 
     @property
@@ -99,8 +104,9 @@ class MaskCounts:
 
     @cached_property
     def scores(self) -> dict[str, Score]:
-        """The mIoU and COURSE_METRICS on the test split."""
-        return {"miou": miou(self.images, self.classes.ids)} | course_scores(self)
+        """The mIoU, COURSE_METRICS and those of other packages on the test split."""
+        scores = {"miou": miou(self.images, self.classes.ids)} | course_scores(self)
+        return scores | added_scores("segmentation", self)
 
     @property
     def constant_score(self) -> Score:
@@ -128,12 +134,11 @@ def count_classes(
     counts = []
     for column in ("prediction", *extra):
         right, correct = ((split["label"] == split[column]).to_numpy() for split in (val, test))
-        matrix = confusion(
-            test["label"].to_numpy(), test[column].to_numpy(), len(dataset.classes.names)
-        )
+        truth, predicted = test["label"].to_numpy(), test[column].to_numpy()
+        matrix = confusion(truth, predicted, len(dataset.classes.names))
         confidence = test["confidence"].to_numpy(np.float64) if column == "prediction" else None
         outcome = dataset.classes, float(right.mean()), matrix, correct, groups, constant
-        counts.append(ClassCounts(*outcome, confidence))
+        counts.append(ClassCounts(*outcome, confidence, truth, predicted))
     return counts
 
 

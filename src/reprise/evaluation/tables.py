@@ -12,6 +12,7 @@ from reprise.datasets.label_share import mean_labels
 from reprise.datasets.prepared import Classes, PreparedDataset
 from reprise.evaluation import markdown as md
 from reprise.evaluation.job_outputs import METRICS
+from reprise.evaluation.package_metrics import ENDS, frame_columns, page_columns
 from reprise.evaluation.scores import BEST_EPOCH, COURSE_METRICS
 from reprise.evaluation.summaries import MIN_GROUP_IMAGES, constant_sentences
 from reprise.evaluation.training_tables import NO_RUN_OF_TASK, WEIGHTS
@@ -20,7 +21,6 @@ from reprise.metrics.courses import cs6550_class_ious
 from reprise.params.classify import ClassifyTask
 from reprise.params.finetune import FinetuneTask
 
-ENDS = ("_groups_low", "_groups_high", "_ci_low", "_ci_high")
 ACCURACY = ["run", "test_accuracy", "test_accuracy_sd", "correct", "n", "images", "groups"]
 ACCURACY += ["val_accuracy", "seeds", *(f"test_accuracy{end}" for end in ENDS), "constant"]
 ACCURACY += ["worst_group_accuracy", "worst_group_images", "weights"]
@@ -56,7 +56,7 @@ def accuracy_table(
     task: ClassifyTask | FinetuneTask,
 ) -> md.Table:
     """ACCURACY, one row per run of a task of classify or finetune; the latter with start, tuned."""
-    frame = _columns(runs, ACCURACY)
+    frame = _columns(runs, ACCURACY + frame_columns("classification"))
     columns = [*md.left("run"), WEIGHTS]
     if isinstance(task, FinetuneTask):
         recipes = [task.recipes[run] for run in frame["run"]]
@@ -78,6 +78,7 @@ def accuracy_table(
         md.Column("k/n", lambda row: f"{row['correct']}/{row['n']}"),
         *md.named(md.number, "val_accuracy"),
         *([worst] if frame["worst_group_accuracy"].notna().any() else []),
+        *page_columns("classification"),
         *md.named(md.text, "seeds"),
     ]
     most_frequent = int(dataset.index.loc[dataset.rows("train"), "label"].mode().min())
@@ -109,7 +110,7 @@ def _worst_note(frame: pd.DataFrame, dataset: PreparedDataset) -> str:
 
 def miou_table(runs: pd.DataFrame, comparisons: pd.DataFrame, dataset: PreparedDataset) -> md.Table:
     """MIOU, one row per run of a task of segment."""
-    frame = _columns(runs, MIOU)
+    frame = _columns(runs, MIOU + frame_columns("segmentation"))
     columns = [
         *md.left("run"),
         WEIGHTS,
@@ -121,6 +122,7 @@ def miou_table(runs: pd.DataFrame, comparisons: pd.DataFrame, dataset: PreparedD
         md.Column("Pixel accuracy", md.number("test_pixel_accuracy")),
         md.Column("mIoU (DLCV)", md.number("test_miou_dlcv")),
         md.Column("mIoU (CS6550, per image)", md.number("test_miou_cs6550")),
+        *page_columns("segmentation"),
         md.Column("Val mIoU", md.number("val_miou")),
         *md.named(md.text, "images", "seeds"),
     ]

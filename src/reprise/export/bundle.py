@@ -19,12 +19,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from reprise import __version__
-from reprise.atomic_io import atomic_file, read_json, sha256, writing
+from reprise.atomic_io import (
+    atomic_file,
+    check_file,
+    files_in,
+    read_json,
+    refuse_overwrite,
+    sha256,
+    writing,
+)
 from reprise.compare import comparison
-from reprise.engines.baseline import git
+from reprise.datasets.archives import DAMAGED
+from reprise.engines.git import git
 from reprise.engines.snakemake_hooks import settled, uses_dvc
 from reprise.engines.verify import digests, environment, first_difference
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, one_line
 from reprise.export.card import model_card
 from reprise.jobs import tasks
 from reprise.params.base import PARAMS
@@ -35,6 +44,8 @@ from reprise.predict.trained_run import open_run
 from reprise.tar_io import extract
 
 TOP, BUNDLE = "reprise-bundle", "bundle"
+DIGESTS = f"{BUNDLE}/digests.txt"
+WRITTEN = "an archive that `reprise bundle` wrote"
 RESULTS = Path("results")
 MOVED = ("results/", "dvc.lock")  # of what Git tracks: they go to bundle/, so that a replay is new
 TABLES = ("metrics.json", "intervals.json", "checksums.csv", "report.html", "tables/", "latex/")
@@ -56,7 +67,7 @@ differences their intervals allow.{needs}
 """
 NEEDS = """
 
-The images of {names} are not in this archive. Register them first: `make data PATH=...`.
+The images of {names} are not in this archive. Register them first: `make data FROM=...`.
 """
 Files = dict[str, bytes]
 
@@ -70,6 +81,8 @@ def main() -> None:
     )
     parser.add_argument("--cores", type=int, default=4, help="of the replay")
     args = parser.parse_args()
+    if args.cores < 1:
+        raise RepriseError(f"--cores {args.cores}: pass at least 1")
     if args.replay is None:
         write(args.out)
     elif args.replay.is_dir():
@@ -90,6 +103,7 @@ def write(out: Path) -> None:
         raise RepriseError("results/: not up to date; run `make run` first")
     tracked = [name for name in git("ls-files", "-z").split("\0") if name]
     files = {name: Path(name) for name in tracked if not name.startswith(MOVED)}
+    refuse_overwrite([out], [*map(Path, tracked), *files_in([RESULTS])])
     added = added_files(load_params())
     with writing(out), atomic_file(out) as temporary, tarfile.open(temporary, "w") as archive:
         for name in sorted([*files, *added]):
@@ -163,11 +177,17 @@ def add(archive: tarfile.TarFile, name: str, path: Path | None, content: bytes) 
 
 def unpack(path: Path, folder: Path) -> Path:
     """The folder of an unpacked archive. Raises RepriseError if it is none of `reprise bundle`."""
+    check_file(path, f"pass {WRITTEN}")
     try:
         with tarfile.open(path) as archive:
             extract(archive, folder)
-    except (OSError, tarfile.TarError) as error:
-        raise RepriseError(f"{path}: not an archive of `reprise bundle` ({error})") from None
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno:  # a full disk, say
+            raise
+        reason = f"not {WRITTEN}, or not all of it ({one_line(error, 100)})"
+        raise RepriseError(f"{path}: {reason}; copy it again") from None
+    if not (folder / TOP / DIGESTS).is_file():
+        raise RepriseError(f"{path}: not {WRITTEN}; it has no {TOP}/{DIGESTS}")
     return folder / TOP
 
 
@@ -176,7 +196,7 @@ def replay(folder: Path, cores: int) -> None:
 
     Raises RepriseError if a file differs, after a table of the numbers that do.
     """
-    expected = read_digests(folder / BUNDLE / "digests.txt")
+    expected = read_digests(folder / DIGESTS)
     for line in other_packages(folder):
         logging.warning("%s", line)
     command = ["snakemake", "--cores", str(cores), "--quiet", "rules"]
@@ -198,17 +218,25 @@ def replay(folder: Path, cores: int) -> None:
 
 def read_digests(path: Path) -> dict[str, str]:
     """SHA-256 by path below results/. Raises RepriseError if there is no such file."""
-    if not path.is_file():
-        raise RepriseError(f"{path}: not found; pass an archive that `reprise bundle` wrote")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    pairs = (line.split("  ", 1) for line in lines)
-    return {name.removeprefix("results/"): digest for digest, name in pairs}
+    lines = [line.partition("  results/") for line in read_lines(path)]
+    if not lines or not all(name for _, _, name in lines):
+        raise RepriseError(f"{path}: does not list the files of results/; unpack the archive again")
+    return {name: digest for digest, _, name in lines}
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file of an archive. Raises RepriseError if it is missing or not text."""
+    check_file(path, f"pass {WRITTEN}")
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise RepriseError(f"{path}: is not text; unpack the archive again") from None
 
 
 def other_packages(folder: Path) -> list[str]:
     """A line for each pinned package of an archive that is installed in another version."""
     lines = []
-    for pinned in (line for name in LOCKS for line in (folder / name).read_text().splitlines()):
+    for pinned in (line for name in LOCKS for line in read_lines(folder / name)):
         package, _, expected = pinned.partition("==")
         if not expected or pinned.startswith("#"):
             continue

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from reprise import __version__
 from reprise.atomic_io import atomic_folder, refuse_overwrite, sha256, write_bytes, write_text
-from reprise.errors import RepriseError
+from reprise.errors import RepriseError, one_line
 from reprise.export.card import model_card
 from reprise.export.programs import write_programs
 from reprise.params.base import PARAMS
 from reprise.params.load import load_params
-from reprise.predict.exported import describe, model_bytes
+from reprise.predict.exported import describe, model_bytes, read_metadata
 from reprise.predict.trained_run import MODEL, input_size, open_run
 
 FILES = {MODEL, "model.pt2", "model.onnx", "README.md"}
@@ -35,12 +35,13 @@ def main() -> None:
     export(args.run, args.out, args.project)
 
 
-def export(name: str, out: Path, project: Path = Path()) -> None:
+def export(name: str, out: str | Path, project: str | Path = ".") -> None:
     """Write the folder of an exported model, completely or not at all.
 
     name: of a run (see `open_run`). Raises RepriseError if there is no such run, or `out` has files
     of another kind.
     """
+    out, project = Path(out), Path(project)
     check_folder(out)
     run = open_run(name, project)
     refuse_overwrite([out / file for file in FILES], run.inputs)
@@ -59,10 +60,17 @@ def export(name: str, out: Path, project: Path = Path()) -> None:
 
 
 def check_folder(out: Path) -> None:
-    """Raise RepriseError unless a folder is new, empty, or an earlier export."""
+    """Raise RepriseError unless a folder is new, empty, or a whole earlier export."""
     if not os.path.lexists(out):
         return
     if not out.is_dir():
         raise RepriseError(f"{out}: is not a folder; pass another one")
-    if others := sorted(set(os.listdir(out)) - FILES):
+    names = set(os.listdir(out))
+    if others := sorted(names - FILES):
         raise RepriseError(f"{out}: has other files, such as {others[0]}; pass a new folder")
+    try:
+        if names:
+            read_metadata(out / MODEL)
+    except RepriseError as error:
+        reason = f"is not an earlier export ({one_line(error, 200)})"
+        raise RepriseError(f"{out}: {reason}; pass a new folder") from None

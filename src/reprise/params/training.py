@@ -54,6 +54,10 @@ NETWORK = f"{NAME}|{libraries.PATTERN}"
 NetworkName = Annotated[
     str, AfterValidator(_network), Field(json_schema_extra={"pattern": f"^({NETWORK})$"})
 ]
+# what a Runtime can have with numerics: portable; the first is suggested
+PORTABLE: dict[str, tuple[object, ...]] = {
+    "device": ("cpu", "auto"), "precision": ("float32", "auto"), "threads": (1,),
+}  # fmt: skip
 # keys of epochs that the last of `epochs` may be, but none after it
 EPOCHS = ("warmup", "feature_epochs", "middle_epoch", "ensemble_epochs")
 
@@ -64,13 +68,26 @@ class Runtime(Block):
     precision: auto is bfloat16 where the CPU or GPU has instructions for it, otherwise float32;
     float16: only on GPUs. processes: that compute one training together, on a GPU each or, without
     GPUs, on `threads` CPU cores each; the result does not depend on their number. A recipe with
-    micro_batches: 1 is trained by one.
+    micro_batches: 1 is trained by one. numerics: fast, or portable: float32 on a CPU with the
+    same bytes on every x86-64 CPU that has AVX2 (see reprise.numerics).
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: Annotated[int, Field(gt=0, le=64)] = 1
     processes: Annotated[int, Field(gt=0, le=64)] = 1
+    numerics: Literal["fast", "portable"] = "fast"
+
+    @model_validator(mode="after")
+    def _portable(self) -> Self:
+        if self.numerics == "portable":
+            for key, allowed in PORTABLE.items():
+                if getattr(self, key) not in allowed:
+                    raise invalid(
+                        f"{key}: {getattr(self, key)} is not possible with numerics: portable; use "
+                        f"{allowed[0]}"
+                    )
+        return self
 
 
 class WeightsFile(Block):

@@ -13,6 +13,7 @@ from pydantic import Field, NonNegativeInt
 from safetensors import safe_open
 from safetensors.torch import save
 
+from reprise import numerics
 from reprise.atomic_io import check_file
 from reprise.datasets.prepared import (
     Classes,
@@ -115,13 +116,13 @@ def read_metadata(path: Path) -> Metadata:
     return validate(Metadata, values, str(path))
 
 
-def open_model(folder: Path) -> TrainedRun:
+def open_model(folder: str | Path) -> TrainedRun:
     """An exported model, ready to predict as the run that it comes from.
 
     Raises RepriseError if a file is missing or damaged, or the model is one that this version of
     Reprise cannot build.
     """
-    path = folder / MODEL
+    path = Path(folder) / MODEL
     metadata = read_metadata(path)
     recipe = _recipe(metadata, path)
     n_classes = len(metadata.classes)
@@ -130,7 +131,7 @@ def open_model(folder: Path) -> TrainedRun:
     load_state(model, read_tensors(path, AGAIN), str(path), advice=AGAIN)
     device.to_device(model.eval())
     job = Job(metadata.stage, metadata.task, metadata.run, metadata.seed)
-    dataset = _dataset(folder, metadata)
+    dataset = _dataset(path.parent, metadata)
     return TrainedRun(job, recipe, model, dataset.classes, dataset, device, [path])
 
 
@@ -168,13 +169,24 @@ def _recipe(metadata: Metadata, path: Path) -> Training:
     name, kind = network_name(recipe), KINDS[metadata.stage]
     if reason := models.unknown(name, kind):
         raise RepriseError(f"{path}: {reason}; use the version of Reprise that exported it")
+    labels = "segmentation" if metadata.stage == "segment" else "classification"
+    for key, value, expected in (
+        ("architecture", metadata.architecture, name),
+        ("kind", metadata.kind, labels),
+    ):
+        if value != expected:
+            raise RepriseError(
+                f"{path}: {key}: is {value}, but {metadata.stage} with this recipe needs "
+                f"{expected}; {AGAIN}"
+            )
     return recipe
 
 
 def _runtime(metadata: Metadata) -> Runtime:
-    """The precision of the run, or auto where it needs a GPU and there is none."""
+    """The precision of the run, or auto where this process cannot have it."""
     half = metadata.precision == "float16" and not torch.cuda.is_available()
-    return Runtime(precision="auto" if half else metadata.precision)
+    auto = half or numerics.is_portable()
+    return Runtime(precision="auto" if auto else metadata.precision, numerics=numerics.mode())
 
 
 def _dataset(folder: Path, metadata: Metadata) -> PreparedDataset:

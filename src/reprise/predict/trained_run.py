@@ -107,12 +107,13 @@ def input_size(run: TrainedRun) -> tuple[int, int]:
     return (size, size) if size else run.shape
 
 
-def open_run(name: str, project: Path) -> TrainedRun:
+def open_run(name: str, project: str | Path = ".") -> TrainedRun:
     """A trained run of a project, the folder that holds params.yaml and results/.
 
     Raises RepriseError if there is no such run, if its recipe has changed since it was trained, or
     if one of its files is missing or damaged.
     """
+    project = Path(project)
     params = load_params(project / PARAMS)
     results = project / "results"
     job = find_run(name, results)

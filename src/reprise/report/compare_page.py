@@ -67,7 +67,7 @@ def page(a: Side, b: Side) -> str:
         same=f"The same in both: {', '.join(equal)}." if equal else "",
         figures=[{"name": name, "sides": sides} for name, sides in figures if sides],
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
-        scripts=scripts(),
+        script=scripts(),
     )
 
 

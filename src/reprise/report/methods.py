@@ -15,6 +15,7 @@ from reprise.report.html import ResultsReader
 
 DIGITS = 12  # of a SHA-256 that are shown
 CHECKSUMS = ["stage", "task", "run", "seed", "file", "sha256"]
+VALUES = ("epochs", "batch_size", "learning_rate", "weight_decay")
 RARE = 0.02  # share of the pixels below which a class is listed
 
 
@@ -44,6 +45,23 @@ def provenance(reader: ResultsReader, params: Params) -> Iterator[dict[str, Any]
             "notes": notes,
             "jobs": _jobs(task_files[task_files["run"] != "code"]),
         }
+
+
+def differing_values(task: Any) -> str:
+    """A sentence on the VALUES in which the runs of a task differ, with a space; "" for none."""
+    differences = []
+    for key in VALUES:
+        runs: dict[str, list[str]] = {}
+        for run in task.runs:
+            value = getattr(task.recipes[run], key, None)
+            if value is None:
+                value = getattr(getattr(task, "common", None), key, None)
+            if value is not None:
+                runs.setdefault(f"{value:g}", []).append(run)
+        if len(runs) > 1:
+            listed = [f"{value} in {', '.join(names)}" for value, names in runs.items()]
+            differences.append(f"{key} is {'; '.join(listed)}")
+    return f" Not all have the same values: {'. '.join(differences)}." if differences else ""
 
 
 def _checksums(files: pd.DataFrame) -> list[list[str]]:

@@ -22,7 +22,7 @@ from reprise.params.classify import ClassifyTask
 from reprise.params.load import Params
 from reprise.params.segment import SegmentTask
 from reprise.report import charts, mask_charts, methods
-from reprise.report.html import FOLDER, TEMPLATES, ResultsReader, json_text, scripts
+from reprise.report.html import FOLDER, TEMPLATES, ResultsReader, json_text, packed_script, scripts
 
 # of params.yaml: what the rule `report` depends on
 KEYS = ("datasets", *STAGES, "segment_anything", "embed", "warning")
@@ -76,6 +76,7 @@ def report(
         masks_chart=partial(mask_charts.masks, results, params),
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         scripts=scripts,
+        packed_script=packed_script,
         parameters=json_text({key: value for key, value in (values or {}).items() if key in KEYS}),
     )
     return page, reader.missing

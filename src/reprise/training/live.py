@@ -27,8 +27,8 @@ Rows = Sequence[Mapping[str, float | int]]
 class Live:
     """The progress of one training.
 
-    key: of its recipe, for the log. epochs, steps: how many it has at most; step: those that are
-    done, more than 0 if it was resumed.
+    key: of its recipe, for a log that is not of one job. epochs, steps: how many it has at most;
+    step: those that are done, more than 0 if it was resumed.
     """
 
     def __init__(self, key: str, epochs: int, steps: int, step: int) -> None:
@@ -44,7 +44,9 @@ class Live:
         words = [
             f"{name} {value:.4g}" for name, value in row.items() if name not in NOT_PLOTTED[1:]
         ]
-        logging.info("%s: %s%s", self.key, ", ".join(words), self.rest(int(row["step"])))
+        # a log belongs to one job, whose name `cli.run` puts before the line on a terminal
+        name = "" if cli.log_file else f"{self.key}: "
+        logging.info("%s%s%s", name, ", ".join(words), self.rest(int(row["step"])))
         try:
             if self.folder:
                 write(self.folder, rows)

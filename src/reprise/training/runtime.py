@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from reprise import numerics
 from reprise.cli import MACHINE
 from reprise.datasets.batches import Rows
 from reprise.datasets.device import to_device
@@ -83,9 +84,13 @@ def configure_torch(runtime: Runtime, seed: int = 0, depthwise: bool = False) ->
 
     With precision 'auto', bfloat16 is used on GPUs from compute capability 8.0 and on CPUs that
     multiply it natively; a `depthwise` network on CPU uses float32, which is faster there.
-    Raises RepriseError when CUDA is required but not available, for float16 on CPU, and for a
-    CUBLAS_WORKSPACE_CONFIG that is not deterministic.
+    With numerics 'portable' it is float32 on the CPU.
+    Raises RepriseError when CUDA is required but not available, for float16 on CPU, for a
+    CUBLAS_WORKSPACE_CONFIG that is not deterministic, and if the process does not compute as
+    `runtime.numerics` says.
     """
+    numerics.check(runtime.numerics, torch.backends.cpu.get_cpu_capability())
+    portable = runtime.numerics == numerics.PORTABLE
     torch.manual_seed(seed)
     # numbers below 1e-38 become zero: on CPU, products with them take up to ten times as long
     torch.set_flush_denormal(True)
@@ -98,7 +103,7 @@ def configure_torch(runtime: Runtime, seed: int = 0, depthwise: bool = False) ->
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     torch.backends.cuda.matmul.allow_tf32 = False
-    gpu = runtime.device != "cpu" and torch.cuda.is_available()
+    gpu = runtime.device != "cpu" and not portable and torch.cuda.is_available()
     if runtime.device == "cuda" and not gpu:
         raise RepriseError("params.yaml: runtime.device is cuda, but no GPU is visible; use auto")
     if gpu and os.environ[CUBLAS] not in DETERMINISTIC_CUBLAS:
@@ -115,7 +120,7 @@ def configure_torch(runtime: Runtime, seed: int = 0, depthwise: bool = False) ->
     if precision == "auto":
         # before 8.0, bfloat16 is emulated, slower than float32, and not supported by cuDNN
         newer_gpu = gpu and torch.cuda.get_device_capability() >= AMPERE
-        fast_on_cpu = not gpu and not depthwise and native_bfloat16()
+        fast_on_cpu = not gpu and not depthwise and not portable and native_bfloat16()
         precision = "bfloat16" if newer_gpu or fast_on_cpu else "float32"
     name = torch.cuda.get_device_name() if gpu else ""
     device = Device(torch.device("cuda" if gpu else "cpu"), getattr(torch, precision), name)
@@ -145,8 +150,10 @@ def cpu_capability() -> str:
 
     The libraries of torch choose their kernels, and with them the order of additions, by the vendor
     and the instructions. The second word is what torch itself uses, which the environment variable
-    ATEN_CPU_CAPABILITY lowers.
+    ATEN_CPU_CAPABILITY lowers. "portable AVX2" in the mode in which they do not.
     """
+    if numerics.is_portable():
+        return f"{numerics.PORTABLE} {torch.backends.cpu.get_cpu_capability()}"
     words = cpu_words()
     vendor = next((VENDORS[word] for word in words if word in VENDORS), platform.machine())
     flags = [flag for flag in CPU_FLAGS if flag in words]

@@ -24,8 +24,8 @@ def collapse_statistics(projections: Tensor) -> tuple[float, float]:
         return math.nan, math.nan
     shares = torch.linalg.svdvals(unit - unit.mean(dim=0))
     shares = shares / shares.sum().clamp(min=1e-12)
-    entropy = -(shares * shares.clamp(min=1e-12).log()).sum()
-    return float(unit.std(dim=0).mean()), float(entropy.exp())
+    entropy = float(torch.special.entr(shares).sum())
+    return float(unit.std(dim=0).mean()), math.exp(entropy)
 
 
 def collapsed(std: float, rank: float, width: int) -> bool:

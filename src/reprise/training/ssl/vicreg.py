@@ -46,7 +46,9 @@ def vicreg_loss(first: Tensor, second: Tensor, *, sim: float, std: float, cov: f
     """
     invariance = F.mse_loss(first, second)
     centered = [view - view.mean(dim=0) for view in (first, second)]
-    hinges = [F.relu(1 - (view.var(dim=0) + 1e-4).sqrt()).mean() for view in centered]
+    variances = [view.var(dim=0) + 1e-4 for view in centered]
+    # not `sqrt()`, which on CPUs begins with an approximation that differs between vendors
+    hinges = [F.relu(1 - variance * variance.rsqrt()).mean() for variance in variances]
     return sim * invariance + std * (hinges[0] + hinges[1]) / 2 + cov * sum_covariances(centered)
 
 
