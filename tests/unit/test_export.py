@@ -309,7 +309,8 @@ def test_files_of_its_names_that_it_has_not_written_are_kept(
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("architecture", "lite0"), ("architecture", "none"), ("kind", "segmentation")]
+    ("key", "value"),
+    [("architecture", "lite0"), ("architecture", "none"), ("kind", "segmentation")],
 )
 def test_metadata_that_contradict_the_recipe_are_one_line(
     key: str, value: str, folders: dict[str, Path], tmp_path: Path
