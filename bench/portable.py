@@ -2,8 +2,8 @@
 
 python -m bench.portable [--results DIR]   a table; DIR has the prepared datasets
 
-Each training runs in a process by itself, the modes interleaved. The seconds of the same training with
-one epoch are subtracted, and with them those of the start.
+Each training runs in a process by itself, the modes interleaved. The seconds of the same training
+with one epoch are subtracted, and with them those of the start.
 """
 
 import argparse
@@ -50,7 +50,8 @@ def main() -> None:
         spread = " | ".join(
             f"{statistics.median(t):.1f} s ({min(t):.1f} to {max(t):.1f})" for t in taken.values()
         )
-        print(f"| {name} | {spread} | {portable / single:.2f} | {portable / auto:.2f} |", flush=True)
+        ratios = f"{portable / single:.2f} | {portable / auto:.2f}"
+        print(f"| {name} | {spread} | {ratios} |", flush=True)
 
 
 def seconds(job: Job, epochs: int, runtime: dict[str, Any], results: Path) -> float:

@@ -23,12 +23,10 @@ from reprise.params.load import Params
 from reprise.report.sections import report
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+LACKING = "no chromium or chromedriver; apt-get install chromium chromium-driver"
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER),
-        reason="no chromium or chromedriver; apt-get install chromium chromium-driver",
-    ),
+    pytest.mark.needs(None if CHROMIUM and DRIVER else LACKING),
 ]
 # a phone, a tablet and a desktop, in CSS pixels
 WIDTHS = (390, 820, 1280)

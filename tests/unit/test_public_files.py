@@ -117,7 +117,9 @@ def test_github_runs_the_same_command_as_everybody() -> None:
     assert yaml.safe_load(WORKFLOW.read_text())["permissions"] == {"contents": "read"}
 
 
-PACKAGES = ("slurmctld", "slurmd", "sbatch", "munged", "faketime")
+PACKAGES = (
+    "slurmctld", "slurmd", "sbatch", "munged", "faketime", "chromium", "chromedriver",
+)  # fmt: skip
 
 
 def run_ci(folder: Path, present: tuple[str, ...], **variables: str) -> tuple[int, str, list[str]]:
