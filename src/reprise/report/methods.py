@@ -127,7 +127,7 @@ def limitations(
         yield (
             "Datasets that are not those of the homeworks have other image sizes and labels, and "
             "the training budget differs: our numbers on them cannot be compared with published "
-            "ones, only the order of the runs."
+            "ones, nor the order of runs where our differences are not significant."
         )
     notes: dict[str, list[str]] = {}  # datasets with the same note share a line
     for name, dataset in datasets.items():
