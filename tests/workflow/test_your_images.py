@@ -22,7 +22,7 @@ COMMANDS = re.findall(r"^\$ (make .*)$", PAGE, re.M)
 def test_the_page_names_every_argument_that_the_makefile_passes() -> None:
     (rule,) = re.findall(r"^data: .*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
     passed = set(re.findall(r"\$\(if \$\(([A-Z]+)\)", rule)) - {"FOLDER", "ACCEPT", "ALL"}
-    named = set(re.findall(r"\b([A-Z]{4,})=?\b", PAGE)) - {"PATH", "JPEG", "TIFF", "EXIF", "PRESET"}
+    named = set(re.findall(r"\b([A-Z]{4,})=?\b", PAGE)) - {"FROM", "JPEG", "TIFF", "EXIF", "PRESET"}
     assert passed == named & passed and {"KIND", "TASK", "START", "LEGEND", "SIZE"} <= passed
 
 
@@ -34,7 +34,7 @@ def make(folder: Path, command: str, images: Path) -> None:
     if target == "preset":
         arguments += ["reprise.engines.preset", values["PRESET"], "--force"]
     elif target == "data":
-        arguments += ["reprise.engines.data", values.pop("PATH")]
+        arguments += ["reprise.engines.data", values.pop("FROM")]
         arguments += [word for key, v in values.items() for word in (f"--{key.lower()}", v)]
     else:
         arguments = ["snakemake", "--cores", "2", "--quiet", "rules"]
