@@ -38,6 +38,7 @@ def test_a_difference_outside_the_interval_of_the_other_is_counted(
         assert count in line
 
 
+@pytest.mark.skipif(not spread.CSV.exists(), reason="not yet run")
 def test_the_docs_have_the_committed_table() -> None:
     table = spread.table(pd.read_csv(spread.CSV))
     assert table in (spread.CSV.parent / "determinism.md").read_text()
