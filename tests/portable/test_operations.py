@@ -38,7 +38,7 @@ EXACT = {
     # by which the device meta, which computes nothing, resizes images
     "_unsafe_index", "_unsafe_index_put",
 }  # fmt: skip
-# without numbers of torch, or not emulated
+# not by torch
 OTHERS = ("statistics", "embeddings", "pictures")
 EMULATED = [name for name in operations.OPERATIONS if name != "masked_gathers"]
 

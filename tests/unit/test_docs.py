@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from support import prestarted
@@ -122,3 +123,13 @@ def test_every_make_target_and_test_file_exists() -> None:
         assert all(re.search(rf"^{re.escape(t)}:", makefile, re.M) for t in line.split()[1:])
     for line in every("pytest "):
         assert all((ROOT / name).is_file() for name in line.split() if name.endswith(".py"))
+
+
+def test_the_readme_counts_the_tiles_that_it_names():
+    params = load_params(ROOT / "presets" / "earth.yaml")
+    text = " ".join((ROOT / "README.md").read_text().split())
+    compared = pd.read_csv(ROOT / "results" / "tables" / "comparisons.csv")
+    (tested,) = set(compared.loc[compared["task"] == "earth", "images"])
+    assert f"from {params.datasets['newworld'].max_train_images} tiles of the Americas" in text
+    assert f"are tested on {tested} others" in text
+    assert f"on {params.datasets['oldworld'].max_train_images:,} tiles of the other" in text

@@ -82,9 +82,8 @@ def unused_cache() -> Garbage:
     with Repo() as repo:
         folders = {Path(db.path) for _, db in repo.cache.by_scheme() if db and is_local(db)}
         project_cache = Path(repo.dvc_dir).resolve()
-    started = file_clock(
-        project_cache
-    )  # what an experiment that runs stores later is not looked at
+    # what an experiment that runs stores later is not looked at
+    started = file_clock(project_cache)
     needed = referenced()
     for folder in sorted(folders):
         if project_cache not in folder.resolve().parents:
